@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The device side of a virtqueue.
+ *
+ * One engine for every back end: it is compiled into vhost_core.ko and into user/lib, and only
+ * <ring/env.h> knows which. It moves no data and waits for nothing: it turns avail entries into
+ * iovecs, and completed elements into used entries.
+ *
+ * Context: one struct vring_engine belongs to one worker at a time; the engine takes no lock and allocates
+ * nothing. In the kernel the caller runs in the mm that the ring addresses belong to, may sleep (any
+ * access may fault), and has passed every ring and region address through access_ok() beforehand.
+ *
+ * Trust: whatever the driver wrote is read once, bounded and then used. A malformed ring gives an
+ * error, recorded in &vring_engine.err, and leaves the cursor at the element that was refused.
+ */
+#ifndef RING_VRING_H
+#define RING_VRING_H
+
+#include "env.h"
+
+/**
+ * struct vring_region - one stretch of guest memory
+ * @gpa: guest physical (or I/O virtual) address of the first byte
+ * @size: bytes, not zero
+ * @uaddr: address of the first byte in the owner's address space
+ */
+struct vring_region {
+	u64 gpa;
+	u64 size;
+	u64 uaddr;
+};
+
+/**
+ * struct vring_mem - the guest memory map
+ * @nr: number of regions
+ * @region: sorted by gpa, not overlapping, neither gpa + size nor uaddr + size wraps
+ *
+ * Read-only while an engine call uses it; the owner replaces it as a whole.
+ */
+struct vring_mem {
+	u32 nr;
+	struct vring_region region[];
+};
+
+/**
+ * struct vring_cursor - where the device stands in a ring; the only position there is
+ * @avail: index of the next avail entry to take (split: free-running)
+ * @used: index of the next used entry to write (split: free-running)
+ */
+struct vring_cursor {
+	u16 avail;
+	u16 used;
+};
+
+/** enum vring_errno - what is wrong with a ring, see vring_strerror() */
+enum vring_errno {
+	VRING_OK,
+	VRING_E_FAULT_RING,	/* desc, avail or used ring not accessible: -EFAULT */
+	VRING_E_FAULT_TABLE,	/* indirect table not accessible: -EFAULT */
+	VRING_E_AVAIL_JUMP,	/* avail->idx moved by more than the ring size: -EFAULT */
+	VRING_E_HEAD,		/* head >= ring size: -EINVAL */
+	VRING_E_NEXT,		/* next >= ring (or table) size: -EINVAL */
+	VRING_E_LOOP,		/* chain longer than the ring (or table): -EINVAL */
+	VRING_E_NESTED,		/* INDIRECT inside an indirect table: -EINVAL */
+	VRING_E_TABLE_LEN,	/* table length zero or not a multiple of 16: -EINVAL */
+	VRING_E_TABLE_BIG,	/* table of more than 65536 descriptors: -E2BIG */
+	VRING_E_ORDER,		/* device-writable before device-readable: -EINVAL */
+	VRING_E_ADDR,		/* address + length overflows, or no region holds it: -EFAULT */
+	VRING_E_SEGMENTS,	/* more segments than vring_batch.max_iov: -ENOBUFS */
+};
+
+/**
+ * struct vring_error - the first thing found wrong, kept until vring_start()
+ * @code: what
+ * @head: descriptor head (or avail index for VRING_E_AVAIL_JUMP)
+ * @value: the offending value (length, address, index)
+ */
+struct vring_error {
+	enum vring_errno code;
+	u16 head;
+	u64 value;
+};
+
+/**
+ * struct vring_engine - one virtqueue, device side, split layout
+ * @num: ring size in descriptors, 1..32768, power of two for split
+ * @event_idx: VIRTIO_F_RING_EVENT_IDX was negotiated
+ * @desc: descriptor table, in the owner's address space
+ * @avail: avail ring, including used_event
+ * @used: used ring, including avail_event
+ * @pos: cursor
+ * @avail_seen: avail->idx as last read
+ * @signalled: used index at the last vring_need_notify()
+ * @signalled_valid: @signalled means something
+ * @kicks_off: the driver was told not to kick (flags mode only)
+ * @err: why the ring is broken
+ */
+struct vring_engine {
+	u32 num;
+	bool event_idx;
+	struct vring_desc __user *desc;
+	struct vring_avail __user *avail;
+	struct vring_used __user *used;
+
+	struct vring_cursor pos;
+	u16 avail_seen;
+	u16 signalled;
+	bool signalled_valid;
+	bool kicks_off;
+	struct vring_error err;
+};
+
+/**
+ * struct vring_elem - one popped buffer
+ * @at: cursor just before this element, for vring_rewind()
+ * @head: id to give back in struct vring_done
+ * @nr_out: iovecs the device reads; they come first
+ * @nr_in: iovecs the device writes; they follow
+ * @iov: index of the first in vring_batch.iov
+ * @out_len: bytes in the first @nr_out iovecs
+ * @in_len: bytes in the next @nr_in iovecs
+ */
+struct vring_elem {
+	struct vring_cursor at;
+	u16 head;
+	u16 nr_out;
+	u16 nr_in;
+	u32 iov;
+	u64 out_len;
+	u64 in_len;
+};
+
+/**
+ * struct vring_batch - room for popped elements, owned by the caller
+ * @elem: elements, @max_elem of them
+ * @iov: segments of all elements, @max_iov of them
+ * @nr_elem: filled
+ * @nr_iov: filled
+ * @max_elem: room
+ * @max_iov: room; a single element may use it all (the stock limit is 1024)
+ */
+struct vring_batch {
+	struct vring_elem *elem;
+	struct iovec *iov;
+	u16 nr_elem;
+	u16 max_elem;
+	u32 nr_iov;
+	u32 max_iov;
+};
+
+/**
+ * struct vring_done - one completed buffer
+ * @head: from struct vring_elem
+ * @len: bytes the device wrote
+ */
+struct vring_done {
+	u16 head;
+	u32 len;
+};
+
+/**
+ * vring_start() - make a configured ring ready, or ready again after an error
+ * @vr: num, event_idx, desc, avail, used are set
+ * @pos: where to begin
+ *
+ * Forgets the error and the notification state. Touches no guest memory except used->flags, which it
+ * clears.
+ * Return: 0, or -EFAULT
+ */
+int vring_start(struct vring_engine *vr, struct vring_cursor pos);
+
+/**
+ * vring_pop_batch() - take as many buffers as there are and fit
+ * @vr: the ring
+ * @mem: where guest addresses lead
+ * @b: emptied and filled; max_elem and room for descriptors bound the work of one call
+ *
+ * Return: number of elements, 0 when the ring is empty, or a negative errno when its *first* element
+ * is bad: -EFAULT, -EINVAL, -E2BIG, -ENOBUFS, with vr->err saying what. Good elements before a bad
+ * one are returned first; the cursor never passes a bad one.
+ */
+int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b);
+
+/**
+ * vring_rewind() - give back an element, and all that were popped after it, as if never popped
+ * @vr: the ring
+ * @e: the first element to be popped again; not completed, nor any after it
+ */
+void vring_rewind(struct vring_engine *vr, const struct vring_elem *e);
+
+/**
+ * vring_complete_batch() - hand buffers back to the driver
+ * @vr: the ring
+ * @done: buffers, in the order to publish
+ * @n: how many, at most vr->num
+ *
+ * The driver sees all of them at once: the index is published once, after the entries.
+ * Return: 0; or -EFAULT with nothing published and the cursor where it was
+ */
+int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done, u32 n);
+
+/**
+ * vring_need_notify() - must the driver be interrupted for what was completed since the last call?
+ * @vr: the ring
+ *
+ * Decides once over everything published since it last decided (spec 2.7.7.2, 2.7.10). A full memory
+ * barrier orders the published index before the read of used_event or avail->flags.
+ * Return: 1 yes, 0 no, -EFAULT
+ */
+int vring_need_notify(struct vring_engine *vr);
+
+/**
+ * vring_kicks_off() - ask the driver not to kick while the device is busy
+ * @vr: the ring
+ *
+ * With EVENT_IDX there is nothing to do: a stale avail_event is enough.
+ * Return: 0, or -EFAULT
+ */
+int vring_kicks_off(struct vring_engine *vr);
+
+/**
+ * vring_kicks_on() - ask for a kick at the next buffer
+ * @vr: the ring
+ *
+ * Return: 1 when buffers arrived in between (no kick may come for them), 0 when it is safe to sleep,
+ * -EFAULT
+ */
+int vring_kicks_on(struct vring_engine *vr);
+
+/**
+ * vring_has_work() - is there a buffer to pop? For polling; reads avail->idx at most once.
+ * @vr: the ring
+ *
+ * Return: 1, 0, or -EFAULT
+ */
+int vring_has_work(struct vring_engine *vr);
+
+/**
+ * vring_strerror() - one line for a log, without newline
+ * @code: from vring_error.code
+ */
+const char *vring_strerror(enum vring_errno code);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Host network back ends: -netdev tap. Opened when the command line has been checked and the process
+ * has forked; closed, and its downscript run, at exit.
+ */
+#ifndef VMM_NETDEV_H
+#define VMM_NETDEV_H
+
+#include <stdint.h>
+#include <stdbool.h>
+
+/**
+ * struct netdev - one -netdev tap
+ * @id: unique among netdevs
+ * @ifname: of the tap
+ * @tap_fd: open, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, non-blocking
+ * @vhost_fd: open /dev/vhost-net (or vhostfd=), owner not yet set
+ * @mtu: of the interface at opening
+ * @user: name of the device that uses it; NULL until then
+ */
+struct netdev {
+	const char *id;
+	char ifname[16];
+	int tap_fd;
+	int vhost_fd;
+	uint32_t mtu;
+	const char *user;
+};
+
+/** netdev_find() - Return: an opened netdev, or NULL */
+struct netdev *netdev_find(const char *id);
+/** netdev_set_offload() - TUNSETVNETHDRSZ and TUNSETOFFLOAD for negotiated virtio-net features
+ * Return: 0 or -errno */
+int netdev_set_offload(struct netdev *nd, uint64_t virtio_features);
+/** netdev_offloads() - virtio-net host and guest offload bits that the tap supports */
+uint64_t netdev_offloads(struct netdev *nd);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The virtual machine: what every part of the VMM shares.
+ *
+ * Threads: one main (control) thread runs the event loop; one thread per vCPU runs KVM_RUN. Device
+ * models run on either, always under the device lock. vCPU threads take it around an exit, the main
+ * thread around every callback that touches a device; data paths (ioeventfd, irqfd) never take it.
+ */
+#ifndef VMM_VM_H
+#define VMM_VM_H
+
+#include <pthread.h>
+#include <stdint.h>
+#include <stdbool.h>
+#include <linux/kvm.h>
+#include "bus.h"
+
+struct loop;
+struct pci_bus;
+struct vcpu;
+
+/* Guest physical address map */
+#define VM_LOW_RAM_END	0xc0000000ull	/* RAM above it continues at 4 GiB */
+#define VM_MMIO32_BASE	0xc0000000ull	/* PCI memory BARs */
+#define VM_MMIO32_END	0xfebf0000ull
+#define VM_HIGH_RAM	0x100000000ull
+#define VM_PIO_BAR_BASE	0xc000		/* PCI I/O BARs */
+#define VM_PIO_BAR_END	0x10000
+#define VM_GSI_PCI	16		/* IOAPIC pins 16..23: PCI INTx, see pci_intx_gsi() */
+#define VM_MAX_VCPUS	64
+
+/**
+ * struct vm_mem_slot - one KVM memory slot of guest RAM
+ * @gpa: @size: guest physical range
+ * @host: where it is mapped
+ * @fd_off: its offset in the RAM's file
+ */
+struct vm_mem_slot {
+	uint64_t gpa, size;
+	uint8_t *host;
+	uint64_t fd_off;
+};
+
+/** enum vm_why - why the guest ended, see vm_request() */
+enum vm_why {
+	VM_RUN,		/* nothing requested */
+	VM_RESET,	/* reset, or end with status 0 under -no-reboot */
+	VM_POWEROFF,	/* guest powered off: status 0 */
+	VM_QUIT,	/* a person asked: status 0 */
+	VM_DEBUG_EXIT,	/* isa-debug-exit: status (v << 1) | 1 */
+	VM_ERROR,	/* something failed, the reason was logged: status 1 */
+};
+
+struct vm {
+	struct loop *loop;
+	const struct vm_config *cfg;
+	int kvm_fd, vm_fd;
+	pthread_mutex_t lock;		/* device lock */
+	struct bus pio, mmio;
+
+	int ram_fd;
+	uint64_t ram_size;
+	struct vm_mem_slot slot[2];
+	unsigned int nr_slots;
+
+	unsigned int nr_vcpus;
+	struct vcpu *vcpu;
+	struct pci_bus *pci;
+};
+
+static inline void vm_lock(struct vm *vm) { pthread_mutex_lock(&vm->lock); }
+static inline void vm_unlock(struct vm *vm) { pthread_mutex_unlock(&vm->lock); }
+
+/**
+ * vm_request() - ask the main thread to end, reset or stop the machine; any thread, first one wins
+ * @status: for VM_DEBUG_EXIT, the process's exit status
+ */
+void vm_request(struct vm *vm, enum vm_why why, int status);
+
+/* ---- memory (memory.c) ---- */
+
+/**
+ * vm_ram() - the one checked way from a guest address to a pointer
+ * Return: pointer to [gpa, gpa + len), or NULL unless one slot holds all of it
+ */
+void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len);
+
+/* ---- interrupts (irq.c) ---- */
+
+/** vm_irq_line() - set the level of an IOAPIC/PIC input; device lock held */
+void vm_irq_line(struct vm *vm, unsigned int gsi, int level);
+
+/**
+ * vm_msi_alloc() - reserve a GSI for one MSI message
+ * Return: GSI >= 24; -ENOSPC
+ */
+int vm_msi_alloc(struct vm *vm);
+void vm_msi_free(struct vm *vm, int gsi);
+/** vm_msi_update() - program the message of @gsi (KVM_SET_GSI_ROUTING). Return: 0 or -errno */
+int vm_msi_update(struct vm *vm, int gsi, uint64_t addr, uint32_t data);
+/** vm_msi_send() - inject one message now. Return: 0 or -errno */
+int vm_msi_send(struct vm *vm, uint64_t addr, uint32_t data);
+/** vm_irqfd() - couple or uncouple an eventfd and a GSI. Return: 0 or -errno */
+int vm_irqfd(struct vm *vm, int fd, int gsi, bool assign);
+/**
+ * vm_ioeventfd() - signal @fd at a guest write to @addr, without an exit to user space
+ * @len: 0 (any length), 1, 2, 4, 8
+ * @data: with @match, only when this value is written
+ * Return: 0 or -errno
+ */
+int vm_ioeventfd(struct vm *vm, int fd, uint64_t addr, unsigned int len, bool pio, bool match,
+		 uint64_t data, bool assign);
+
+/* ---- life cycle (vm.c); each returns 0, or -1 after logging ---- */
+
+int vm_create(struct vm *vm, const struct vm_config *cfg, struct loop *loop);
+/** vm_start() - start, or after vm_pause() resume, the vCPU threads */
+int vm_start(struct vm *vm);
+/** vm_pause() - kick every vCPU out of KVM_RUN and wait until none runs guest code; main thread */
+void vm_pause(struct vm *vm);
+/** vm_reset() - paused: reset devices and vCPUs, load the kernel again */
+int vm_reset(struct vm *vm);
+void vm_destroy(struct vm *vm);
+
+#endif
