@@ -1,0 +1,103 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# One stock guest on a tap, its virtio-net served by whichever vhost_net is loaded: boots it, lets it
+# run tests/lab/guest/net.sh, and prints what was seen as key=value lines. Used by the demo, the lab
+# tests and the benchmark. Leaves nothing behind: tap, processes and files go on any exit.
+set -u
+usage() {
+	cat <<-U
+	usage: net-guest.sh -v shunt|qemu -b KERNEL -i INITRAMFS [-c CPUS] [-m MIB] [-q QUEUES]
+	                    [-s SECONDS] [-n PINGS] [-r] [-t TIMEOUT] [-a 'MORE VMM ARGS'] [-l LOGFILE]
+	  -r   let the guest reboot once before it measures
+	  -q   vhost queues (QEMU only)
+	U
+	exit 2
+}
+vmm=; kernel=; initrd=; cpus=1; mem=512; queues=1; secs=3; pings=50; reboot=0; limit=150; more=; log=
+while getopts v:b:i:c:m:q:s:n:t:a:l:rh o; do
+	case $o in
+	v) vmm=$OPTARG ;; b) kernel=$OPTARG ;; i) initrd=$OPTARG ;; c) cpus=$OPTARG ;; m) mem=$OPTARG ;;
+	q) queues=$OPTARG ;; s) secs=$OPTARG ;; n) pings=$OPTARG ;; r) reboot=1 ;; t) limit=$OPTARG ;;
+	a) more=$OPTARG ;; l) log=$OPTARG ;; *) usage ;;
+	esac
+done
+[ -n "$kernel" ] && [ -n "$initrd" ] || usage
+top=$(cd "$(dirname "$0")/.." && pwd)
+dir=$(mktemp -d)
+serial=$dir/serial
+tap=shn$(( $$ % 100000 ))
+pids=()
+cleanup() {
+	trap - EXIT
+	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
+	sleep 0.2
+	for p in "${pids[@]}"; do kill -9 "$p" 2>/dev/null; wait "$p" 2>/dev/null; done
+	ip link del "$tap" 2>/dev/null
+	[ -n "$log" ] && cp "$serial" "$log" 2>/dev/null
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+mq=; [ "$queues" -gt 1 ] && mq=multi_queue
+ip tuntap add "$tap" mode tap vnet_hdr $mq || exit 1
+ip addr add 10.77.0.1/24 dev "$tap" && ip link set "$tap" up || exit 1
+iperf3 -s -B 10.77.0.1 >/dev/null 2>&1 &
+pids+=($!)
+
+append="console=ttyS0 quiet panic=-1 guest.secs=$secs guest.pings=$pings guest.reboot=$reboot guest.streams=$queues"
+net="tap,id=n0,ifname=$tap,script=no,downscript=no,vhost=on"
+dev="virtio-net-pci,netdev=n0"
+if [ "$queues" -gt 1 ]; then
+	net=$net,queues=$queues
+	dev=$dev,mq=on,vectors=$((2 * queues + 2))
+fi
+: >"$serial"
+case $vmm in
+shunt)	cmd=("$top/build/bin/shunt") ;;
+qemu)	cmd=(qemu-system-x86_64 -accel kvm -cpu host -M pc -display none -vga none -nodefaults) ;;
+*)	usage ;;
+esac
+start=$(date +%s%N)
+"${cmd[@]}" -m "$mem" -smp "$cpus" -kernel "$kernel" -initrd "$initrd" -append "$append" \
+	-netdev "$net" -device "$dev" -serial "file:$serial" $more </dev/null 2>"$dir/stderr" &
+pid=$!
+pids+=("$pid")
+
+seen=0
+worker_ns=0
+end=$(( $(date +%s) + limit ))
+while :; do
+	# The worker is a kernel thread before 6.4 and a thread of the VMM since.
+	for t in /proc/"$pid"/task/* $(pgrep -x "vhost-$pid" | sed 's|^|/proc/|'); do
+		[ "$(cat "$t/comm" 2>/dev/null)" = "vhost-$pid" ] || continue
+		[ $seen = 0 ] && echo "worker=vhost-$pid" && seen=1
+		worker_ns=$(cut -d' ' -f1 "$t/schedstat" 2>/dev/null || echo $worker_ns)
+	done
+	if [ ! -e "$dir/rss" ] && grep -q 'GUEST ping-p50' "$serial"; then
+		echo "boot-ms=$(( ($(date +%s%N) - start) / 1000000 ))"
+		cp "/proc/$pid/smaps" "$dir/rss" 2>/dev/null
+	fi
+	kill -0 "$pid" 2>/dev/null || break
+	if [ "$(date +%s)" -ge "$end" ]; then
+		echo "error=timeout"
+		tail -n 30 "$serial" | sed 's/^/# /'
+		exit 1
+	fi
+	sleep 0.2
+done
+wait "$pid"
+status=$?
+tr -d '\r' <"$serial" | sed -n 's/^GUEST //p' | tr ' ' '\n' | grep =
+echo "worker-ms=$((worker_ns / 1000000))"
+if [ -s "$dir/rss" ]; then
+	# Resident memory beyond guest RAM: every mapping but those of at least 16 MiB.
+	awk '/^[0-9a-f]+-[0-9a-f]+ /{ big = 0 } /^Size:/{ big = $2 >= 16384 } /^Rss:/{ if (!big) s += $2 }
+		END { print "vmm-rss-kib=" s }' "$dir/rss"
+fi
+echo "status=$status"
+if [ $status != 0 ] || ! grep -q 'GUEST.*done=1' "$serial"; then
+	sed 's/^/# /' "$dir/stderr"
+	tail -n 30 "$serial" | sed 's/^/# /'
+	exit 1
+fi

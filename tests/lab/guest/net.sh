@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Runs inside a stock Debian guest, as the last step of its init: network up, ping, iperf3 both ways.
+# Speaks to whoever reads the serial port in lines "GUEST key=value"; the kernel command line says
+# what to do: guest.secs=N (per direction), guest.pings=N, guest.reboot=1 (once, before measuring),
+# guest.mtu=1 (report it).
+say() { echo "GUEST $*"; }
+
+arg() { # arg NAME DEFAULT
+	for w in $(cat /proc/cmdline); do
+		case $w in guest.$1=*) echo "${w#*=}"; return ;; esac
+	done
+	echo "$2"
+}
+
+irqs() { # interrupts so far of the virtio device whose name matches $1
+	awk -v n="$1" '$NF ~ n { for (i = 2; i <= NF; i++) if ($i ~ /^[0-9]+$/) s += $i; else break }
+		END { print s + 0 }' /proc/interrupts
+}
+
+host=10.77.0.1
+say boot=1 kernel="$(uname -r)" cpus="$(grep -c ^processor /proc/cpuinfo)"
+dev=
+for i in 1 2 3 4 5 6 7 8 9 10; do
+	for d in /sys/class/net/*; do
+		[ "${d##*/}" = lo ] || dev=${d##*/}
+	done
+	[ -n "$dev" ] && break
+	sleep 0.3
+done
+[ -n "$dev" ] || { say error=no-network-device; exit 1; }
+ip addr add 10.77.0.2/24 dev "$dev"
+ip link set "$dev" up
+say driver="$(basename "$(readlink "/sys/class/net/$dev/device/driver")")" mtu="$(cat "/sys/class/net/$dev/mtu")" \
+	queues="$(ls -d "/sys/class/net/$dev/queues/tx-"* | wc -l)"
+
+if [ "$(arg reboot 0)" = 1 ]; then
+	if ping -c 1 -W 5 "$host" >/dev/null 2>&1; then
+		say first-boot=ok
+	fi
+	sync
+	reboot -f
+	sleep 60
+fi
+
+ping -c 3 -W 5 "$host" >/dev/null 2>&1
+n=$(arg pings 50)
+ping -i 0.02 -c "$n" -W 5 "$host" >/tmp/ping 2>&1
+say ping-sent="$n" ping-got="$(grep -c 'bytes from' /tmp/ping)"
+sed -n 's/.*time=\([0-9.]*\) ms/\1/p' /tmp/ping | sort -n | awk '{ v[NR] = $1 } END {
+	if (NR) printf "GUEST ping-p50-us=%d ping-p99-us=%d\n", v[int((NR + 1) / 2)] * 1000,
+		v[int(NR * 0.99 + 0.999)] * 1000 }'
+
+secs=$(arg secs 3)
+mbit() { sed -n 's/.* \([0-9.]*\) Mbits\/sec.*receiver.*/\1/p' "$1"; }
+for dir in out in; do
+	r=; [ $dir = in ] && r=-R
+	in0=$(irqs 'input'); out0=$(irqs 'output')
+	iperf3 -c "$host" -t "$secs" -f m -P "$(arg streams 1)" $r >/tmp/iperf 2>&1
+	m=$(mbit /tmp/iperf | tail -n 1)
+	[ -n "$m" ] || { say "error=iperf3-$dir"; tail -n 3 /tmp/iperf; }
+	say "iperf-$dir-mbit=${m:-0} irq-rx-$dir=$(($(irqs input) - in0)) irq-tx-$dir=$(($(irqs output) - out0))"
+done
+say done=1
+poweroff -f
