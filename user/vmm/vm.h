@@ -12,12 +12,16 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <linux/kvm.h>
 #include "bus.h"
 
 struct loop;
 struct pci_bus;
 struct vcpu;
+struct vm_life;
+struct vm_irq;
+struct pc;
 
 /* Guest physical address map */
 #define VM_LOW_RAM_END	0xc0000000ull	/* RAM above it continues at 4 GiB */
@@ -66,6 +70,9 @@ struct vm {
 	unsigned int nr_vcpus;
 	struct vcpu *vcpu;
 	struct pci_bus *pci;
+	struct vm_life *life;	/* vm.c: threads' run state, requests, reset hooks */
+	struct vm_irq *irq;	/* irq.c: GSI routes */
+	struct pc *pc;		/* pc.c: the chipset's ports */
 };
 
 static inline void vm_lock(struct vm *vm) { pthread_mutex_lock(&vm->lock); }
@@ -77,7 +84,37 @@ static inline void vm_unlock(struct vm *vm) { pthread_mutex_unlock(&vm->lock); }
  */
 void vm_request(struct vm *vm, enum vm_why why, int status);
 
+/**
+ * vm_exit_status() - what main() returns once loop_run() came back
+ *
+ * Resets are served inside the loop: it ends only when the process should.
+ */
+int vm_exit_status(const struct vm *vm);
+
+/**
+ * struct vm_hook - called at every system reset, and once at the end; embedded in a device
+ * @reset: back to the power-on state; vCPUs paused, device lock held. May be NULL
+ * @destroy: the process ends: close what is open. May be NULL. Hooks run in reverse order of vm_hook()
+ *
+ * PCI devices have this from the PCI bus and need no hook.
+ */
+struct vm_hook {
+	void (*reset)(void *dev);
+	void (*destroy)(void *dev);
+	void *dev;
+	/* private */
+	struct vm_hook *next;
+};
+
+void vm_hook(struct vm *vm, struct vm_hook *hook);
+
+/** vm_powerdown() - press the power button; device lock held */
+void vm_powerdown(struct vm *vm);
+
 /* ---- memory (memory.c) ---- */
+
+/** vm_mem_info() - what backs guest RAM, and the huge pages that were obtained */
+void vm_mem_info(struct vm *vm, FILE *out);
 
 /**
  * vm_ram() - the one checked way from a guest address to a pointer
@@ -111,15 +148,34 @@ int vm_irqfd(struct vm *vm, int fd, int gsi, bool assign);
 int vm_ioeventfd(struct vm *vm, int fd, uint64_t addr, unsigned int len, bool pio, bool match,
 		 uint64_t data, bool assign);
 
-/* ---- life cycle (vm.c); each returns 0, or -1 after logging ---- */
+/* ---- reset port (pc.c) ---- */
 
+/**
+ * vm_cf9_read() - vm_cf9_write() - the chipset's reset register at port 0xcf9
+ *
+ * The port lies inside PCI's configuration address register: pci.c passes byte accesses on.
+ */
+uint8_t vm_cf9_read(struct vm *vm);
+void vm_cf9_write(struct vm *vm, uint8_t val);
+
+/* ---- life cycle (vm.c); each returns 0, or -1 after logging; main thread, device lock not held ---- */
+
+/**
+ * vm_create() - KVM, guest RAM, interrupt controllers, vCPUs, the PCI bus, the chipset and the -serial
+ * ports; the caller then makes the -device list
+ */
 int vm_create(struct vm *vm, const struct vm_config *cfg, struct loop *loop);
+/** vm_ready() - every device is there: place BARs, build ACPI tables, load the kernel. Once */
+int vm_ready(struct vm *vm);
 /** vm_start() - start, or after vm_pause() resume, the vCPU threads */
 int vm_start(struct vm *vm);
-/** vm_pause() - kick every vCPU out of KVM_RUN and wait until none runs guest code; main thread */
+/** vm_pause() - kick every vCPU out of KVM_RUN and wait until none runs guest code */
 void vm_pause(struct vm *vm);
+/** vm_running() - Return: whether vm_start() came after the last vm_pause() */
+bool vm_running(const struct vm *vm);
 /** vm_reset() - paused: reset devices and vCPUs, load the kernel again */
 int vm_reset(struct vm *vm);
+/** vm_destroy() - pauses first; safe after a failed vm_create() */
 void vm_destroy(struct vm *vm);
 
 #endif
