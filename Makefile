@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# For people. What the modules are made of stands in Kbuild; recipes longer than a few lines stand
+# in scripts/.
+#
+#	make user [CC=clang] [SAN=1]	other compilers and sanitizers build into folders of their own
+#	make modules [KDIR=...]		without KDIR: for both of Debian 12's kernels
+#	V=1				shows the commands
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+V ?= 0
+ifeq ($(V),0)
+Q := @
+quiet = @printf '  %-7s %s\n' $(1) $(patsubst build/%,%,$@);
+else
+quiet =
+endif
+
+# --- user space ----------------------------------------------------------------------------------
+
+variant := $(if $(findstring clang,$(CC)),clang)$(if $(filter 1,$(SAN)),san)
+B := build$(if $(variant),/$(variant))
+
+cflags := -std=gnu11 -Wall -Wextra -Werror -g -fno-strict-aliasing -pthread -MMD -MP \
+	-I. -Iuser -Ikernel/include/uapi
+ifeq ($(SAN),1)
+cflags += -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+ldflags := -fsanitize=address,undefined -pthread
+else
+cflags += -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+ldflags := -pie -pthread -Wl,-z,relro,-z,now
+endif
+libs := -luring -ljansson
+# CFLAGS and LDFLAGS belong to whoever calls make.
+CFLAGS ?=
+LDFLAGS ?=
+
+lib_src := $(wildcard user/lib/*.c)
+ring_src := $(wildcard ring/*.c)
+vmm_src := $(wildcard user/vmm/*.c)
+bench_src := $(wildcard tools/shunt-bench*.c)
+unit_src := $(wildcard tests/unit/*.c)
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+
+programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench)
+unit_tests := $(patsubst tests/unit/%.c,$(B)/tests/%,$(unit_src))
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS=$$'\t' read -r t text; do printf '  %-12s %s\n' "$$t" "$$text"; done
+
+.DEFAULT_GOAL := help
+
+.PHONY: setup
+setup: ## install the Debian packages and fetch kernels and QEMU for the lab (silent when all is there)
+	@scripts/setup.sh
+
+.PHONY: user
+user: $(programs) ## build the programs into build/bin
+
+.PHONY: tests
+tests: $(unit_tests) ## build the unit tests into build/tests
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,CC)$(CC) $(cflags) $(CFLAGS) -c -o $@ $<
+
+# The list of members is a prerequisite: a removed source must leave the archive.
+$(B)/lib/%.a:
+	@mkdir -p $(@D); rm -f $@
+	$(call quiet,AR)ar rcsD $@ $(filter %.o,$^)
+
+define members
+$(B)/lib/$(1).a: $(2) $(B)/lib/$(1).list
+$(B)/lib/$(1).list: force
+	@mkdir -p $$(@D); echo '$(2)' | cmp -s - $$@ || echo '$(2)' >$$@
+endef
+$(eval $(call members,libshunt,$(call obj,$(lib_src))))
+$(eval $(call members,libring,$(call obj,$(ring_src))))
+# The VMM without its main(): what unit tests link.
+$(eval $(call members,libvmm,$(call obj,$(filter-out user/vmm/main.c,$(vmm_src)))))
+
+.PHONY: force
+force:
+
+link = $(call quiet,LD)mkdir -p $(@D); $(CC) $(ldflags) $(LDFLAGS) -o $@ $(1) $(libs) $(2)
+
+$(B)/bin/shunt: $(call obj,$(vmm_src)) $(B)/lib/libshunt.a $(B)/lib/libvmm.list
+	$(call link,$(filter %.o %.a,$^))
+
+$(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
+	$(call link,$(filter %.o %.a,$^))
+
+# Archives only give what is asked for: a test of the ring carries nothing of the VMM.
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/lib/libvmm.a $(B)/lib/libshunt.a $(B)/lib/libring.a
+	$(call link,$(filter %.o %.a,$^),-lcmocka)
+
+# Parts with rules of their own. A part adds prerequisites to user, tests or fuzz; B is the build folder.
+-include $(wildcard tests/*/*.mk)
+-include $(shell [ -d $(B)/obj ] && find $(B)/obj -name '*.d')
+
+# --- modules -------------------------------------------------------------------------------------
+
+KDIR ?= $(foreach s,6.1 6.12,$(shell scripts/kernel.sh kdir $(s)))
+
+.PHONY: modules
+modules: ## build the kernel modules into build/modules/RELEASE [KDIR=headers, else both Debian kernels]
+	@for k in $(KDIR); do scripts/build-modules.sh "$$k"; done; [ -n "$(strip $(KDIR))" ]
+
+# --- tests ---------------------------------------------------------------------------------------
+
+.PHONY: check
+check: ## set up, build everything, run all tests on both kernels
+	@scripts/check.sh
+
+.PHONY: unit
+unit: ## run the unit tests under ASan and UBSan
+	@$(MAKE) SAN=1 tests
+	@tests/run unit
+
+.PHONY: soak
+soak: ## the tests that take hours: long fuzzing, many boots [SOAK=seconds]
+	@scripts/soak.sh $(SOAK)
+
+.PHONY: lab
+lab: setup ## a root shell in a lab machine with our modules loaded [K=6.1|6.12]
+	@$(MAKE) user modules
+	@tests/lab/run -k $(or $(K),6.1) -i -- sh -c 'scripts/load.sh ours; exec bash -i'
+
+# --- running -------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: ## boot a stock Debian guest on our modules and measure its network
+	@scripts/demo.sh
+
+.PHONY: bench
+bench: ## measure against the stock module, both sides in one boot
+	@scripts/bench.sh
+
+.PHONY: load
+load: ## load the modules into this kernel, ours or stock [MODULES=ours|stock]
+	@scripts/load.sh $(or $(MODULES),ours)
+
+.PHONY: unload
+unload: ## unload the modules
+	@scripts/load.sh none
+
+.PHONY: clean
+clean: ## remove what was built (fetched kernels stay in the cache)
+	$(Q)rm -rf build
