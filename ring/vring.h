@@ -57,10 +57,10 @@ enum vring_errno {
 	VRING_OK,
 	VRING_E_FAULT_RING,	/* desc, avail or used ring not accessible: -EFAULT */
 	VRING_E_FAULT_TABLE,	/* indirect table not accessible: -EFAULT */
-	VRING_E_AVAIL_JUMP,	/* avail->idx moved by more than the ring size: -EFAULT */
+	VRING_E_AVAIL_JUMP,	/* avail->idx moved by more than the ring size: -EINVAL */
 	VRING_E_HEAD,		/* head >= ring size: -EINVAL */
 	VRING_E_NEXT,		/* next >= ring (or table) size: -EINVAL */
-	VRING_E_LOOP,		/* chain longer than the ring (or table): -EINVAL */
+	VRING_E_LOOP,		/* chain longer than the ring (or table, or bearable): -EINVAL */
 	VRING_E_NESTED,		/* INDIRECT inside an indirect table: -EINVAL */
 	VRING_E_TABLE_LEN,	/* table length zero or not a multiple of 16: -EINVAL */
 	VRING_E_TABLE_BIG,	/* table of more than 65536 descriptors: -E2BIG */
@@ -85,6 +85,7 @@ struct vring_error {
  * struct vring_engine - one virtqueue, device side, split layout
  * @num: ring size in descriptors, 1..32768, power of two for split
  * @event_idx: VIRTIO_F_RING_EVENT_IDX was negotiated
+ * @notify_on_empty: VIRTIO_F_NOTIFY_ON_EMPTY was negotiated (legacy drivers)
  * @desc: descriptor table, in the owner's address space
  * @avail: avail ring, including used_event
  * @used: used ring, including avail_event
@@ -98,6 +99,7 @@ struct vring_error {
 struct vring_engine {
 	u32 num;
 	bool event_idx;
+	bool notify_on_empty;
 	struct vring_desc __user *desc;
 	struct vring_avail __user *avail;
 	struct vring_used __user *used;
@@ -130,6 +132,8 @@ struct vring_elem {
 	u64 in_len;
 };
 
+#define VRING_IOV_MAX 65535U
+
 /**
  * struct vring_batch - room for popped elements, owned by the caller
  * @elem: elements, @max_elem of them
@@ -137,7 +141,8 @@ struct vring_elem {
  * @nr_elem: filled
  * @nr_iov: filled
  * @max_elem: room
- * @max_iov: room; a single element may use it all (the stock limit is 1024)
+ * @max_iov: room; a single element may use it all (the stock limit is 1024). No more than
+ *	VRING_IOV_MAX is used.
  */
 struct vring_batch {
 	struct vring_elem *elem;
@@ -170,11 +175,23 @@ struct vring_done {
 int vring_start(struct vring_engine *vr, struct vring_cursor pos);
 
 /**
+ * vring_load_used() - where the previous device stopped: used->idx
+ * @vr: the ring
+ * @used: set, for &vring_cursor.used of vring_start()
+ *
+ * The split layout keeps this index in guest memory alone.
+ * Return: 0, or -EFAULT
+ */
+int vring_load_used(struct vring_engine *vr, u16 *used);
+
+/**
  * vring_pop_batch() - take as many buffers as there are and fit
  * @vr: the ring
  * @mem: where guest addresses lead
  * @b: emptied and filled; max_elem and room for descriptors bound the work of one call
  *
+ * A batch may end early: when the next element does not fit, or after some thousands of chained
+ * descriptors. Only 0 means that the ring is empty.
  * Return: number of elements, 0 when the ring is empty, or a negative errno when its *first* element
  * is bad: -EFAULT, -EINVAL, -E2BIG, -ENOBUFS, with vr->err saying what. Good elements before a bad
  * one are returned first; the cursor never passes a bad one.
@@ -203,6 +220,8 @@ int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done,
  * vring_need_notify() - must the driver be interrupted for what was completed since the last call?
  * @vr: the ring
  *
+ * The first call after vring_start() counts as if the driver waited for what was completed before.
+ * On -EFAULT the decision is still open: the caller may interrupt to be safe, as the stock module does.
  * Decides once over everything published since it last decided (spec 2.7.7.2, 2.7.10). A full memory
  * barrier orders the published index before the read of used_event or avail->flags.
  * Return: 1 yes, 0 no, -EFAULT
@@ -222,8 +241,11 @@ int vring_kicks_off(struct vring_engine *vr);
  * vring_kicks_on() - ask for a kick at the next buffer
  * @vr: the ring
  *
+ * "Next" is after the last one the engine has seen, popped or not: a caller that gave buffers back
+ * because they are too few may sleep, and is kicked when there are more. A caller that has not popped
+ * all must look at vring_has_work() itself.
  * Return: 1 when buffers arrived in between (no kick may come for them), 0 when it is safe to sleep,
- * -EFAULT
+ * -EFAULT, or -EINVAL when avail->idx makes no sense
  */
 int vring_kicks_on(struct vring_engine *vr);
 
@@ -231,7 +253,7 @@ int vring_kicks_on(struct vring_engine *vr);
  * vring_has_work() - is there a buffer to pop? For polling; reads avail->idx at most once.
  * @vr: the ring
  *
- * Return: 1, 0, or -EFAULT
+ * Return: 1, 0, -EFAULT, or -EINVAL when avail->idx makes no sense
  */
 int vring_has_work(struct vring_engine *vr);
 

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Descriptors of the split layout, and indirect tables of them. Private to the engine; inline
+ * because all of it runs inside an open access window (see env.h).
+ */
+#ifndef RING_VRING_DESC_H
+#define RING_VRING_DESC_H
+
+#include "vring_mem.h"
+
+/* A chain names descriptors by 16 bits, so a table can have no more than this many. */
+#define VRING_TABLE_MAX 65536U
+
+/*
+ * Descriptors that one call may follow besides the head of each element, and how many of them are
+ * enough to end a batch. Tables are not counted against the ring's size, so without a bound one
+ * chain of a hostile driver could keep a worker busy for 2^31 descriptors. The bound leaves room for
+ * the longest ring and a table of full length whatever came before in the batch.
+ */
+#define VRING_WORK_ENOUGH 4096U
+#define VRING_WORK_MAX (VRING_WORK_ENOUGH + 2 * VRING_TABLE_MAX)
+
+/**
+ * struct vring_chain - the element that is being collected
+ * @map: where its segments go
+ * @work: descriptors followed so far in this call, besides heads
+ * @nr_out: segments the device reads
+ * @nr_in: segments the device writes
+ * @out_len: bytes in them
+ * @in_len: bytes in them
+ */
+struct vring_chain {
+	struct vring_map map;
+	u32 work;
+	u32 nr_out;
+	u32 nr_in;
+	u64 out_len;
+	u64 in_len;
+};
+
+/* A descriptor as it was when it was read. */
+struct vring_seen_desc {
+	u64 addr;
+	u32 len;
+	u16 flags;
+	u16 next;
+};
+
+static __always_inline u16 vring16_to_cpu(__virtio16 v)
+{
+	return le16_to_cpu((__force __le16)v);
+}
+
+static __always_inline __virtio16 cpu_to_vring16(u16 v)
+{
+	return (__force __virtio16)cpu_to_le16(v);
+}
+
+static __always_inline __virtio32 cpu_to_vring32(u32 v)
+{
+	return (__force __virtio32)cpu_to_le32(v);
+}
+
+static __always_inline void vring_unpack_desc(struct vring_seen_desc *d, __le64 lo, __le64 hi)
+{
+	u64 rest = le64_to_cpu(hi);
+
+	d->addr = le64_to_cpu(lo);
+	d->len = (u32)rest;
+	d->flags = (u16)(rest >> 32);
+	d->next = (u16)(rest >> 48);
+}
+
+/* Two loads take all four fields, each once. */
+static __always_inline bool vring_read_desc(struct vring_seen_desc *d,
+					    const struct vring_desc __user *from)
+{
+	const __le64 __user *half = (const __le64 __user *)from;
+	__le64 lo, hi;
+
+	env_get(lo, half, fault);
+	env_get(hi, half + 1, fault);
+	vring_unpack_desc(d, lo, hi);
+	return true;
+fault:
+	return false;
+}
+
+/* Byte by byte, for a descriptor that is misaligned or lies in two regions. */
+static __always_inline enum vring_errno
+vring_read_desc_split(struct vring_seen_desc *d, struct vring_map *m, u64 addr)
+{
+	union {
+		u8 byte[16];
+		__le64 half[2];
+	} raw;
+	u64 off;
+	u32 i;
+
+	for (i = 0; i < sizeof(raw); i++) {
+		const u8 __user *p;
+
+		/* Whoever owns the table proved that it is mapped, but never trust a translation. */
+		if (unlikely(!vring_map_find(m, addr + i, &off)))
+			return VRING_E_ADDR;
+		off = env_index_nospec(off, m->hit->size);
+		p = (const u8 __user *)(unsigned long)(m->hit->uaddr + off);
+		env_get(raw.byte[i], p, fault);
+	}
+	vring_unpack_desc(d, raw.half[0], raw.half[1]);
+	return VRING_OK;
+fault:
+	m->bad = addr;
+	return VRING_E_FAULT_TABLE;
+}
+
+/* One buffer. Order counts in segments: an empty writable buffer may precede a readable one. */
+static __always_inline enum vring_errno
+vring_chain_add(struct vring_chain *c, const struct vring_seen_desc *d)
+{
+	u32 before = c->map.nr;
+	enum vring_errno code;
+
+	code = vring_map_add(&c->map, d->addr, d->len);
+	if (unlikely(code))
+		return code;
+	if (d->flags & VRING_DESC_F_WRITE) {
+		c->nr_in += c->map.nr - before;
+		c->in_len += d->len;
+		return VRING_OK;
+	}
+	if (unlikely(c->nr_in)) {
+		c->map.bad = d->addr;
+		return VRING_E_ORDER;
+	}
+	c->nr_out += c->map.nr - before;
+	c->out_len += d->len;
+	return VRING_OK;
+}
+
+/**
+ * vring_chain_add_table() - all buffers of an indirect table
+ * @c: the element
+ * @addr: guest address of the table
+ * @len: its bytes
+ *
+ * The whole table must be mapped, though perhaps not all of it is used. It may lie in several
+ * regions and may be longer than the ring.
+ */
+static __always_inline enum vring_errno
+vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len)
+{
+	const struct vring_desc __user *table = NULL;
+	u32 count = len / sizeof(*table), found = 0, i = 0;
+	struct vring_seen_desc d;
+	enum vring_errno code;
+	u64 off;
+
+	c->map.bad = len;
+	if (unlikely(!len || len % sizeof(*table)))
+		return VRING_E_TABLE_LEN;
+	if (unlikely(!vring_map_find(&c->map, addr, &off)))
+		return VRING_E_ADDR;
+	if (likely(len <= c->map.hit->size - off)) {
+		off = env_index_nospec(off, c->map.hit->size) + c->map.hit->uaddr;
+		if (likely(!(off % sizeof(u64))))
+			table = (const struct vring_desc __user *)(unsigned long)off;
+	} else if (unlikely(!vring_map_covers(&c->map, addr, len))) {
+		return VRING_E_ADDR;
+	}
+	if (unlikely(count > VRING_TABLE_MAX))
+		return VRING_E_TABLE_BIG;
+
+	for (;;) {
+		i = env_index_nospec(i, count);
+		if (likely(table)) {
+			if (unlikely(!vring_read_desc(&d, table + i))) {
+				c->map.bad = addr + i * sizeof(*table);
+				return VRING_E_FAULT_TABLE;
+			}
+		} else {
+			code = vring_read_desc_split(&d, &c->map, addr + i * sizeof(*table));
+			if (unlikely(code))
+				return code;
+		}
+		if (unlikely(d.flags & VRING_DESC_F_INDIRECT)) {
+			c->map.bad = i;
+			return VRING_E_NESTED;
+		}
+		code = vring_chain_add(c, &d);
+		if (unlikely(code))
+			return code;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return VRING_OK;
+		i = d.next;
+		c->map.bad = i;
+		if (unlikely(i >= count))
+			return VRING_E_NEXT;
+		if (unlikely(++found >= count || ++c->work > VRING_WORK_MAX))
+			return VRING_E_LOOP;
+	}
+}
+
+#endif

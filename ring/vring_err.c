@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What can be wrong with a ring: errno and words.
+ */
+#include "vring_split.h"
+
+static const struct {
+	int errno_value;
+	const char *text;
+} vring_errors[] = {
+	[VRING_OK] = { 0, "no error" },
+	[VRING_E_FAULT_RING] = { EFAULT, "ring is not accessible" },
+	[VRING_E_FAULT_TABLE] = { EFAULT, "indirect table is not accessible" },
+	[VRING_E_AVAIL_JUMP] = { EINVAL, "avail index moved by more than the ring size" },
+	[VRING_E_HEAD] = { EINVAL, "avail entry names no descriptor" },
+	[VRING_E_NEXT] = { EINVAL, "chain leaves the ring or its table" },
+	[VRING_E_LOOP] = { EINVAL, "chain loops" },
+	[VRING_E_NESTED] = { EINVAL, "indirect descriptor inside an indirect table" },
+	[VRING_E_TABLE_LEN] = { EINVAL, "indirect table length is zero or not a multiple of 16" },
+	[VRING_E_TABLE_BIG] = { E2BIG, "indirect table of more than 65536 descriptors" },
+	[VRING_E_ORDER] = { EINVAL, "readable descriptor after a writable one" },
+	[VRING_E_ADDR] = { EFAULT, "address is outside guest memory" },
+	[VRING_E_SEGMENTS] = { ENOBUFS, "more segments than the device takes" },
+};
+
+int vring_fail(struct vring_engine *vr, enum vring_errno code, u16 head, u64 value)
+{
+	if (vr->err.code == VRING_OK) {
+		vr->err.code = code;
+		vr->err.head = head;
+		vr->err.value = value;
+	}
+	return -vring_errors[code].errno_value;
+}
+
+const char *vring_strerror(enum vring_errno code)
+{
+	if ((unsigned int)code >= sizeof(vring_errors) / sizeof(vring_errors[0]))
+		return "unknown error";
+	return vring_errors[code].text;
+}
+ENV_EXPORT(vring_strerror);

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Guest addresses to iovecs. Private to the engine, and inline because it runs inside an open
+ * access window (see env.h). It touches no guest memory itself.
+ */
+#ifndef RING_VRING_MEM_H
+#define RING_VRING_MEM_H
+
+#include "vring.h"
+
+/**
+ * struct vring_map - translation state of one batch, in registers or on the stack
+ * @region: the memory map
+ * @nr_region: its regions
+ * @hit: region of the last translation; neighbouring buffers mostly share it
+ * @iov: segments of the batch
+ * @nr: segments filled, including those of an element that is not finished
+ * @max: room
+ * @bad: what was wrong, for &vring_error.value
+ */
+struct vring_map {
+	const struct vring_region *region;
+	u32 nr_region;
+	const struct vring_region *hit;
+	struct iovec *iov;
+	u32 nr;
+	u32 max;
+	u64 bad;
+};
+
+/*
+ * The last region that begins at or below @addr, if any does. The loop's only branch is its end,
+ * which depends on the number of regions alone.
+ */
+static __always_inline const struct vring_region *
+vring_map_floor(const struct vring_map *m, u64 addr)
+{
+	const struct vring_region *r = m->region;
+	u32 n = m->nr_region;
+
+	while (n > 1) {
+		u32 half = n / 2;
+
+		r += r[half].gpa <= addr ? half : 0;
+		n -= half;
+	}
+	return r;
+}
+
+/*
+ * The offset of @addr in the region that holds it, which is then m->hit; false when no region does.
+ * Regions do not wrap, so one unsigned comparison covers both ends.
+ */
+static __always_inline bool vring_map_find(struct vring_map *m, u64 addr, u64 *off)
+{
+	*off = addr - m->hit->gpa;
+	if (likely(*off < m->hit->size))
+		return true;
+	m->hit = vring_map_floor(m, addr);
+	*off = addr - m->hit->gpa;
+	if (likely(*off < m->hit->size))
+		return true;
+	m->bad = addr;
+	return false;
+}
+
+/*
+ * Append the segments of one buffer: several when it spans regions, none when it is empty. An
+ * address that wraps runs off the end of the last region.
+ */
+static __always_inline enum vring_errno vring_map_add(struct vring_map *m, u64 addr, u64 len)
+{
+	while (len) {
+		struct iovec *iov = &m->iov[m->nr];
+		u64 off, room;
+
+		if (unlikely(m->nr >= m->max)) {
+			m->bad = m->nr;
+			return VRING_E_SEGMENTS;
+		}
+		if (unlikely(!vring_map_find(m, addr, &off)))
+			return VRING_E_ADDR;
+		m->nr++;
+		iov->iov_base = (void __user *)(unsigned long)(m->hit->uaddr + off);
+		room = m->hit->size - off;
+		if (likely(len <= room)) {
+			iov->iov_len = len;
+			break;
+		}
+		iov->iov_len = room;
+		addr += room;
+		len -= room;
+	}
+	return VRING_OK;
+}
+
+/* Does guest memory hold all of it? */
+static __always_inline bool vring_map_covers(struct vring_map *m, u64 addr, u64 len)
+{
+	u64 off, room;
+
+	for (;;) {
+		if (!vring_map_find(m, addr, &off))
+			return false;
+		room = m->hit->size - off;
+		if (len <= room)
+			return true;
+		addr += room;
+		len -= room;
+	}
+}
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the files of the split layout share. Private to the engine.
+ */
+#ifndef RING_VRING_SPLIT_H
+#define RING_VRING_SPLIT_H
+
+#include "vring_desc.h"
+
+/**
+ * vring_fail() - record what is wrong, unless something was before
+ * @vr: the ring
+ * @code: what
+ * @head: see &struct vring_error
+ * @value: see &struct vring_error
+ *
+ * Context: outside an access window
+ * Return: the negative errno that belongs to @code
+ */
+int vring_fail(struct vring_engine *vr, enum vring_errno code, u16 head, u64 value);
+
+/*
+ * Read avail->idx, inside a window. *@idx is set also when it makes no sense, for the error; it must
+ * not be used then.
+ */
+static __always_inline enum vring_errno split_look(const struct vring_engine *vr, u16 *idx)
+{
+	__virtio16 raw;
+
+	env_get(raw, &vr->avail->idx, fault);
+	*idx = vring16_to_cpu(raw);
+	if (unlikely((u16)(*idx - vr->pos.avail) > vr->num))
+		return VRING_E_AVAIL_JUMP;
+
+	/*
+	 * Entries and descriptors are read after the index that made them ours; pairs with the
+	 * driver's write barrier before it moves avail->idx (2.7.13.3).
+	 */
+	env_rmb();
+	return VRING_OK;
+fault:
+	*idx = 0;
+	return VRING_E_FAULT_RING;
+}
+
+#endif
