@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * shunt-bench - drive a vhost back end from user space, without a VM.
+ *
+ * It plays the guest's driver on /dev/vhost-net with a tap at the other end, checks that every
+ * packet arrives, and says what a packet costs the device's worker thread.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shunt-bench.h"
+
+volatile sig_atomic_t bench_stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	bench_stop = 1;
+}
+
+enum {
+	OPT_DEVICE = 256, OPT_TAP, OPT_SIZE, OPT_COUNT, OPT_WARMUP, OPT_RING, OPT_BATCH,
+	OPT_WINDOW, OPT_TIME, OPT_WAIT, OPT_RXBUF, OPT_SEGMENTS, OPT_INDIRECT, OPT_VERIFY,
+	OPT_INJECT, OPT_JSON, OPT_NO_EVENT_IDX, OPT_NO_MRG, OPT_LEGACY, OPT_VHOST_HDR,
+};
+
+static const struct {
+	struct option o;
+	const char *arg;
+	const char *help;
+} options[] = {
+	{ { "device", 1, NULL, OPT_DEVICE }, "PATH", "vhost device (/dev/vhost-net)" },
+	{ { "tap", 1, NULL, OPT_TAP }, "NAME", "tap to make or to join (a new one)" },
+	{ { "size", 1, NULL, OPT_SIZE }, "BYTES", "frame size without CRC, 18 to 65535 (64)" },
+	{ { "count", 1, NULL, OPT_COUNT }, "N", "packets to measure (100000)" },
+	{ { "warmup", 1, NULL, OPT_WARMUP }, "N", "packets before that (1000)" },
+	{ { "time", 1, NULL, OPT_TIME }, "SECONDS", "end earlier than --count (no limit)" },
+	{ { "ring", 1, NULL, OPT_RING }, "N", "ring size, a power of two to 32768 (256)" },
+	{ { "batch", 1, NULL, OPT_BATCH }, "N", "packets a kick (32)" },
+	{ { "window", 1, NULL, OPT_WINDOW }, "N", "packets on their way at most (ring size)" },
+	{ { "wait", 1, NULL, OPT_WAIT }, "HOW", "yield, spin or call (yield)" },
+	{ { "rx-buf", 1, NULL, OPT_RXBUF }, "BYTES", "net-rx: size of a buffer (2048)" },
+	{ { "segments", 1, NULL, OPT_SEGMENTS }, "N",
+	  "net-tx: descriptors a packet, 1 to 16 (1)" },
+	{ { "indirect", 0, NULL, OPT_INDIRECT }, NULL,
+	  "net-tx: several descriptors go into an indirect table" },
+	{ { "no-event-idx", 0, NULL, OPT_NO_EVENT_IDX }, NULL, "leave out EVENT_IDX" },
+	{ { "no-mrg-rxbuf", 0, NULL, OPT_NO_MRG }, NULL, "leave out MRG_RXBUF" },
+	{ { "legacy", 0, NULL, OPT_LEGACY }, NULL, "leave out VERSION_1" },
+	{ { "vhost-hdr", 0, NULL, OPT_VHOST_HDR }, NULL,
+	  "the device makes the virtio-net header, the tap has none" },
+	{ { "inject", 1, NULL, OPT_INJECT }, "HOW", "net-rx: sender uses ring or copy (copy)" },
+	{ { "verify", 0, NULL, OPT_VERIFY }, NULL, "compare order and contents (slower)" },
+	{ { "json", 0, NULL, OPT_JSON }, NULL, "print JSON" },
+	{ { "help", 0, NULL, 'h' }, NULL, "this text" },
+};
+
+#define N_OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static void help(void)
+{
+	char left[40];
+	unsigned int i;
+
+	printf("Usage: shunt-bench MODE [OPTION]...\n"
+	       "Drive a vhost back end from user space: no VM, the driver is this program.\n\n"
+	       "Modes:\n"
+	       "  net-tx   driver to tap: frames go out and are dropped by the network stack\n"
+	       "  net-rx   tap to driver: frames are put into the tap by a packet socket\n\n"
+	       "Options:\n");
+	for (i = 0; i < N_OPTIONS; i++) {
+		snprintf(left, sizeof(left), "--%s%s%s", options[i].o.name,
+			 options[i].arg ? " " : "", options[i].arg ? options[i].arg : "");
+		printf("  %-20s %s\n", left, options[i].help);
+	}
+	printf("\nworker_ns_per_packet is CPU time of the thread vhost-<pid>, instructions on a\n"
+	       "machine that counts them (the lab with --icount). Exit status: 0 when all packets\n"
+	       "arrived as sent, 1 when not, 2 for a usage or set-up error.\n");
+}
+
+static int fail(const char *fmt, const char *arg)
+{
+	fprintf(stderr, "shunt-bench: ");
+	fprintf(stderr, fmt, arg);
+	fputc('\n', stderr);
+	return 2;
+}
+
+static int number(const char *name, const char *s, uint64_t min, uint64_t max, uint64_t *v)
+{
+	char *end;
+
+	errno = 0;
+	*v = strtoull(s, &end, 0);
+	if (errno || end == s || *end || *s == '-' || *v < min || *v > max) {
+		fprintf(stderr, "shunt-bench: --%s: '%s' is not a number from %" PRIu64 " to %"
+			PRIu64 "\n", name, s, min, max);
+		return -1;
+	}
+	return 0;
+}
+
+static int word(const char *name, const char *s, const char *const *words)
+{
+	int i;
+
+	for (i = 0; words[i]; i++)
+		if (!strcmp(s, words[i]))
+			return i;
+	fprintf(stderr, "shunt-bench: --%s: unknown word '%s'\n", name, s);
+	return -1;
+}
+
+static int parse(int argc, char **argv, struct bench_opt *o)
+{
+	static const char *const waits[] = { "yield", "spin", "call", NULL };
+	static const char *const injects[] = { "ring", "copy", NULL };
+	struct option table[N_OPTIONS + 1];
+	uint64_t v;
+	unsigned int i;
+	int c, at = 0, w;
+
+	memset(table, 0, sizeof(table));
+	for (i = 0; i < N_OPTIONS; i++)
+		table[i] = options[i].o;
+
+#define NUM(field, min, max) do {						\
+		if (number(table[at].name, optarg, min, max, &v))		\
+			return 2;						\
+		o->field = v;							\
+	} while (0)
+
+	while ((c = getopt_long(argc, argv, "h", table, &at)) != -1) {
+		switch (c) {
+		case 'h':
+			help();
+			exit(0);
+		case OPT_DEVICE:
+			o->device = optarg;
+			break;
+		case OPT_TAP:
+			if (strlen(optarg) >= IFNAMSIZ)
+				return fail("--tap: name '%s' is too long", optarg);
+			o->tap = optarg;
+			break;
+		case OPT_SIZE:
+			NUM(size, VDRV_FRAME_MIN, 65535);
+			break;
+		case OPT_COUNT:
+			NUM(count, 1, UINT32_MAX);
+			break;
+		case OPT_WARMUP:
+			NUM(warmup, 0, UINT32_MAX);
+			break;
+		case OPT_TIME:
+			NUM(timeout_s, 0, 1000000);
+			break;
+		case OPT_RING:
+			NUM(ring, 1, 32768);
+			if (o->ring & (o->ring - 1))
+				return fail("--ring: %s is not a power of two", optarg);
+			break;
+		case OPT_BATCH:
+			NUM(batch, 1, 32768);
+			break;
+		case OPT_WINDOW:
+			NUM(window, 1, 32768);
+			break;
+		case OPT_RXBUF:
+			NUM(rx_buf, 64, 1 << 20);
+			break;
+		case OPT_SEGMENTS:
+			NUM(segments, 1, 16);
+			break;
+		case OPT_WAIT:
+			w = word("wait", optarg, waits);
+			if (w < 0)
+				return 2;
+			o->wait = w;
+			break;
+		case OPT_INJECT:
+			w = word("inject", optarg, injects);
+			if (w < 0)
+				return 2;
+			o->inject_copy = w;
+			break;
+		case OPT_INDIRECT:
+			o->indirect = true;
+			break;
+		case OPT_VERIFY:
+			o->verify = true;
+			break;
+		case OPT_JSON:
+			o->json = true;
+			break;
+		case OPT_NO_EVENT_IDX:
+			o->features &= ~VDRV_BIT(VIRTIO_RING_F_EVENT_IDX);
+			break;
+		case OPT_NO_MRG:
+			o->features &= ~VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF);
+			break;
+		case OPT_LEGACY:
+			o->features &= ~VDRV_BIT(VIRTIO_F_VERSION_1);
+			break;
+		case OPT_VHOST_HDR:
+			o->features |= VDRV_BIT(VHOST_NET_F_VIRTIO_NET_HDR);
+			break;
+		default:
+			return 2;
+		}
+	}
+#undef NUM
+	if (optind + 1 != argc)
+		return fail("%s", "one mode is wanted: net-tx or net-rx (see --help)");
+	o->mode = argv[optind];
+	return 0;
+}
+
+static int check(struct bench_opt *o)
+{
+	unsigned int frame = o->size + sizeof(struct virtio_net_hdr_mrg_rxbuf);
+
+	if (o->segments > o->ring && !o->indirect)
+		return fail("%s", "--segments is more than the ring holds");
+	if (!o->window || o->window > o->ring)
+		o->window = o->ring;
+	if (strcmp(o->mode, "net-rx"))
+		return 0;
+	if (!(o->features & VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF))) {
+		if (o->rx_buf < frame)
+			o->rx_buf = frame;
+	} else if ((frame + o->rx_buf - 1) / o->rx_buf > o->ring) {
+		return fail("%s", "a frame does not fit into all buffers of the ring");
+	}
+	/* More than the tap queues (tx_queue_len) would be dropped there. */
+	if (o->window > 500)
+		o->window = 500;
+	return 0;
+}
+
+static void report(const struct bench_opt *o, const struct bench_result *r)
+{
+	double s = r->elapsed_ns / 1e9, per = r->packets ? r->packets : 1;
+	const char *form = "mode=%s\nsize=%u\nring=%u\nbatch=%u\nfeatures=0x%" PRIx64 "\n"
+		"packets=%" PRIu64 "\nlost=%" PRIu64 "\nbad=%" PRIu64 "\nseconds=%.6f\n"
+		"packets_per_second=%.0f\nkicks=%" PRIu64 "\ncalls=%" PRIu64 "\n"
+		"worker_tid=%d\nworker_ns=%" PRIu64 "\nworker_ns_per_packet=%.1f\n"
+		"driver_ns_per_packet=%.1f\n";
+
+	if (o->json)
+		form = "{\"mode\":\"%s\",\"size\":%u,\"ring\":%u,\"batch\":%u,"
+			"\"features\":\"0x%" PRIx64 "\",\"packets\":%" PRIu64 ",\"lost\":%" PRIu64
+			",\"bad\":%" PRIu64 ",\"seconds\":%.6f,\"packets_per_second\":%.0f,"
+			"\"kicks\":%" PRIu64 ",\"calls\":%" PRIu64 ",\"worker_tid\":%d,"
+			"\"worker_ns\":%" PRIu64 ",\"worker_ns_per_packet\":%.1f,"
+			"\"driver_ns_per_packet\":%.1f}\n";
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	printf(form, o->mode, o->size, o->ring, o->batch, o->features, r->packets, r->lost, r->bad,
+	       s, s > 0 ? r->packets / s : 0, r->kicks, r->calls, r->worker, r->worker_ns,
+	       r->worker_ns / per, r->driver_ns / per);
+#pragma GCC diagnostic pop
+}
+
+int main(int argc, char **argv)
+{
+	struct bench_opt o = {
+		.device = "/dev/vhost-net", .size = 64, .count = 100000, .warmup = 1000,
+		.ring = 256, .batch = 32, .rx_buf = 2048, .segments = 1, .inject_copy = true,
+		.features = VDRV_BIT(VIRTIO_F_VERSION_1) | VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF) |
+			    VDRV_BIT(VIRTIO_RING_F_EVENT_IDX) |
+			    VDRV_BIT(VIRTIO_RING_F_INDIRECT_DESC),
+	};
+	struct sigaction sa = { .sa_handler = on_signal };
+	struct bench_result r = { 0 };
+	const char *what = NULL;
+	int ret;
+
+	ret = parse(argc, argv, &o);
+	if (!ret)
+		ret = check(&o);
+	if (ret)
+		return ret;
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+
+	if (!strcmp(o.mode, "net-tx"))
+		ret = bench_net_tx(&o, &r, &what);
+	else if (!strcmp(o.mode, "net-rx"))
+		ret = bench_net_rx(&o, &r, &what);
+	else
+		return fail("unknown mode '%s': net-tx or net-rx", o.mode);
+	if (ret) {
+		fprintf(stderr, "shunt-bench: %s: %s%s\n", what, strerror(-ret),
+			ret == -ENOENT && what == o.device ?
+			" (load the module: make load)" : "");
+		return ret == -ETIMEDOUT || ret == -EPROTO ? 1 : 2;
+	}
+	report(&o, &r);
+	return r.lost || r.bad;
+}
