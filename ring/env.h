@@ -28,8 +28,6 @@
 #include <asm/byteorder.h>
 #include <uapi/linux/virtio_ring.h>
 
-#define ENV_EXPORT EXPORT_SYMBOL_GPL
-
 /* A whole batch shares one window. @ptr was passed through access_ok() when the ring was set up. */
 #define env_access_begin(ptr, len) user_access_begin(ptr, len)
 #define env_access_end() user_access_end()
@@ -71,12 +69,17 @@ typedef __u64 u64;
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #endif
 
+#ifndef ARRAY_SIZE
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#endif
+
 #define le16_to_cpu(x) le16toh(x)
 #define le64_to_cpu(x) le64toh(x)
 #define cpu_to_le16(x) htole16(x)
 #define cpu_to_le32(x) htole32(x)
 
-#define ENV_EXPORT(sym) struct env_export_##sym
+#define ENV_NO_EXPORT(sym) struct env_export_##sym
+#define EXPORT_SYMBOL_GPL ENV_NO_EXPORT
 
 #ifdef VRING_ENV_FAULTS
 /**

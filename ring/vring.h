@@ -6,9 +6,10 @@
  * <ring/env.h> knows which. It moves no data and waits for nothing: it turns avail entries into
  * iovecs, and completed elements into used entries.
  *
- * Context: one struct vring_engine belongs to one worker at a time; the engine takes no lock and allocates
- * nothing. In the kernel the caller runs in the mm that the ring addresses belong to, may sleep (any
- * access may fault), and has passed every ring and region address through access_ok() beforehand.
+ * Context: one struct vring_engine belongs to one worker at a time; the engine takes no lock and
+ * allocates nothing. In the kernel the caller runs in the mm that the ring addresses belong to, may
+ * sleep (any access may fault), and has passed every ring and region address through access_ok()
+ * beforehand, and aligned the rings as the layout asks (16, 2, 4).
  *
  * Trust: whatever the driver wrote is read once, bounded and then used. A malformed ring gives an
  * error, recorded in &vring_engine.err, and leaves the cursor at the element that was refused.
@@ -168,8 +169,8 @@ struct vring_done {
  * @vr: num, event_idx, desc, avail, used are set
  * @pos: where to begin
  *
- * Forgets the error and the notification state. Touches no guest memory except used->flags, which it
- * clears.
+ * Forgets the error and the notification state. Touches no guest memory except used->flags, which
+ * it clears.
  * Return: 0, or -EFAULT
  */
 int vring_start(struct vring_engine *vr, struct vring_cursor pos);
@@ -192,9 +193,9 @@ int vring_load_used(struct vring_engine *vr, u16 *used);
  *
  * A batch may end early: when the next element does not fit, or after some thousands of chained
  * descriptors. Only 0 means that the ring is empty.
- * Return: number of elements, 0 when the ring is empty, or a negative errno when its *first* element
- * is bad: -EFAULT, -EINVAL, -E2BIG, -ENOBUFS, with vr->err saying what. Good elements before a bad
- * one are returned first; the cursor never passes a bad one.
+ * Return: number of elements, 0 when the ring is empty, or a negative errno when its *first*
+ * element is bad: -EFAULT, -EINVAL, -E2BIG, -ENOBUFS, with vr->err saying what. Good elements
+ * before a bad one are returned first; the cursor never passes a bad one.
  */
 int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b);
 
@@ -221,9 +222,10 @@ int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done,
  * @vr: the ring
  *
  * The first call after vring_start() counts as if the driver waited for what was completed before.
- * On -EFAULT the decision is still open: the caller may interrupt to be safe, as the stock module does.
- * Decides once over everything published since it last decided (spec 2.7.7.2, 2.7.10). A full memory
- * barrier orders the published index before the read of used_event or avail->flags.
+ * On -EFAULT the decision is still open: the caller may interrupt to be safe, as the stock module
+ * does.
+ * Decides once over everything published since it last decided (spec 2.7.7.2, 2.7.10). A full
+ * memory barrier orders the published index before the read of used_event or avail->flags.
  * Return: 1 yes, 0 no, -EFAULT
  */
 int vring_need_notify(struct vring_engine *vr);
@@ -242,10 +244,10 @@ int vring_kicks_off(struct vring_engine *vr);
  * @vr: the ring
  *
  * "Next" is after the last one the engine has seen, popped or not: a caller that gave buffers back
- * because they are too few may sleep, and is kicked when there are more. A caller that has not popped
- * all must look at vring_has_work() itself.
- * Return: 1 when buffers arrived in between (no kick may come for them), 0 when it is safe to sleep,
- * -EFAULT, or -EINVAL when avail->idx makes no sense
+ * because they are too few may sleep, and is kicked when there are more. A caller that has not
+ * popped all must look at vring_has_work() itself.
+ * Return: 1 when buffers arrived in between (no kick may come for them), 0 when it is safe to
+ * sleep, -EFAULT, or -EINVAL when avail->idx makes no sense
  */
 int vring_kicks_on(struct vring_engine *vr);
 

@@ -14,8 +14,8 @@
 /*
  * Descriptors that one call may follow besides the head of each element, and how many of them are
  * enough to end a batch. Tables are not counted against the ring's size, so without a bound one
- * chain of a hostile driver could keep a worker busy for 2^31 descriptors. The bound leaves room for
- * the longest ring and a table of full length whatever came before in the batch.
+ * chain of a hostile driver could keep a worker busy for 2^31 descriptors. The bound leaves room
+ * for the longest ring and a table of full length whatever came before in the batch.
  */
 #define VRING_WORK_ENOUGH 4096U
 #define VRING_WORK_MAX (VRING_WORK_ENOUGH + 2 * VRING_TABLE_MAX)
@@ -45,21 +45,6 @@ struct vring_seen_desc {
 	u16 flags;
 	u16 next;
 };
-
-static __always_inline u16 vring16_to_cpu(__virtio16 v)
-{
-	return le16_to_cpu((__force __le16)v);
-}
-
-static __always_inline __virtio16 cpu_to_vring16(u16 v)
-{
-	return (__force __virtio16)cpu_to_le16(v);
-}
-
-static __always_inline __virtio32 cpu_to_vring32(u32 v)
-{
-	return (__force __virtio32)cpu_to_le32(v);
-}
 
 static __always_inline void vring_unpack_desc(struct vring_seen_desc *d, __le64 lo, __le64 hi)
 {
@@ -100,7 +85,7 @@ vring_read_desc_split(struct vring_seen_desc *d, struct vring_map *m, u64 addr)
 	for (i = 0; i < sizeof(raw); i++) {
 		const u8 __user *p;
 
-		/* Whoever owns the table proved that it is mapped, but never trust a translation. */
+		/* The caller has seen that all of the table is mapped; ask again all the same. */
 		if (unlikely(!vring_map_find(m, addr + i, &off)))
 			return VRING_E_ADDR;
 		off = env_index_nospec(off, m->hit->size);

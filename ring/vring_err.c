@@ -35,8 +35,8 @@ int vring_fail(struct vring_engine *vr, enum vring_errno code, u16 head, u64 val
 
 const char *vring_strerror(enum vring_errno code)
 {
-	if ((unsigned int)code >= sizeof(vring_errors) / sizeof(vring_errors[0]))
+	if ((unsigned int)code >= ARRAY_SIZE(vring_errors))
 		return "unknown error";
 	return vring_errors[code].text;
 }
-ENV_EXPORT(vring_strerror);
+EXPORT_SYMBOL_GPL(vring_strerror);

@@ -72,13 +72,13 @@ int vring_start(struct vring_engine *vr, struct vring_cursor pos)
 	vr->err = (struct vring_error){ .code = VRING_OK };
 	return split_put(vr, &vr->used->flags, 0);
 }
-ENV_EXPORT(vring_start);
+EXPORT_SYMBOL_GPL(vring_start);
 
 int vring_load_used(struct vring_engine *vr, u16 *used)
 {
 	return split_get(vr, &vr->used->idx, used);
 }
-ENV_EXPORT(vring_load_used);
+EXPORT_SYMBOL_GPL(vring_load_used);
 
 int vring_need_notify(struct vring_engine *vr)
 {
@@ -88,7 +88,7 @@ int vring_need_notify(struct vring_engine *vr)
 	if (vr->signalled_valid && vr->signalled == now)
 		return 0;
 
-	/* used->idx before the driver's wish; the driver does the reverse when it enables interrupts. */
+	/* used->idx before the driver's wish; the driver does it the other way round. */
 	env_mb();
 
 	if (vr->notify_on_empty && vr->avail_seen == vr->pos.avail) {
@@ -111,7 +111,7 @@ int vring_need_notify(struct vring_engine *vr)
 	vr->signalled_valid = true;
 	return need;
 }
-ENV_EXPORT(vring_need_notify);
+EXPORT_SYMBOL_GPL(vring_need_notify);
 
 int vring_kicks_off(struct vring_engine *vr)
 {
@@ -124,7 +124,7 @@ int vring_kicks_off(struct vring_engine *vr)
 		vr->kicks_off = true;
 	return ret;
 }
-ENV_EXPORT(vring_kicks_off);
+EXPORT_SYMBOL_GPL(vring_kicks_off);
 
 int vring_kicks_on(struct vring_engine *vr)
 {
@@ -142,7 +142,7 @@ int vring_kicks_on(struct vring_engine *vr)
 	env_mb();
 	return split_look_again(vr);
 }
-ENV_EXPORT(vring_kicks_on);
+EXPORT_SYMBOL_GPL(vring_kicks_on);
 
 int vring_has_work(struct vring_engine *vr)
 {
@@ -150,4 +150,4 @@ int vring_has_work(struct vring_engine *vr)
 		return 1;
 	return split_look_again(vr);
 }
-ENV_EXPORT(vring_has_work);
+EXPORT_SYMBOL_GPL(vring_has_work);

@@ -28,6 +28,23 @@ struct vring_map {
 	u64 bad;
 };
 
+/* No memory at all is a valid map: then every address is refused. */
+static const struct vring_region vring_nowhere;
+
+static __always_inline struct vring_map vring_map_of(const struct vring_mem *mem,
+						     const struct vring_batch *b)
+{
+	const struct vring_region *region = mem->nr ? mem->region : &vring_nowhere;
+
+	return (struct vring_map){
+		.region = region,
+		.nr_region = mem->nr,
+		.hit = region,
+		.iov = b->iov,
+		.max = b->max_iov < VRING_IOV_MAX ? b->max_iov : VRING_IOV_MAX,
+	};
+}
+
 /*
  * The last region that begins at or below @addr, if any does. The loop's only branch is its end,
  * which depends on the number of regions alone.

@@ -6,125 +6,93 @@
  * local variables until the window is closed, so that a fault at any access leaves the cursor after
  * the last whole element.
  */
+#include "vring_desc.h"
 #include "vring_split.h"
 
-/* No memory at all is a valid map: every address is then refused. */
-static const struct vring_region nowhere;
-
-/* One element, starting at @head, which is below vr->num. */
-static __always_inline enum vring_errno
-split_collect(const struct vring_engine *vr, struct vring_chain *c, u32 head)
-{
-	struct vring_seen_desc d;
-	u32 i = head, found = 0;
-	enum vring_errno code;
-
-	c->nr_out = 0;
-	c->nr_in = 0;
-	c->out_len = 0;
-	c->in_len = 0;
-	for (;;) {
-		i = env_index_nospec(i, vr->num);
-		if (unlikely(!vring_read_desc(&d, &vr->desc[i]))) {
-			c->map.bad = i;
-			return VRING_E_FAULT_RING;
-		}
-		if (d.flags & VRING_DESC_F_INDIRECT)
-			code = vring_chain_add_table(c, d.addr, d.len);
-		else
-			code = vring_chain_add(c, &d);
-		if (unlikely(code))
-			return code;
-		if (!(d.flags & VRING_DESC_F_NEXT))
-			return VRING_OK;
-		i = d.next;
-		c->map.bad = i;
-		if (unlikely(i >= vr->num))
-			return VRING_E_NEXT;
-		if (unlikely(++found >= vr->num || ++c->work > VRING_WORK_MAX))
-			return VRING_E_LOOP;
-	}
-}
-
+/*
+ * The usual buffer is a lone descriptor within one region. It has a path of its own, short and with
+ * nothing else in it; the first buffer of another kind hands the rest of the batch to
+ * split_pop_chains(), which also finds out what is wrong with it, if so.
+ */
 int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
 {
-	u16 avail = vr->pos.avail, seen = vr->avail_seen, mask = vr->num - 1;
-	enum vring_errno code;
-	u32 n = 0, nr_iov = 0;
-	u16 head = avail;
-	struct vring_chain c = {
-		.map = {
-			.region = mem->nr ? mem->region : &nowhere,
-			.nr_region = mem->nr,
-			.iov = b->iov,
-			.max = b->max_iov < VRING_IOV_MAX ? b->max_iov : VRING_IOV_MAX,
-		},
-	};
+	const struct vring_desc __user *desc = vr->desc;
+	u16 avail = vr->pos.avail, seen = vr->avail_seen, idx = 0;
+	enum vring_errno code = VRING_E_FAULT_RING;
+	u32 num = vr->num, n = 0, max;
+	struct vring_elem *e = b->elem;
+	struct iovec *iov = b->iov;
+	struct vring_map map = vring_map_of(mem, b);
 
-	c.map.hit = c.map.region;
-	b->nr_elem = 0;
-	b->nr_iov = 0;
+	max = b->max_elem < map.max ? b->max_elem : map.max;
 	if (unlikely(!env_access_begin(vr->avail, sizeof(*vr->avail))))
-		return vring_fail(vr, VRING_E_FAULT_RING, head, 0);
+		goto closed;
 
 	/* What was seen earlier may be enough for a full batch. */
 	if ((u16)(seen - avail) < b->max_elem) {
-		code = split_look(vr, &seen);
-		if (unlikely(code)) {
-			c.map.bad = seen;
-			seen = vr->avail_seen;
-			goto out;
-		}
-	}
-
-	while (n < b->max_elem && avail != seen && c.work < VRING_WORK_ENOUGH) {
-		struct vring_elem *e = &b->elem[n];
-		__virtio16 raw;
-
-		env_get(raw, &vr->avail->ring[avail & mask], fault);
-		head = vring16_to_cpu(raw);
-		if (unlikely(head >= vr->num)) {
-			code = VRING_E_HEAD;
-			c.map.bad = head;
-			goto out;
-		}
-		code = split_collect(vr, &c, head);
+		code = split_look(vr, &idx);
 		if (unlikely(code))
 			goto out;
-		e->at.avail = avail++;
+		seen = idx;
+	}
+
+	code = VRING_E_FAULT_RING;
+	for (; n < max && avail != seen; n++, avail++, e++, iov++) {
+		struct vring_seen_desc d;
+		__virtio16 raw;
+		bool write;
+		u32 head;
+		u64 off;
+
+		env_get(raw, &vr->avail->ring[avail & (num - 1)], out);
+		head = vring16_to_cpu(raw);
+		if (unlikely(head >= num))
+			break;
+		head = env_index_nospec(head, num);
+		if (unlikely(!vring_read_desc(&d, &desc[head])))
+			goto out;
+		if (unlikely(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)))
+			break;
+		if (unlikely(!vring_map_find(&map, d.addr, &off)))
+			break;
+		if (unlikely(!d.len || d.len > map.hit->size - off))
+			break;
+
+		iov->iov_base = (void __user *)(unsigned long)(map.hit->uaddr + off);
+		iov->iov_len = d.len;
+		write = d.flags & VRING_DESC_F_WRITE;
+		e->at.avail = avail;
 		e->at.used = vr->pos.used;
 		e->head = head;
-		e->nr_out = c.nr_out;
-		e->nr_in = c.nr_in;
-		e->iov = nr_iov;
-		e->out_len = c.out_len;
-		e->in_len = c.in_len;
-		nr_iov = c.map.nr;
-		n++;
+		e->nr_out = !write;
+		e->nr_in = write;
+		e->iov = n;
+		e->out_len = write ? 0 : d.len;
+		e->in_len = write ? d.len : 0;
 	}
 	code = VRING_OK;
-	goto out;
-fault:
-	code = VRING_E_FAULT_RING;
-	c.map.bad = avail;
 out:
 	env_access_end();
+closed:
 	vr->pos.avail = avail;
 	vr->avail_seen = seen;
 	b->nr_elem = n;
-	b->nr_iov = nr_iov;
-	/* What stopped a batch that is not empty is met again, and told, when it comes first. */
-	if (n || likely(!code))
+	b->nr_iov = n;
+	if (likely(!code)) {
+		if (n < b->max_elem && avail != seen)
+			return split_pop_chains(vr, mem, b);
 		return n;
-	return vring_fail(vr, code, head, c.map.bad);
+	}
+	/* What stopped a batch that is not empty is met again, and told, when it comes first. */
+	return n ? (int)n : vring_fail(vr, code, avail, idx);
 }
-ENV_EXPORT(vring_pop_batch);
+EXPORT_SYMBOL_GPL(vring_pop_batch);
 
 void vring_rewind(struct vring_engine *vr, const struct vring_elem *e)
 {
 	vr->pos.avail = e->at.avail;
 }
-ENV_EXPORT(vring_rewind);
+EXPORT_SYMBOL_GPL(vring_rewind);
 
 int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done, u32 n)
 {
@@ -159,4 +127,4 @@ fault:
 	env_access_end();
 	return vring_fail(vr, VRING_E_FAULT_RING, done->head, used);
 }
-ENV_EXPORT(vring_complete_batch);
+EXPORT_SYMBOL_GPL(vring_complete_batch);

@@ -5,7 +5,7 @@
 #ifndef RING_VRING_SPLIT_H
 #define RING_VRING_SPLIT_H
 
-#include "vring_desc.h"
+#include "vring.h"
 
 /**
  * vring_fail() - record what is wrong, unless something was before
@@ -19,9 +19,35 @@
  */
 int vring_fail(struct vring_engine *vr, enum vring_errno code, u16 head, u64 value);
 
+/**
+ * split_pop_chains() - go on with a batch, whatever the buffers look like
+ * @vr: the ring; there is at least one buffer more, which avail_seen covers
+ * @mem: where guest addresses lead
+ * @b: partly filled
+ *
+ * Context: outside an access window
+ * Return: as vring_pop_batch()
+ */
+int split_pop_chains(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b);
+
+static __always_inline u16 vring16_to_cpu(__virtio16 v)
+{
+	return le16_to_cpu((__force __le16)v);
+}
+
+static __always_inline __virtio16 cpu_to_vring16(u16 v)
+{
+	return (__force __virtio16)cpu_to_le16(v);
+}
+
+static __always_inline __virtio32 cpu_to_vring32(u32 v)
+{
+	return (__force __virtio32)cpu_to_le32(v);
+}
+
 /*
- * Read avail->idx, inside a window. *@idx is set also when it makes no sense, for the error; it must
- * not be used then.
+ * Read avail->idx, inside a window. *@idx is set also when it makes no sense, for the error; it
+ * must not be used then.
  */
 static __always_inline enum vring_errno split_look(const struct vring_engine *vr, u16 *idx)
 {

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Split virtqueues, device side: buffers of any shape (virtio 1.2, 2.7.5 and 2.7.6).
+ *
+ * As in vring_split.c, one access window covers all, and results stay in local variables until it
+ * is closed.
+ */
+#include "vring_desc.h"
+#include "vring_split.h"
+
+/* One element, starting at @head, which is below vr->num. */
+static __always_inline enum vring_errno
+split_collect(const struct vring_engine *vr, struct vring_chain *c, u32 head)
+{
+	struct vring_seen_desc d;
+	u32 i = head, found = 0;
+	enum vring_errno code;
+
+	c->nr_out = 0;
+	c->nr_in = 0;
+	c->out_len = 0;
+	c->in_len = 0;
+	for (;;) {
+		i = env_index_nospec(i, vr->num);
+		if (unlikely(!vring_read_desc(&d, &vr->desc[i]))) {
+			c->map.bad = i;
+			return VRING_E_FAULT_RING;
+		}
+		if (d.flags & VRING_DESC_F_INDIRECT)
+			code = vring_chain_add_table(c, d.addr, d.len);
+		else
+			code = vring_chain_add(c, &d);
+		if (unlikely(code))
+			return code;
+		if (!(d.flags & VRING_DESC_F_NEXT))
+			return VRING_OK;
+		i = d.next;
+		c->map.bad = i;
+		if (unlikely(i >= vr->num))
+			return VRING_E_NEXT;
+		if (unlikely(++found >= vr->num || ++c->work > VRING_WORK_MAX))
+			return VRING_E_LOOP;
+	}
+}
+
+int split_pop_chains(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
+{
+	u16 avail = vr->pos.avail, seen = vr->avail_seen, head = avail;
+	enum vring_errno code = VRING_E_FAULT_RING;
+	u32 n = b->nr_elem, nr_iov = b->nr_iov;
+	struct vring_chain c = { .map = vring_map_of(mem, b) };
+
+	c.map.nr = nr_iov;
+	if (unlikely(!env_access_begin(vr->avail, sizeof(*vr->avail))))
+		goto closed;
+
+	while (n < b->max_elem && avail != seen && c.work < VRING_WORK_ENOUGH) {
+		struct vring_elem *e = &b->elem[n];
+		__virtio16 raw;
+
+		code = VRING_E_FAULT_RING;
+		c.map.bad = avail;
+		env_get(raw, &vr->avail->ring[avail & (vr->num - 1)], out);
+		head = vring16_to_cpu(raw);
+		if (unlikely(head >= vr->num)) {
+			code = VRING_E_HEAD;
+			c.map.bad = head;
+			goto out;
+		}
+		code = split_collect(vr, &c, head);
+		if (unlikely(code))
+			goto out;
+		e->at.avail = avail++;
+		e->at.used = vr->pos.used;
+		e->head = head;
+		e->nr_out = c.nr_out;
+		e->nr_in = c.nr_in;
+		e->iov = nr_iov;
+		e->out_len = c.out_len;
+		e->in_len = c.in_len;
+		nr_iov = c.map.nr;
+		n++;
+	}
+	code = VRING_OK;
+out:
+	env_access_end();
+closed:
+	vr->pos.avail = avail;
+	b->nr_elem = n;
+	b->nr_iov = nr_iov;
+	/* What stopped a batch that is not empty is met again, and told, when it comes first. */
+	return n ? (int)n : vring_fail(vr, code, head, c.map.bad);
+}
