@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The event loop: one thread waits here and runs, in this order, file descriptors, timers and bottom
- * halves. It lives on io_uring (multishot poll); where io_uring is disabled it says so, naming
- * kernel.io_uring_disabled, and uses epoll.
+ * halves. It lives on io_uring; where that is disabled it says so, naming kernel.io_uring_disabled,
+ * and uses epoll. SHUNT_LOOP=epoll in the environment asks for epoll.
  *
  * Context: every function is called on the loop's thread, except loop_bh_schedule() and
  * loop_stop(), which any thread may call. Callbacks never block and may add or delete any source,
@@ -20,9 +20,10 @@ struct loop;
 
 /** loop_new() - Return: a loop, or NULL with errno set; its reason was logged */
 struct loop *loop_new(void);
+/** loop_free() - waits for offloaded work, and runs what is to be done after it */
 void loop_free(struct loop *l);
 
-/** loop_run() - run until loop_stop(). Return: 0 or -errno */
+/** loop_run() - run until loop_stop(), which may have come before. Return: 0 or -errno */
 int loop_run(struct loop *l);
 
 /** loop_stop() - end loop_run() after the current round; any thread, and signal-safe */
@@ -34,7 +35,8 @@ const char *loop_backend(const struct loop *l);
 /**
  * struct loop_fd - a watched file descriptor
  * @fd: caller sets
- * @events: POLLIN, POLLOUT; caller sets, change by loop_fd_mod(). Level-triggered.
+ * @events: POLLIN, POLLOUT; caller sets, change by loop_fd_mod(). Level-triggered. 0: not watched,
+ *	errors and hang-up included
  * @fn: called with the ready events (POLLHUP and POLLERR included)
  */
 struct loop_fd {
@@ -47,6 +49,10 @@ struct loop_fd {
 	short armed;
 };
 
+/**
+ * loop_fd_add() - watch; one watcher for a descriptor, which stays open until loop_fd_del()
+ * Return: 0 or -errno
+ */
 int loop_fd_add(struct loop *l, struct loop_fd *w);
 int loop_fd_mod(struct loop *l, struct loop_fd *w, short events);
 void loop_fd_del(struct loop *l, struct loop_fd *w);

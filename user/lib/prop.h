@@ -77,7 +77,10 @@ struct keyvals {
 
 /** keyvals_parse() - Return: 0; or -1 after one logged line that begins with @opt, such as "-netdev" */
 int keyvals_parse(struct keyvals *kvs, const char *opt, const char *implied_key, const char *arg);
-/** keyvals_take() - Return: the value of @key ("" for a bare flag) and mark it used; NULL if absent */
+/**
+ * keyvals_take() - Return: the first unused value of @key ("" for a bare flag), now marked used; NULL
+ * when there is none (left)
+ */
 const char *keyvals_take(struct keyvals *kvs, const char *key);
 void keyvals_free(struct keyvals *kvs);
 
