@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Each way to reset the machine. A marker in RAM outside the image counts the passes; the second
+ * pass checks that devices and processors are as after power-on and that the image was loaded again.
+ *
+ * how=cf9|i8042|port92|triple|acpi, passes=n, cpus=n (the last processor resets)
+ */
+#include "rt/rt.h"
+
+#define MARKER		0x1800000ull
+#define MARKER_MAGIC	0x6f6f626572ull
+#define MSR_LSTAR	0xc0000082
+#define MSR_STAR	0xc0000081
+#define CMOS_INDEX	0x73
+#define CMOS_VALUE	0x3c
+
+struct marker {
+	u64 magic;
+	u32 pass, sum;
+};
+
+static volatile u32 loaded = 1;		/* .data: the loader's value, not the last pass's */
+static volatile u32 cleared;		/* .bss */
+static volatile u32 *const mark = (u32 *)MARKER;
+
+static u32 pci_cfg(u32 a)
+{
+	outl(0xcf8, 0x80000000 | a);
+	return inl(0xcfc);
+}
+
+static void by_triple_fault(void)
+{
+	struct { u16 limit; u64 base; } __attribute__((packed)) none = { 0, 0 };
+
+	/* A page fault with no table: not every KVM emulates int3 here. */
+	asm volatile("lidt %0" :: "m"(none));
+	mmio_r8(5ull << 30);
+}
+
+static void by_acpi(void)
+{
+	struct acpi_hdr *fadt = acpi_find("FACP");
+	const u8 *p = (u8 *)fadt;
+	u64 at;
+	u32 flags;
+
+	if (!fadt || fadt->len < 129)
+		rt_die("no FADT with a reset register");
+	memcpy(&flags, p + 112, 4);
+	memcpy(&at, p + 120, 8);
+	if (!(flags & 1 << 10))
+		rt_die("the FADT says there is no reset register");
+	if (p[116] == 1)
+		outb(at, p[128]);
+	else if (p[116] == 0)
+		mmio_w8(at, p[128]);
+	else
+		rt_die("reset register in address space %u", p[116]);
+}
+
+static void reset(void *arg)
+{
+	(void)arg;
+	if (cmdline_has("how=cf9")) {
+		outb(0xcf9, 0x02);
+		outb(0xcf9, 0x06);
+	} else if (cmdline_has("how=i8042")) {
+		while (inb(0x64) & 2)
+			pause();
+		outb(0x64, 0xfe);
+	} else if (cmdline_has("how=port92")) {
+		outb(0x92, inb(0x92) & ~1);
+		outb(0x92, inb(0x92) | 1);
+	} else if (cmdline_has("how=triple")) {
+		by_triple_fault();
+	} else if (cmdline_has("how=acpi")) {
+		by_acpi();
+	}
+	delay_us(500000);
+	rt_die("the reset did nothing");
+}
+
+static void check_power_on(void)
+{
+	u32 i, masked = 0, dev, decoding = 0;
+
+	report(loaded == 1 && cleared == 0, "the image was loaded again");
+	for (i = 0; i < 24; i++)
+		masked += ioapic_read(0x10 + 2 * i) >> 16 & 1;
+	report(masked == 24, "the IOAPIC's pins are masked");
+	report(rdmsr(MSR_LSTAR) == 0 && rdmsr(MSR_STAR) == 0, "MSRs have their power-on values");
+	for (dev = 1; dev < 32; dev++)
+		if (pci_cfg(dev << 11) != 0xffffffff)
+			decoding += pci_cfg(dev << 11 | 4) >> 2 & 1;
+	report(decoding == 0, "no PCI device is a bus master");
+	outb(0x70, CMOS_INDEX);
+	report(inb(0x71) == CMOS_VALUE, "CMOS memory survived");
+}
+
+/* Leave what a running system leaves: the reset must undo it. */
+static void dirty_state(void)
+{
+	u32 dev;
+
+	loaded = 2;
+	cleared = 2;
+	wrmsr(MSR_LSTAR, 0x1234);
+	wrmsr(MSR_STAR, 0x0010000800000000);
+	ioapic_route(9, 0x50, true, false, false);
+	ioapic_route(20, 0x51, true, false, false);
+	for (dev = 1; dev < 32; dev++)
+		if (pci_cfg(dev << 11) != 0xffffffff) {
+			outl(0xcf8, 0x80000000 | dev << 11 | 4);
+			outw(0xcfc, inw(0xcfc) | 4);
+		}
+	outb(0x70, CMOS_INDEX);
+	outb(0x71, CMOS_VALUE);
+	/* a running timer */
+	outb(0x43, 0x34);
+	outb(0x40, 0x00);
+	outb(0x40, 0x10);
+	apic_write(0x320, 0x20052);
+	apic_write(0x380, 100000);
+}
+
+int main(void)
+{
+	u32 passes = cmdline_num("passes", 2), cpus = cmdline_num("cpus", 1), pass = 1;
+	u64 *magic = (u64 *)MARKER;
+
+	if (*magic == MARKER_MAGIC)
+		pass = mark[2] + 1;
+	report(pass >= 1 && pass <= passes, "pass %u of %u", pass, passes);
+	if (pass > 1)
+		check_power_on();
+	if (cpus > 1)
+		report(smp_start() == cpus, "%u processors came up", smp_cpus);
+	if (pass >= passes)
+		return 0;
+	*magic = MARKER_MAGIC;
+	mark[2] = pass;
+	dirty_state();
+	if (cpus > 1)
+		smp_call(cpus - 1, reset, NULL);
+	else
+		reset(NULL);
+	return 0;
+}
