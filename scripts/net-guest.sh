@@ -66,6 +66,7 @@ pids+=("$pid")
 
 seen=0
 worker_ns=0
+rebooted=0
 end=$(( $(date +%s) + limit ))
 while :; do
 	# The worker is a kernel thread before 6.4 and a thread of the VMM since.
@@ -74,6 +75,10 @@ while :; do
 		[ $seen = 0 ] && echo "worker=vhost-$pid" && seen=1
 		worker_ns=$(cut -d' ' -f1 "$t/schedstat" 2>/dev/null || echo $worker_ns)
 	done
+	if [ $rebooted = 0 ] && grep -q 'GUEST first-boot=ok' "$serial"; then
+		rebooted=1
+		ip addr add 10.77.0.3/24 dev "$tap"
+	fi
 	if [ ! -e "$dir/rss" ] && grep -q 'GUEST ping-p50' "$serial"; then
 		echo "boot-ms=$(( ($(date +%s%N) - start) / 1000000 ))"
 		cp "/proc/$pid/smaps" "$dir/rss" 2>/dev/null

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+# A stock Debian guest on our modules, in one VMM: what tests/lab/t/net-{shunt,qemu}.sh share.
+. "$SHUNT_TOP/tests/lab/tap.sh"
+
+# net_guest_test VMM CPUS QUEUES: boots, reboots, pings, runs iperf3 both ways, powers off
+net_guest_test() {
+	local vmm=$1 cpus=$2 queues=$3 series guest out taps
+	declare -A r=()
+
+	series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+	guest=$SHUNT_TOP/build/guest/$series
+	[ -f "$guest/initramfs" ] || "$SHUNT_TOP/tests/lab/net-initramfs" -k "$series" "$guest"
+	modprobe -q kvm_amd || modprobe -q kvm_intel
+	"$SHUNT_TOP/scripts/load.sh" ours | sed 's/^/# /'
+	taps=$(ls /sys/class/net)
+	out=$("$SHUNT_TOP/scripts/net-guest.sh" -v "$vmm" -b "$guest/vmlinuz" -i "$guest/initramfs" \
+		-c "$cpus" -q "$queues" -s 2 -n 30 -r -t 150)
+	sed 's/^\([^#]\)/# \1/' <<<"$out"
+	while IFS='=' read -r key value; do r[$key]=$value; done < <(grep -v '^#' <<<"$out" | grep =)
+
+	over() { [ "${r[$1]:-0}" -gt "$2" ] 2>/dev/null; }
+	is() { [ "${r[$1]:-}" = "$2" ]; }
+	mbit() { awk -v v="${r[$1]:-0}" 'BEGIN { exit !(v > 1) }'; }
+	check "$vmm: the worker is a thread named ${r[worker]:-vhost-PID}" test -n "${r[worker]:-}"
+	check "$vmm: the guest drives it with its own virtio_net" is driver virtio_net
+	check "$vmm: network before the reboot" is first-boot ok
+	check "$vmm: every ping of the second boot answered" is ping-got 30
+	check "$vmm: $queues transmit queue(s) in the guest" is queues "$queues"
+	check "$vmm: iperf3, guest to host" mbit iperf-out-mbit
+	check "$vmm: iperf3, host to guest" mbit iperf-in-mbit
+	check "$vmm: interrupts arrived by the receive vector" over irq-rx-in 0
+	check "$vmm: the guest powered off and the VMM ended with status 0" is status 0
+	check "$vmm: no tap is left behind" test "$(ls /sys/class/net)" = "$taps"
+	check "$vmm: the modules unload" "$SHUNT_TOP/scripts/load.sh" none >/dev/null
+}
