@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Shared by the programs in tests/driver, see dtest.h. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "tests/driver/dtest.h"
+
+static unsigned int t_count, t_failed;
+
+bool t_ok(bool ok, const char *fmt, ...)
+{
+	va_list ap;
+
+	t_count++;
+	t_failed += !ok;
+	printf("%s %u - ", ok ? "ok" : "not ok", t_count);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+	return ok;
+}
+
+void t_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	t_count++;
+	printf("ok %u - # SKIP ", t_count);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+void t_note(const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("# ");
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+int t_done(void)
+{
+	printf("1..%u\n", t_count);
+	fflush(stdout);
+	return t_failed || !t_count;
+}
+
+void t_need(int ret, const char *what)
+{
+	if (ret >= 0)
+		return;
+	printf("Bail out! %s: %s\n", what, strerror(-ret));
+	fflush(stdout);
+	exit(1);
+}
+
+void t_case(const char *name, const char *fmt, ...)
+{
+	va_list ap;
+
+	printf("%s: ", name);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
+
+const char *t_err(int ret)
+{
+	static char other[24];
+
+	if (!ret)
+		return "0";
+	if (ret < 0 && strerrorname_np(-ret))
+		return strerrorname_np(-ret);
+	snprintf(other, sizeof(other), "%d", ret);
+	return other;
+}
+
+uint64_t t_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+void t_sleep_ms(unsigned int ms)
+{
+	usleep(ms * 1000);
+}
+
+int rig_open(struct rig *r, const struct rig_opt *o)
+{
+	struct vdrv_tap_opt topt = { .offload = o->offload, .mtu = o->mtu };
+	int ret, i;
+
+	*r = (struct rig){ .mem.fd = -1, .dev.fd = -1, .tap.fd = -1, .sock = -1 };
+	for (i = 0; i < 2; i++)
+		r->vq[i] = (struct vdrv_vq){ .kick = -1, .call = -1, .err = -1 };
+	r->hdr_len = vdrv_net_hdr_len(o->features);
+	if (!(o->features & VDRV_BIT(VHOST_NET_F_VIRTIO_NET_HDR)))
+		topt.hdr_len = r->hdr_len;
+
+	ret = vdrv_tap_open(&r->tap, &topt);
+	if (ret)
+		goto out_close;
+	ret = vdrv_packet_open(r->tap.ifindex, VDRV_ETHERTYPE, false);
+	if (ret < 0)
+		goto out_close;
+	r->sock = ret;
+	ret = vdrv_mem_open(&r->mem, o->mem_size ? o->mem_size : 16 << 20, VDRV_GPA);
+	if (!ret)
+		ret = vdrv_dev_open(&r->dev, DTEST_DEVICE);
+	if (!ret)
+		ret = vdrv_dev_start(&r->dev, &r->mem, o->features);
+	for (i = 0; i < 2 && !ret; i++) {
+		ret = vdrv_vq_open(&r->vq[i], &r->mem, i, o->num, o->features, o->indirect_max);
+		if (ret)
+			break;
+		vdrv_vq_set_base(&r->vq[i], o->base);
+		ret = vdrv_vq_attach(&r->vq[i], &r->dev);
+	}
+	if (!ret)
+		return 0;
+out_close:
+	rig_close(r);
+	return ret;
+}
+
+int rig_start(struct rig *r)
+{
+	int i, ret = 0;
+
+	for (i = 0; i < 2 && !ret; i++)
+		ret = vdrv_dev_set_backend(&r->dev, i, r->tap.fd);
+	return ret;
+}
+
+void rig_stop(struct rig *r)
+{
+	int i;
+
+	for (i = 0; i < 2; i++)
+		vdrv_dev_set_backend(&r->dev, i, -1);
+}
+
+void rig_close(struct rig *r)
+{
+	int i;
+
+	vdrv_dev_close(&r->dev);
+	for (i = 0; i < 2; i++)
+		vdrv_vq_close(&r->vq[i]);
+	if (r->sock >= 0)
+		close(r->sock);
+	r->sock = -1;
+	vdrv_tap_close(&r->tap);
+	vdrv_mem_close(&r->mem);
+}
