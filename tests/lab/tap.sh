@@ -1,29 +1,56 @@
 # SPDX-License-Identifier: GPL-2.0
-# TAP for shell tests: source it, call check/skip, end with tap_done.
-tap_n=0
-tap_failed=0
+# TAP for shell tests: source it, call these, end with done_testing.
+#
+#	check TEXT CMD...	ok if CMD succeeds; its output is shown when it does not
+#	deny TEXT CMD...	ok if CMD fails
+#	is GOT WANT TEXT	ok if equal
+#	like GOT REGEX TEXT	ok if REGEX (extended) matches
+#	skip TEXT REASON
 
-# check WHAT COMMAND...: one test, passed if COMMAND succeeds
+tap_n=0
+tap_bad=0
+
+pass() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $1"; }
+fail() { tap_n=$((tap_n + 1)); tap_bad=$((tap_bad + 1)); echo "not ok $tap_n - $1"; }
+skip() { tap_n=$((tap_n + 1)); echo "ok $tap_n - $1 # SKIP $2"; }
+note() { sed 's/^/# /' <<<"$*"; }
+
 check() {
-	local what=$1
+	local text=$1 out rc=0
+
 	shift
-	tap_n=$((tap_n + 1))
-	if "$@"; then
-		echo "ok $tap_n - $what"
+	out=$("$@" 2>&1) || rc=$?
+	if [ $rc = 0 ]; then
+		pass "$text"
 	else
-		echo "not ok $tap_n - $what"
-		tap_failed=$((tap_failed + 1))
+		fail "$text"
+		note "exit status $rc of: $*"
+		[ -z "$out" ] || note "$out"
 	fi
 }
 
-skip() { # skip WHAT REASON
-	tap_n=$((tap_n + 1))
-	echo "ok $tap_n - $1 # SKIP $2"
+deny() {
+	local text=$1 out
+
+	shift
+	if out=$("$@" 2>&1); then
+		fail "$text"
+		note "unexpected success of: $*"
+		[ -z "$out" ] || note "$out"
+	else
+		pass "$text"
+	fi
 }
 
-note() { printf '# %s\n' "$@"; }
+is() {
+	if [ "$1" = "$2" ]; then pass "$3"; else fail "$3"; note "got '$1', wanted '$2'"; fi
+}
 
-tap_done() {
+like() {
+	if grep -qE -- "$2" <<<"$1"; then pass "$3"; else fail "$3"; note "got '$1', wanted /$2/"; fi
+}
+
+done_testing() {
 	echo "1..$tap_n"
-	[ $tap_failed = 0 ]
+	exit $((tap_bad > 0))
 }
