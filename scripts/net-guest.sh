@@ -7,17 +7,17 @@ set -u
 usage() {
 	cat <<-U
 	usage: net-guest.sh -v shunt|qemu -b KERNEL -i INITRAMFS [-c CPUS] [-m MIB] [-q QUEUES]
-	                    [-s SECONDS] [-n PINGS] [-r] [-t TIMEOUT] [-a 'MORE VMM ARGS'] [-l LOGFILE]
+	                    [-s SECONDS] [-R ROUNDS] [-n PINGS] [-r] [-t TIMEOUT] [-a 'MORE VMM ARGS'] [-l LOGFILE]
 	  -r   let the guest reboot once before it measures
 	  -q   vhost queues (QEMU only)
 	U
 	exit 2
 }
-vmm=; kernel=; initrd=; cpus=1; mem=512; queues=1; secs=3; pings=50; reboot=0; limit=150; more=; log=
-while getopts v:b:i:c:m:q:s:n:t:a:l:rh o; do
+vmm=; kernel=; initrd=; cpus=1; mem=512; queues=1; secs=3; pings=50; rounds=1; reboot=0; limit=150; more=; log=
+while getopts v:b:i:c:m:q:s:n:R:t:a:l:rh o; do
 	case $o in
 	v) vmm=$OPTARG ;; b) kernel=$OPTARG ;; i) initrd=$OPTARG ;; c) cpus=$OPTARG ;; m) mem=$OPTARG ;;
-	q) queues=$OPTARG ;; s) secs=$OPTARG ;; n) pings=$OPTARG ;; r) reboot=1 ;; t) limit=$OPTARG ;;
+	q) queues=$OPTARG ;; s) secs=$OPTARG ;; R) rounds=$OPTARG ;; n) pings=$OPTARG ;; r) reboot=1 ;; t) limit=$OPTARG ;;
 	a) more=$OPTARG ;; l) log=$OPTARG ;; *) usage ;;
 	esac
 done
@@ -45,7 +45,7 @@ ip addr add 10.77.0.1/24 dev "$tap" && ip link set "$tap" up || exit 1
 iperf3 -s -B 10.77.0.1 >/dev/null 2>&1 &
 pids+=($!)
 
-append="console=ttyS0 quiet panic=-1 guest.secs=$secs guest.pings=$pings guest.reboot=$reboot guest.streams=$queues"
+append="console=ttyS0 quiet panic=-1 guest.secs=$secs guest.pings=$pings guest.reboot=$reboot guest.rounds=$rounds guest.streams=$queues"
 net="tap,id=n0,ifname=$tap,script=no,downscript=no,vhost=on"
 dev="virtio-net-pci,netdev=n0"
 if [ "$queues" -gt 1 ]; then

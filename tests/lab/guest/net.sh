@@ -3,7 +3,7 @@
 # Runs inside a stock Debian guest, as the last step of its init: network up, ping, iperf3 both ways.
 # Speaks to whoever reads the serial port in lines "GUEST key=value"; the kernel command line says
 # what to do: guest.secs=N (per direction), guest.pings=N, guest.reboot=1 (once, before measuring),
-# guest.streams=N.
+# guest.streams=N, guest.rounds=N (measurements, one line each).
 say() { echo "GUEST $*"; }
 
 arg() { # arg NAME DEFAULT
@@ -52,13 +52,16 @@ sed -n 's/.*time=\([0-9.]*\) ms/\1/p' /tmp/ping | sort -n | awk '{ v[NR] = $1 } 
 
 secs=$(arg secs 3)
 mbit() { sed -n 's/.* \([0-9.]*\) Mbits\/sec.*receiver.*/\1/p' "$1"; }
-for dir in out in; do
-	r=; [ $dir = in ] && r=-R
-	in0=$(irqs 'input'); out0=$(irqs 'output')
-	iperf3 -c "$host" -t "$secs" -f m -P "$(arg streams 1)" $r >/tmp/iperf 2>&1
-	m=$(mbit /tmp/iperf | tail -n 1)
-	[ -n "$m" ] || { say "error=iperf3-$dir"; tail -n 3 /tmp/iperf; }
-	say "iperf-$dir-mbit=${m:-0} irq-rx-$dir=$(($(irqs input) - in0)) irq-tx-$dir=$(($(irqs output) - out0))"
+round=0
+while [ $((round += 1)) -le "$(arg rounds 1)" ]; do
+	for dir in out in; do
+		r=; [ $dir = in ] && r=-R
+		rx=$(irqs input); tx=$(irqs output)
+		iperf3 -c "$host" -t "$secs" -f m -P "$(arg streams 1)" $r >/tmp/iperf 2>&1
+		m=$(mbit /tmp/iperf | tail -n 1)
+		[ -n "$m" ] || { say "error=iperf3-$dir"; tail -n 3 /tmp/iperf; }
+		say "iperf-$dir-mbit=${m:-0} irq-rx-$dir=$(($(irqs input) - rx)) irq-tx-$dir=$(($(irqs output) - tx))"
+	done
 done
 say done=1
 poweroff -f
