@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * /dev/vhost-net: a virtio-net device's data queues on a tap.
+ */
+#include <linux/file.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/nospec.h>
+#include <linux/slab.h>
+#include <linux/virtio_net.h>
+
+#include "net.h"
+
+static void net_set_features(struct vhc_vq *vq)
+{
+	struct net_vq *nvq = to_net_vq(vq);
+	u32 hlen = sizeof(struct virtio_net_hdr);
+
+	if (vhc_vq_has_feature(vq, VIRTIO_NET_F_MRG_RXBUF) ||
+	    vhc_vq_has_feature(vq, VIRTIO_F_VERSION_1))
+		hlen = sizeof(struct virtio_net_hdr_mrg_rxbuf);
+	/* Either we make up the header or the tap does (IFF_VNET_HDR). */
+	nvq->vhost_hlen = vhc_vq_has_feature(vq, VHOST_NET_F_VIRTIO_NET_HDR) ? hlen : 0;
+	nvq->sock_hlen = hlen - nvq->vhost_hlen;
+}
+
+/* Called with the vq mutex. The socket returned is the caller's to drop, after a flush. */
+static struct socket *net_vq_stop(struct vhost_net *net, struct net_vq *nvq)
+{
+	vhc_poll_stop(&nvq->sock_poll);
+	if (nvq->vq.index == NET_VQ_RX)
+		net_rx_release(&net->rx);
+	return vhc_vq_stop(&nvq->vq);
+}
+
+static void net_stop(struct vhc_dev *dev)
+{
+	struct vhost_net *net = container_of(dev, struct vhost_net, dev);
+	struct socket *sock[NET_NR_VQS];
+	int i;
+
+	for (i = 0; i < NET_NR_VQS; i++) {
+		struct net_vq *nvq = &net->nvqs[i];
+
+		mutex_lock(&nvq->vq.mutex);
+		sock[i] = net_vq_stop(net, nvq);
+		nvq->vhost_hlen = 0;
+		nvq->sock_hlen = 0;
+		mutex_unlock(&nvq->vq.mutex);
+	}
+	vhc_dev_flush(dev);
+	for (i = 0; i < NET_NR_VQS; i++)
+		if (sock[i])
+			sockfd_put(sock[i]);
+}
+
+static const struct vhc_dev_ops net_dev_ops = {
+	.features = VHC_FEATURES | BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR) |
+		    BIT_ULL(VIRTIO_NET_F_MRG_RXBUF),
+	.set_features = net_set_features,
+	.stop = net_stop,
+};
+
+/* Return: the tap's socket, which holds a reference to its file; or ERR_PTR(-ENOTSOCK) */
+static struct socket *net_get_socket(int fd)
+{
+	struct file *file = fget(fd);
+	struct socket *sock;
+
+	if (!file)
+		return ERR_PTR(-ENOTSOCK);
+	sock = tun_get_socket(file);
+	if (IS_ERR(sock)) {
+		fput(file);
+		return ERR_PTR(-ENOTSOCK);
+	}
+	return sock;
+}
+
+/*
+ * Replace the back end of one queue. Called with the vq mutex.
+ * Return: 0 with the socket to drop in *@old, or a negative errno with nothing changed
+ */
+static long net_vq_set_backend(struct vhost_net *net, struct net_vq *nvq, int fd,
+			       struct socket **old)
+{
+	struct socket *sock = NULL;
+	long err;
+
+	if (!vhc_vq_ready(&nvq->vq))
+		return -EFAULT;
+	if (fd != VHOST_FILE_UNBIND) {
+		sock = net_get_socket(fd);
+		if (IS_ERR(sock))
+			return PTR_ERR(sock);
+	}
+	if (sock == nvq->vq.backend) {
+		*old = sock;
+		return 0;
+	}
+	if (!sock) {
+		*old = net_vq_stop(net, nvq);
+		return 0;
+	}
+
+	*old = nvq->vq.backend;
+	err = vhc_vq_start(&nvq->vq, sock);
+	if (err) {
+		*old = sock;
+		return err;
+	}
+	vhc_poll_stop(&nvq->sock_poll);
+	if (nvq->vq.index == NET_VQ_RX) {
+		net_rx_release(&net->rx);
+		net->rx.ring = tun_get_tx_ring(sock->file);
+	}
+	return 0;
+}
+
+static long net_set_backend(struct vhost_net *net, const struct vhost_vring_file __user *argp)
+{
+	struct vhost_vring_file f;
+	struct socket *old = NULL;
+	struct net_vq *nvq;
+	long ret;
+
+	if (copy_from_user(&f, argp, sizeof(f)))
+		return -EFAULT;
+	mutex_lock(&net->dev.mutex);
+	ret = vhc_dev_check_owner(&net->dev);
+	if (ret)
+		goto out;
+	if (f.index >= NET_NR_VQS) {
+		ret = -ENOBUFS;
+		goto out;
+	}
+	nvq = &net->nvqs[array_index_nospec(f.index, NET_NR_VQS)];
+
+	mutex_lock(&nvq->vq.mutex);
+	ret = net_vq_set_backend(net, nvq, f.fd, &old);
+	mutex_unlock(&nvq->vq.mutex);
+	if (old) {
+		vhc_dev_flush(&net->dev);
+		sockfd_put(old);
+	}
+out:
+	mutex_unlock(&net->dev.mutex);
+	return ret;
+}
+
+static long net_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct vhost_net *net = file->private_data;
+
+	if (cmd == VHOST_NET_SET_BACKEND)
+		return net_set_backend(net, (const void __user *)arg);
+	return vhc_ioctl(&net->dev, cmd, arg);
+}
+
+static int net_open(struct inode *inode, struct file *file)
+{
+	struct vhost_net *net = kvzalloc(sizeof(*net), GFP_KERNEL_ACCOUNT);
+
+	if (!net)
+		return -ENOMEM;
+	net->nvqs[NET_VQ_RX].vq.ops = &net_rx_ops;
+	net->nvqs[NET_VQ_TX].vq.ops = &net_tx_ops;
+	net->vqs[NET_VQ_RX] = &net->nvqs[NET_VQ_RX].vq;
+	net->vqs[NET_VQ_TX] = &net->nvqs[NET_VQ_TX].vq;
+	vhc_dev_init(&net->dev, &net_dev_ops, net->vqs, NET_NR_VQS);
+	vhc_poll_init(&net->nvqs[NET_VQ_RX].sock_poll, net->vqs[NET_VQ_RX], EPOLLIN);
+	vhc_poll_init(&net->nvqs[NET_VQ_TX].sock_poll, net->vqs[NET_VQ_TX], EPOLLOUT);
+	file->private_data = net;
+	return 0;
+}
+
+static int net_release(struct inode *inode, struct file *file)
+{
+	struct vhost_net *net = file->private_data;
+
+	vhc_dev_release(&net->dev);
+	frag_drain(&net->tx.frags);
+	kvfree(net);
+	return 0;
+}
+
+static const struct file_operations net_fops = {
+	.owner = THIS_MODULE,
+	.open = net_open,
+	.release = net_release,
+	.unlocked_ioctl = net_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.llseek = noop_llseek,
+};
+
+static struct miscdevice net_misc = {
+	.minor = VHOST_NET_MINOR,
+	.name = "vhost-net",
+	.fops = &net_fops,
+};
+module_misc_device(net_misc);
+
+MODULE_DESCRIPTION("virtio-net data queues on a tap");
+MODULE_LICENSE("GPL");
+MODULE_ALIAS_MISCDEV(VHOST_NET_MINOR);
+MODULE_ALIAS("devname:vhost-net");

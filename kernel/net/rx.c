@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tap to guest.
+ *
+ * Packets are taken from the tap's queue in batches, and buffers popped for as many. Each packet goes
+ * through the tap's recvmsg, which writes the header and the data; headers are finished for the whole
+ * batch in one user access window, then the batch is published and the guest notified, once. Buffers
+ * that were not needed are given back to the ring. Packets that found no buffers stay with us until the
+ * guest kicks, or return to the tap when the back end is cleared.
+ *
+ * A packet that can never fit, however many buffers come, is dropped; waiting would block all others.
+ */
+#include <linux/minmax.h>
+#include <linux/skb_array.h>
+#include <linux/virtio_net.h>
+#include <net/sock.h>
+#include <net/xdp.h>
+
+#include "net.h"
+
+#define RX_MAX_ELEM UIO_MAXIOV
+
+/* What stopped a batch */
+enum rx_stop {
+	RX_NO_PKT,	/* all packets are delivered */
+	RX_NO_BUF,	/* a packet needs more buffers than were popped */
+	RX_BROKEN,	/* the ring is */
+};
+
+/* Packets that never reached the guest are the tap's again. */
+void net_rx_release(struct net_rx *rx)
+{
+	if (rx->ring && rx->head != rx->tail)
+		ptr_ring_unconsume(rx->ring, rx->pkt + rx->head, rx->tail - rx->head, tun_ptr_free);
+	rx->ring = NULL;
+	rx->head = 0;
+	rx->tail = 0;
+	rx->want = 1;
+}
+
+static u32 rx_pkt_len(void *ptr)
+{
+	if (tun_is_xdp_frame(ptr))
+		return tun_ptr_to_xdp(ptr)->len;
+	return __skb_array_len_with_tag(ptr);
+}
+
+static bool rx_refill(struct net_rx *rx)
+{
+	u16 i;
+
+	if (rx->head != rx->tail)
+		return true;
+	rx->head = 0;
+	rx->tail = ptr_ring_consume_batched(rx->ring, rx->pkt, NET_BATCH);
+	for (i = 0; i < rx->tail; i++)
+		rx->len[i] = rx_pkt_len(rx->pkt[i]);
+	return rx->tail;
+}
+
+/* The most buffers one packet may take */
+static u32 rx_limit(const struct vhc_vq *vq)
+{
+	return min_t(u32, RX_MAX_ELEM, vq->ring.num);
+}
+
+/* How many buffers will the packets at hand take? A guess: too many are given back. */
+static u16 rx_want(const struct net_rx *rx, const struct net_vq *nvq, bool mergeable)
+{
+	u32 hlen = nvq->vhost_hlen + nvq->sock_hlen, n = 0;
+	u16 i;
+
+	if (!mergeable || !rx->buf_len)
+		return max_t(u32, rx->want, rx->tail - rx->head);
+	for (i = rx->head; i < rx->tail; i++) {
+		u32 len = rx->len[i] + hlen;
+
+		n += len <= rx->buf_len ? 1 : DIV_ROUND_UP(len, rx->buf_len);
+	}
+	return clamp_t(u32, n, rx->want, rx_limit(&nvq->vq));
+}
+
+/* A header that is not in one piece, or whose place the tap left empty */
+static int rx_hdr_slow(const struct iovec *iov, u32 nr_iov, size_t total, u32 vhost_hlen, u16 num)
+{
+	struct virtio_net_hdr_mrg_rxbuf hdr = {
+		.num_buffers = (__force __virtio16)cpu_to_le16(num),
+	};
+	struct iov_iter to;
+
+	iov_iter_init(&to, ITER_DEST, iov, nr_iov, total);
+	if (vhost_hlen)
+		return copy_to_iter(&hdr, vhost_hlen, &to) == vhost_hlen ? 0 : -EFAULT;
+	iov_iter_advance(&to, sizeof(hdr.hdr));
+	return copy_to_iter(&hdr.num_buffers, sizeof(hdr.num_buffers), &to) ==
+	       sizeof(hdr.num_buffers) ? 0 : -EFAULT;
+}
+
+/*
+ * Move one packet into guest memory.
+ * @total: header and data, the iovecs hold at least that
+ * Return: 0, or a negative errno: the packet is lost, the buffers are not used
+ */
+static int rx_recv(struct net_vq *nvq, struct net_rx *rx, void *pkt, const struct iovec *iov,
+		   u32 nr_iov, size_t total, u16 num_buffers)
+{
+	struct socket *sock = nvq->vq.backend;
+	struct msghdr msg = { .msg_control = pkt, .msg_flags = MSG_DONTWAIT };
+	u32 hlen = nvq->vhost_hlen + nvq->sock_hlen;
+	size_t len = total - nvq->vhost_hlen;
+
+	if (likely(nr_iov == 1)) {
+		iov_iter_ubuf(&msg.msg_iter, ITER_DEST, iov->iov_base + nvq->vhost_hlen, len);
+	} else {
+		iov_iter_init(&msg.msg_iter, ITER_DEST, iov, nr_iov, total);
+		iov_iter_advance(&msg.msg_iter, nvq->vhost_hlen);
+	}
+	if (sock->ops->recvmsg(sock, &msg, len, MSG_DONTWAIT | MSG_TRUNC) != len)
+		return -EIO;
+
+	/* The tap wrote all of a plain header; a longer one ends with the number of buffers. */
+	if (nvq->sock_hlen == hlen && hlen < sizeof(struct virtio_net_hdr_mrg_rxbuf))
+		return 0;
+	if (unlikely(iov->iov_len < hlen))
+		return rx_hdr_slow(iov, nr_iov, total, nvq->vhost_hlen, num_buffers);
+	rx->hdr[rx->nr_hdr].base = iov->iov_base;
+	rx->hdr[rx->nr_hdr].num_buffers = num_buffers;
+	rx->nr_hdr++;
+	return 0;
+}
+
+static int rx_finish_hdrs(const struct net_vq *nvq, struct net_rx *rx)
+{
+	bool numbered = nvq->vhost_hlen + nvq->sock_hlen == sizeof(struct virtio_net_hdr_mrg_rxbuf);
+	u32 i, nr = rx->nr_hdr;
+
+	rx->nr_hdr = 0;
+	if (!nr)
+		return 0;
+	/* Every address in the batch lies in the memory table, which was passed through access_ok(). */
+	if (!user_access_begin(rx->hdr[0].base, 1))
+		return -EFAULT;
+	for (i = 0; i < nr; i++) {
+		u8 __user *base = rx->hdr[i].base;
+		__le16 num = cpu_to_le16(rx->hdr[i].num_buffers);
+
+		if (nvq->vhost_hlen) {
+			unsafe_put_user(0, (u64 __user *)base, fault);
+			unsafe_put_user(0, (u16 __user *)(base + 8), fault);
+		}
+		if (numbered)
+			unsafe_put_user(num, (__le16 __user *)(base + 10), fault);
+	}
+	user_access_end();
+	return 0;
+
+fault:
+	user_access_end();
+	return -EFAULT;
+}
+
+/* The packet will not fit whatever comes. */
+static void rx_drop(struct net_rx *rx)
+{
+	tun_ptr_free(rx->pkt[rx->head++]);
+}
+
+/*
+ * Deliver packets into the popped buffers.
+ * @nr_done: buffers used, from the start of the batch
+ * @pkts, @bytes: delivered, added up
+ */
+static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool mergeable, u32 *nr_done,
+			       u32 *pkts, size_t *bytes)
+{
+	struct vhc_vq *vq = &nvq->vq;
+	const struct vring_batch *b = &vq->batch;
+	u32 first = 0;
+
+	while (rx->head != rx->tail) {
+		size_t total = rx->len[rx->head] + nvq->vhost_hlen + nvq->sock_hlen;
+		size_t room = 0;
+		u32 n = first, nr_iov = 0, i;
+
+		*nr_done = first;
+		do {
+			const struct vring_elem *e = &b->elem[n];
+
+			if (n == b->nr_elem)
+				return RX_NO_BUF;
+			if (unlikely(e->nr_out || !e->nr_in))
+				return RX_BROKEN;
+			room += e->in_len;
+			nr_iov += e->nr_in;
+			n++;
+		} while (room < total && mergeable);
+		rx->buf_len = min_t(u64, b->elem[n - 1].in_len, U32_MAX);
+		rx->want = 1;
+		if (unlikely(room < total)) {
+			rx_drop(rx);
+			continue;
+		}
+		if (rx_recv(nvq, rx, rx->pkt[rx->head++], &b->iov[b->elem[first].iov], nr_iov,
+			    total, n - first))
+			continue;
+		*bytes += total;
+		++*pkts;
+		for (i = first; i < n; i++) {
+			vq->done[i].head = b->elem[i].head;
+			vq->done[i].len = b->elem[i].in_len;
+		}
+		vq->done[n - 1].len = total - (room - b->elem[n - 1].in_len);
+		first = n;
+	}
+	*nr_done = first;
+	return RX_NO_PKT;
+}
+
+/*
+ * A packet needs more than the @nr buffers it was offered.
+ * Return: true to go on at once, false to wait for a kick
+ */
+static bool rx_more_bufs(struct net_vq *nvq, struct net_rx *rx, u32 asked, u32 nr)
+{
+	struct vhc_vq *vq = &nvq->vq;
+	u32 limit = rx_limit(vq);
+
+	if (nr >= limit || (nr < asked && vq->ring.pos.avail != vq->ring.avail_seen)) {
+		/* All there can be, by number or by segments */
+		rx_drop(rx);
+		rx->want = 1;
+		return true;
+	}
+	if (nr == asked) {
+		rx->want = min(2 * asked, limit);
+		return true;
+	}
+	/* The ring is drained. Asked for before the buffers return, so that only new ones count. */
+	return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
+}
+
+/*
+ * Pop, deliver, complete once.
+ * Return: true to go on, false to wait for a kick, or because the ring is broken
+ */
+static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable, u32 *pkts, size_t *bytes)
+{
+	struct vhc_vq *vq = &nvq->vq;
+	u16 want = rx_want(rx, nvq, mergeable);
+	int nr = vhc_vq_pop(vq, want);
+	enum rx_stop stop;
+	bool go_on = true;
+	u32 done = 0;
+
+	if (nr < 0)
+		return false;
+	if (!nr)
+		return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
+
+	stop = rx_deliver(nvq, rx, mergeable, &done, pkts, bytes);
+	if (rx_finish_hdrs(nvq, rx))
+		done = 0;
+	if (stop == RX_NO_BUF && !done)
+		go_on = rx_more_bufs(nvq, rx, want, nr);
+	if (done < nr)
+		vhc_vq_rewind(vq, &vq->batch.elem[done]);
+	if (vhc_vq_complete(vq, done))
+		return false;
+	if (stop == RX_BROKEN) {
+		vhc_vq_break(vq, "not a buffer to receive into");
+		return false;
+	}
+	return go_on && !vq->broken;
+}
+
+static void net_rx_handle(struct vhc_vq *vq)
+{
+	struct net_vq *nvq = to_net_vq(vq);
+	struct net_rx *rx = &to_net(vq)->rx;
+	struct socket *sock = vq->backend;
+	bool mergeable = vhc_vq_has_feature(vq, VIRTIO_NET_F_MRG_RXBUF);
+	size_t bytes = 0;
+	u32 pkts = 0;
+
+	vhc_poll_stop(&nvq->sock_poll);
+	if (vhc_vq_kicks_off(vq))
+		return;
+	while (pkts < NET_WEIGHT_PKTS && bytes < NET_WEIGHT_BYTES) {
+		if (!rx_refill(rx)) {
+			vhc_poll_start(&nvq->sock_poll, sock->file);
+			return;
+		}
+		if (!rx_batch(nvq, rx, mergeable, &pkts, &bytes))
+			return;
+	}
+	vhc_vq_queue(vq);
+}
+
+const struct vhc_vq_ops net_rx_ops = {
+	.handle = net_rx_handle,
+	.max_elem = RX_MAX_ELEM,
+};

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a vhost driver builds on: devices, queues, their worker, and the ring.
+ *
+ * A driver embeds struct vhc_dev and its struct vhc_vq in its own state, fills struct vhc_dev_ops
+ * and adds the one ioctl that attaches its back end. Everything else about the life of a device
+ * (owner, memory table, eventfds, ring set-up) is vhc_ioctl(). Kernel names begin with vhc_, so that
+ * this core and the stock vhost.ko can be loaded side by side.
+ *
+ * Contexts
+ *   configuration	process context, vhc_dev.mutex held; takes vhc_vq.mutex of one queue at a time
+ *   worker		vhc_vq_ops.handle, vhc_vq.mutex held, in the owner's address space; may sleep
+ *   wake-up		wait-queue callbacks of eventfds and sockets: any context, interrupts off, wait
+ *			queue locked. They queue work and do nothing else; in particular they never
+ *			signal an eventfd.
+ * Lock order: vhc_dev.mutex, worker mutex, vhc_vq.mutex, wait queues.
+ */
+#ifndef VHOST_CORE_H
+#define VHOST_CORE_H
+
+#include <linux/bits.h>
+#include <linux/llist.h>
+#include <linux/mutex.h>
+#include <linux/poll.h>
+#include <linux/rcupdate.h>
+#include <linux/types.h>
+#include <linux/uio.h>
+#include <linux/vhost.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include <linux/wait.h>
+
+#include <ring/vring.h>
+
+struct eventfd_ctx;
+struct file;
+struct mm_struct;
+struct vhc_dev;
+struct vhc_mem;
+struct vhc_vq;
+struct vhc_worker;
+
+/* What every driver on this core offers. */
+#define VHC_FEATURES (BIT_ULL(VIRTIO_F_NOTIFY_ON_EMPTY) |	\
+		      BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |	\
+		      BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |	\
+		      BIT_ULL(VIRTIO_F_ANY_LAYOUT) |		\
+		      BIT_ULL(VIRTIO_F_VERSION_1))
+
+/**
+ * struct vhc_work - something a worker is to run once
+ * @node: place in the worker's list
+ * @flags: bit 0 is set while queued
+ * @fn: called by the worker; the work may be queued again from then on
+ */
+struct vhc_work {
+	struct llist_node node;
+	unsigned long flags;
+	void (*fn)(struct vhc_work *work);
+};
+
+/**
+ * struct vhc_poll - queues a queue's work whenever a file becomes ready
+ * @pt: hands us the file's wait queue
+ * @wait: our entry there
+ * @wqh: the wait queue, NULL while not polling; protected by the vq mutex
+ * @mask: EPOLL events of interest
+ * @vq: whose work to queue
+ *
+ * The file must outlive the polling: the caller of vhc_poll_start() holds a reference until after
+ * vhc_poll_stop().
+ */
+struct vhc_poll {
+	poll_table pt;
+	wait_queue_entry_t wait;
+	wait_queue_head_t *wqh;
+	__poll_t mask;
+	struct vhc_vq *vq;
+};
+
+/**
+ * struct vhc_vq_ops - what makes a queue the driver's
+ * @handle: serve the queue. Worker context; the vq mutex is held, a back end is set and the ring is
+ *	not broken. Runs after a kick, after a poller fired, after vhc_vq_queue().
+ * @max_elem: buffers taken from the ring at once, 1..1024
+ */
+struct vhc_vq_ops {
+	void (*handle)(struct vhc_vq *vq);
+	u16 max_elem;
+};
+
+/**
+ * struct vhc_vq - one queue
+ * @dev: the device it belongs to
+ * @ops: the driver's half
+ * @index: place in vhc_dev.vqs
+ * @mutex: serializes the worker and configuration, and protects all that follows, unless said
+ *	otherwise
+ * @ring: the engine; @ring.num, addresses and cursor are set by ioctls
+ * @mem: guest memory, NULL before SET_MEM_TABLE; owned by the device
+ * @features: as acknowledged by SET_FEATURES
+ * @backend: the driver's; the queue runs while it is not NULL, see vhc_vq_start()
+ * @broken: the ring is malformed; nothing runs until the next vhc_vq_start()
+ * @batch: buffers popped by vhc_vq_pop(); room is there while the device has an owner
+ * @done: buffers to complete with vhc_vq_complete(), room for ops->max_elem
+ * @kick_file: eventfd that the driver of the ring writes, referenced
+ * @kick: polls @kick_file
+ * @call: eventfd to signal for used buffers, may be NULL
+ * @err: eventfd to signal once when the ring breaks, may be NULL
+ * @work: runs ops->handle
+ * @worker: who runs @work; RCU, changed under dev->mutex or when the worker is killed
+ */
+struct vhc_vq {
+	struct vhc_dev *dev;
+	const struct vhc_vq_ops *ops;
+	u32 index;
+
+	struct mutex mutex;
+	struct vring_engine ring;
+	const struct vhc_mem *mem;
+	u64 features;
+	void *backend;
+	bool broken;
+	struct vring_batch batch;
+	struct vring_done *done;
+
+	struct file *kick_file;
+	struct vhc_poll kick;
+	struct eventfd_ctx *call;
+	struct eventfd_ctx *err;
+
+	struct vhc_work work;
+	struct vhc_worker __rcu *worker;
+};
+
+/**
+ * struct vhc_dev_ops - what makes a device the driver's; called in configuration context
+ * @features: bits offered, %VHC_FEATURES and the driver's own
+ * @set_features: the vq mutex is held; @vq->features is new. May be NULL.
+ * @stop: stop every queue, vhc_dev_flush(), drop the back ends and forget what @set_features derived:
+ *	the device is about to lose its owner, if it had one
+ */
+struct vhc_dev_ops {
+	u64 features;
+	void (*set_features)(struct vhc_vq *vq);
+	void (*stop)(struct vhc_dev *dev);
+};
+
+/**
+ * struct vhc_dev - one open device file
+ * @ops: the driver's half
+ * @vqs: its queues
+ * @nvqs: how many
+ * @mutex: serializes configuration, protects all below
+ * @mm: address space of the owner; NULL without one. Only its identity is held (mmgrab), not its
+ *	pages: those are kept by the worker where it is not a thread of the owner.
+ * @mem: guest memory, shared by all queues
+ * @worker: runs the work of all queues
+ */
+struct vhc_dev {
+	const struct vhc_dev_ops *ops;
+	struct vhc_vq **vqs;
+	u32 nvqs;
+
+	struct mutex mutex;
+	struct mm_struct *mm;
+	struct vhc_mem *mem;
+	struct vhc_worker *worker;
+};
+
+/**
+ * vhc_dev_init() - prepare a device, in its open()
+ * @dev: zeroed
+ * @ops: lives as long as the driver's module
+ * @vqs: zeroed queues, ops set; the array lives until vhc_dev_release()
+ * @nvqs: how many
+ */
+void vhc_dev_init(struct vhc_dev *dev, const struct vhc_dev_ops *ops, struct vhc_vq **vqs, u32 nvqs);
+
+/**
+ * vhc_dev_release() - end a device, in its release()
+ * @dev: initialized; afterwards nothing runs and nothing refers to it
+ *
+ * Takes dev->mutex. Waits for the worker to finish what it runs, never for a peer.
+ */
+void vhc_dev_release(struct vhc_dev *dev);
+
+/**
+ * vhc_dev_flush() - wait until the worker has run all that is queued now
+ * @dev: dev->mutex is held, no vq mutex is
+ *
+ * Returns at once when the worker was killed: then nothing runs any more.
+ */
+void vhc_dev_flush(struct vhc_dev *dev);
+
+/**
+ * vhc_dev_check_owner() - may current configure this device?
+ * @dev: dev->mutex is held
+ *
+ * Return: 0, or -EPERM
+ */
+int vhc_dev_check_owner(struct vhc_dev *dev);
+
+/**
+ * vhc_ioctl() - all of the vhost ioctls that are not the driver's own
+ * @dev: dev->mutex is not held
+ * @cmd: VHOST_*
+ * @arg: user address
+ *
+ * Return: as the stock module; -ENOIOCTLCMD for an unknown @cmd
+ */
+long vhc_ioctl(struct vhc_dev *dev, unsigned int cmd, unsigned long arg);
+
+/**
+ * vhc_vq_has_feature() - was this feature acknowledged?
+ * @vq: mutex held
+ * @bit: number
+ */
+static inline bool vhc_vq_has_feature(const struct vhc_vq *vq, unsigned int bit)
+{
+	return vq->features & BIT_ULL(bit);
+}
+
+/**
+ * vhc_vq_ready() - can this ring be started?
+ * @vq: mutex held
+ *
+ * Return: true when there is a memory table, and it and the ring are addresses of user space
+ */
+bool vhc_vq_ready(const struct vhc_vq *vq);
+
+/**
+ * vhc_vq_start() - run a queue on a back end
+ * @vq: mutex held, vhc_vq_ready(), in the owner's address space
+ * @backend: not NULL
+ *
+ * Takes up the used ring where its index stands, forgets an earlier error and queues the work once,
+ * for buffers whose kick was not seen.
+ * Return: 0, or -EFAULT with the queue as it was
+ */
+int vhc_vq_start(struct vhc_vq *vq, void *backend);
+
+/**
+ * vhc_vq_stop() - stop a queue
+ * @vq: mutex held. A handler that runs has finished before the caller got the mutex.
+ *
+ * Return: the back end it had, which is the caller's to drop
+ */
+void *vhc_vq_stop(struct vhc_vq *vq);
+
+/**
+ * vhc_vq_queue() - have the worker serve a queue
+ * @vq: any context; does nothing without a worker
+ */
+void vhc_vq_queue(struct vhc_vq *vq);
+
+/**
+ * vhc_vq_pop() - take a batch of buffers into vq->batch
+ * @vq: mutex held, worker context
+ * @max_elem: at most this many, 1..ops->max_elem
+ *
+ * Return: how many, 0 when the ring is empty, negative when it is broken: the handler returns
+ */
+int vhc_vq_pop(struct vhc_vq *vq, u16 max_elem);
+
+/**
+ * vhc_vq_rewind() - give back popped buffers
+ * @vq: mutex held, worker context
+ * @e: the first one of vq->batch to give back; those after it go too
+ */
+void vhc_vq_rewind(struct vhc_vq *vq, const struct vring_elem *e);
+
+/**
+ * vhc_vq_complete() - publish vq->done, and signal the call eventfd if the driver wants it
+ * @vq: mutex held, worker context
+ * @n: how many, 0 is fine
+ *
+ * Return: 0, negative when the ring is broken
+ */
+int vhc_vq_complete(struct vhc_vq *vq, u32 n);
+
+/**
+ * vhc_vq_kicks_off() - no kicks are wanted while the handler runs
+ * @vq: mutex held, worker context
+ *
+ * Return: 0, negative when the ring is broken
+ */
+int vhc_vq_kicks_off(struct vhc_vq *vq);
+
+/**
+ * vhc_vq_kicks_on() - a kick is wanted for the next buffer
+ * @vq: mutex held, worker context, every buffer seen was popped
+ *
+ * Return: 1 when buffers came meanwhile and the handler must go on, 0 when it may return, negative
+ * when the ring is broken
+ */
+int vhc_vq_kicks_on(struct vhc_vq *vq);
+
+/**
+ * vhc_vq_break() - the ring is malformed: stop it, say so once
+ * @vq: mutex held, worker context
+ * @why: one line for the log
+ *
+ * Signals the err eventfd. The queue stays stopped until the next vhc_vq_start().
+ */
+void vhc_vq_break(struct vhc_vq *vq, const char *why);
+
+/**
+ * vhc_poll_init() - prepare a poller
+ * @poll: zeroed
+ * @vq: whose work to queue
+ * @mask: EPOLLIN, EPOLLOUT
+ */
+void vhc_poll_init(struct vhc_poll *poll, struct vhc_vq *vq, __poll_t mask);
+
+/**
+ * vhc_poll_start() - queue the work when the file is ready, now if it already is
+ * @poll: vq mutex held; nothing happens when it is polling already
+ * @file: to poll
+ *
+ * Return: 0, or -EINVAL when the file cannot be polled
+ */
+int vhc_poll_start(struct vhc_poll *poll, struct file *file);
+
+/**
+ * vhc_poll_stop() - stop polling
+ * @poll: vq mutex held; no callback runs any more on return, queued work may
+ */
+void vhc_poll_stop(struct vhc_poll *poll);
+
+#endif

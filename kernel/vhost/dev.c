@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A device: owner, memory table, features, life and end.
+ */
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/module.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+void vhc_dev_init(struct vhc_dev *dev, const struct vhc_dev_ops *ops, struct vhc_vq **vqs, u32 nvqs)
+{
+	u32 i;
+
+	dev->ops = ops;
+	dev->vqs = vqs;
+	dev->nvqs = nvqs;
+	mutex_init(&dev->mutex);
+	for (i = 0; i < nvqs; i++)
+		vhc_vq_init(vqs[i], dev, i);
+}
+EXPORT_SYMBOL_GPL(vhc_dev_init);
+
+void vhc_dev_flush(struct vhc_dev *dev)
+{
+	if (dev->worker)
+		vhc_worker_flush(dev->worker);
+}
+EXPORT_SYMBOL_GPL(vhc_dev_flush);
+
+int vhc_dev_check_owner(struct vhc_dev *dev)
+{
+	return dev->mm && dev->mm == current->mm ? 0 : -EPERM;
+}
+EXPORT_SYMBOL_GPL(vhc_dev_check_owner);
+
+static long dev_set_owner(struct vhc_dev *dev)
+{
+	u32 i;
+	int err;
+
+	if (dev->mm)
+		return -EBUSY;
+	for (i = 0; i < dev->nvqs; i++) {
+		err = vhc_vq_alloc(dev->vqs[i]);
+		if (err)
+			goto err_free;
+	}
+	dev->worker = vhc_worker_create(dev);
+	if (IS_ERR(dev->worker)) {
+		err = PTR_ERR(dev->worker);
+		dev->worker = NULL;
+		goto err_free;
+	}
+	for (i = 0; i < dev->nvqs; i++)
+		vhc_worker_attach(dev->worker, dev->vqs[i]);
+	dev->mm = current->mm;
+	mmgrab(dev->mm);
+	return 0;
+
+err_free:
+	for (i = 0; i < dev->nvqs; i++)
+		vhc_vq_free(dev->vqs[i]);
+	return err;
+}
+
+/* Back to where open() left the device. Nothing of the owner's memory is touched. */
+static void dev_reset(struct vhc_dev *dev)
+{
+	u32 i;
+
+	dev->ops->stop(dev);
+	for (i = 0; i < dev->nvqs; i++) {
+		mutex_lock(&dev->vqs[i]->mutex);
+		vhc_poll_stop(&dev->vqs[i]->kick);
+		mutex_unlock(&dev->vqs[i]->mutex);
+	}
+	vhc_dev_flush(dev);
+	if (dev->worker)
+		vhc_worker_destroy(dev->worker);
+	dev->worker = NULL;
+	for (i = 0; i < dev->nvqs; i++)
+		vhc_vq_reset(dev->vqs[i]);
+	vhc_mem_free(dev->mem);
+	dev->mem = NULL;
+	if (dev->mm)
+		mmdrop(dev->mm);
+	dev->mm = NULL;
+}
+
+void vhc_dev_release(struct vhc_dev *dev)
+{
+	mutex_lock(&dev->mutex);
+	dev_reset(dev);
+	mutex_unlock(&dev->mutex);
+}
+EXPORT_SYMBOL_GPL(vhc_dev_release);
+
+static long dev_set_mem_table(struct vhc_dev *dev, void __user *argp)
+{
+	struct vhc_mem *mem, *old = dev->mem;
+	u32 i;
+
+	mem = vhc_mem_create(argp);
+	if (IS_ERR(mem))
+		return PTR_ERR(mem);
+	for (i = 0; i < dev->nvqs && !mem->access_ok; i++) {
+		bool running;
+
+		mutex_lock(&dev->vqs[i]->mutex);
+		running = dev->vqs[i]->backend;
+		mutex_unlock(&dev->vqs[i]->mutex);
+		if (running) {
+			vhc_mem_free(mem);
+			return -EFAULT;
+		}
+	}
+	/* The worker reads the table under the vq mutex only: after this it has forgotten @old. */
+	for (i = 0; i < dev->nvqs; i++) {
+		mutex_lock(&dev->vqs[i]->mutex);
+		dev->vqs[i]->mem = mem;
+		mutex_unlock(&dev->vqs[i]->mutex);
+	}
+	dev->mem = mem;
+	vhc_mem_free(old);
+	return 0;
+}
+
+static long dev_set_features(struct vhc_dev *dev, u64 __user *argp)
+{
+	u64 features;
+	u32 i;
+
+	if (copy_from_user(&features, argp, sizeof(features)))
+		return -EFAULT;
+	if (features & ~dev->ops->features)
+		return -EOPNOTSUPP;
+	for (i = 0; i < dev->nvqs; i++) {
+		struct vhc_vq *vq = dev->vqs[i];
+
+		mutex_lock(&vq->mutex);
+		vhc_vq_set_features(vq, features);
+		if (dev->ops->set_features)
+			dev->ops->set_features(vq);
+		mutex_unlock(&vq->mutex);
+	}
+	return 0;
+}
+
+static long dev_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
+{
+	long ret;
+
+	/* What anybody who has the file may do */
+	switch (cmd) {
+	case VHOST_GET_FEATURES:
+		return copy_to_user(argp, &dev->ops->features, sizeof(u64)) ? -EFAULT : 0;
+	case VHOST_SET_FEATURES:
+		return dev_set_features(dev, argp);
+	case VHOST_SET_OWNER:
+		return dev_set_owner(dev);
+	}
+
+	ret = vhc_dev_check_owner(dev);
+	if (ret)
+		return ret;
+
+	switch (cmd) {
+	case VHOST_RESET_OWNER:
+		dev_reset(dev);
+		return 0;
+	case VHOST_SET_MEM_TABLE:
+		return dev_set_mem_table(dev, argp);
+	}
+	return vhc_vring_ioctl(dev, cmd, argp);
+}
+
+long vhc_ioctl(struct vhc_dev *dev, unsigned int cmd, unsigned long arg)
+{
+	long ret;
+
+	mutex_lock(&dev->mutex);
+	ret = dev_ioctl(dev, cmd, (void __user *)arg);
+	mutex_unlock(&dev->mutex);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(vhc_ioctl);
+
+MODULE_DESCRIPTION("Core of the Shunt vhost drivers");
+MODULE_LICENSE("GPL");

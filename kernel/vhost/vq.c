@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A queue: the ring engine, its back end and its eventfds.
+ */
+#include <linux/eventfd.h>
+#include <linux/export.h>
+#include <linux/file.h>
+#include <linux/printk.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+/* Worker context. */
+static void vq_run(struct vhc_work *work)
+{
+	struct vhc_vq *vq = container_of(work, struct vhc_vq, work);
+
+	mutex_lock(&vq->mutex);
+	/* Without a worker this is the last run of a killed one, whose memory is going away. */
+	if (vq->backend && !vq->broken && rcu_access_pointer(vq->worker))
+		vq->ops->handle(vq);
+	mutex_unlock(&vq->mutex);
+}
+
+void vhc_vq_init(struct vhc_vq *vq, struct vhc_dev *dev, u32 index)
+{
+	vq->dev = dev;
+	vq->index = index;
+	mutex_init(&vq->mutex);
+	vhc_work_init(&vq->work, vq_run);
+	vhc_poll_init(&vq->kick, vq, EPOLLIN);
+	vhc_vq_reset(vq);
+}
+
+/**
+ * vhc_vq_alloc() - make room for batches
+ * @vq: reset
+ *
+ * One buffer may have as many segments as the stock module allows, UIO_MAXIOV; a full batch of
+ * buffers of one or two segments fits as well.
+ * Return: 0, or -ENOMEM with what was allocated left to vhc_vq_free()
+ */
+int vhc_vq_alloc(struct vhc_vq *vq)
+{
+	struct vring_batch *b = &vq->batch;
+
+	b->max_iov = UIO_MAXIOV;
+	b->max_elem = vq->ops->max_elem;
+	b->elem = kvmalloc_array(b->max_elem, sizeof(*b->elem), GFP_KERNEL_ACCOUNT);
+	b->iov = kvmalloc_array(b->max_iov, sizeof(*b->iov), GFP_KERNEL_ACCOUNT);
+	vq->done = kvmalloc_array(b->max_elem, sizeof(*vq->done), GFP_KERNEL_ACCOUNT);
+	return b->elem && b->iov && vq->done ? 0 : -ENOMEM;
+}
+
+void vhc_vq_free(struct vhc_vq *vq)
+{
+	kvfree(vq->batch.elem);
+	kvfree(vq->batch.iov);
+	kvfree(vq->done);
+	memset(&vq->batch, 0, sizeof(vq->batch));
+	vq->done = NULL;
+}
+
+/**
+ * vhc_vq_reset() - forget all that an owner set up
+ * @vq: not running, not polling, flushed
+ */
+void vhc_vq_reset(struct vhc_vq *vq)
+{
+	if (vq->kick_file)
+		fput(vq->kick_file);
+	if (vq->call)
+		eventfd_ctx_put(vq->call);
+	if (vq->err)
+		eventfd_ctx_put(vq->err);
+	vq->kick_file = NULL;
+	vq->call = NULL;
+	vq->err = NULL;
+
+	vhc_vq_free(vq);
+	memset(&vq->ring, 0, sizeof(vq->ring));
+	vq->ring.num = 1;
+	vq->mem = NULL;
+	vq->features = 0;
+	vq->broken = false;
+}
+
+void vhc_vq_set_features(struct vhc_vq *vq, u64 features)
+{
+	vq->features = features;
+	vq->ring.event_idx = vhc_vq_has_feature(vq, VIRTIO_RING_F_EVENT_IDX);
+	vq->ring.notify_on_empty = vhc_vq_has_feature(vq, VIRTIO_F_NOTIFY_ON_EMPTY);
+}
+
+/**
+ * vhc_vq_ring_ok() - do these ring addresses lie in user space?
+ * @vq: for its size
+ * @a: addresses
+ *
+ * The event words are counted in whether EVENT_IDX was acknowledged or not: that may change while
+ * the ring runs.
+ */
+bool vhc_vq_ring_ok(const struct vhc_vq *vq, const struct vhost_vring_addr *a)
+{
+	size_t event = sizeof(__virtio16);
+	size_t num = vq->ring.num;
+
+	return access_ok((void __user *)(unsigned long)a->desc_user_addr,
+			 num * sizeof(struct vring_desc)) &&
+	       access_ok((void __user *)(unsigned long)a->avail_user_addr,
+			 sizeof(struct vring_avail) + num * sizeof(__virtio16) + event) &&
+	       access_ok((void __user *)(unsigned long)a->used_user_addr,
+			 sizeof(struct vring_used) + num * sizeof(struct vring_used_elem) + event);
+}
+
+bool vhc_vq_ready(const struct vhc_vq *vq)
+{
+	struct vhost_vring_addr a = {
+		.desc_user_addr = (unsigned long)vq->ring.desc,
+		.avail_user_addr = (unsigned long)vq->ring.avail,
+		.used_user_addr = (unsigned long)vq->ring.used,
+	};
+
+	return vq->mem && vq->mem->access_ok && vhc_vq_ring_ok(vq, &a);
+}
+EXPORT_SYMBOL_GPL(vhc_vq_ready);
+
+int vhc_vq_start(struct vhc_vq *vq, void *backend)
+{
+	struct vring_cursor pos = { .avail = vq->ring.pos.avail };
+
+	if (vring_load_used(&vq->ring, &pos.used) || vring_start(&vq->ring, pos))
+		return -EFAULT;
+	vq->broken = false;
+	vq->backend = backend;
+	vhc_vq_queue(vq);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(vhc_vq_start);
+
+void *vhc_vq_stop(struct vhc_vq *vq)
+{
+	void *backend = vq->backend;
+
+	vq->backend = NULL;
+	return backend;
+}
+EXPORT_SYMBOL_GPL(vhc_vq_stop);
+
+void vhc_vq_break(struct vhc_vq *vq, const char *why)
+{
+	if (vq->broken)
+		return;
+	vq->broken = true;
+	/* A dying worker's page faults fail: that says nothing about the ring. */
+	if (fatal_signal_pending(current))
+		return;
+	pr_warn_ratelimited("vhost-%d: queue %u broken: %s (avail %u, used %u, head %u, value 0x%llx)\n",
+			    task_pid_nr(current), vq->index, why, vq->ring.pos.avail,
+			    vq->ring.pos.used, vq->ring.err.head, vq->ring.err.value);
+	if (vq->err)
+		eventfd_signal(vq->err);
+}
+EXPORT_SYMBOL_GPL(vhc_vq_break);
+
+static int vq_check(struct vhc_vq *vq, int ret)
+{
+	if (unlikely(ret < 0))
+		vhc_vq_break(vq, vring_strerror(vq->ring.err.code));
+	return ret;
+}
+
+int vhc_vq_pop(struct vhc_vq *vq, u16 max_elem)
+{
+	vq->batch.max_elem = max_elem;
+	return vq_check(vq, vring_pop_batch(&vq->ring, &vq->mem->map, &vq->batch));
+}
+EXPORT_SYMBOL_GPL(vhc_vq_pop);
+
+void vhc_vq_rewind(struct vhc_vq *vq, const struct vring_elem *e)
+{
+	vring_rewind(&vq->ring, e);
+}
+EXPORT_SYMBOL_GPL(vhc_vq_rewind);
+
+int vhc_vq_complete(struct vhc_vq *vq, u32 n)
+{
+	int ret;
+
+	if (!n)
+		return 0;
+	ret = vq_check(vq, vring_complete_batch(&vq->ring, vq->done, n));
+	if (unlikely(ret < 0))
+		return ret;
+	ret = vq_check(vq, vring_need_notify(&vq->ring));
+	if (ret > 0 && vq->call)
+		eventfd_signal(vq->call);
+	return ret < 0 ? ret : 0;
+}
+EXPORT_SYMBOL_GPL(vhc_vq_complete);
+
+int vhc_vq_kicks_off(struct vhc_vq *vq)
+{
+	return vq_check(vq, vring_kicks_off(&vq->ring));
+}
+EXPORT_SYMBOL_GPL(vhc_vq_kicks_off);
+
+int vhc_vq_kicks_on(struct vhc_vq *vq)
+{
+	return vq_check(vq, vring_kicks_on(&vq->ring));
+}
+EXPORT_SYMBOL_GPL(vhc_vq_kicks_on);

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The VHOST_*_VRING_* ioctls: one queue each.
+ */
+#include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/log2.h>
+#include <linux/nospec.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
+
+/* A ring that runs neither changes its size nor its position. */
+static long set_num(struct vhc_vq *vq, void __user *argp)
+{
+	struct vhost_vring_state s;
+
+	if (vq->backend)
+		return -EBUSY;
+	if (copy_from_user(&s, argp, sizeof(s)))
+		return -EFAULT;
+	if (s.num > 0xffff || !is_power_of_2(s.num))
+		return -EINVAL;
+	vq->ring.num = s.num;
+	return 0;
+}
+
+static long set_base(struct vhc_vq *vq, void __user *argp)
+{
+	struct vhost_vring_state s;
+
+	if (vq->backend)
+		return -EBUSY;
+	if (copy_from_user(&s, argp, sizeof(s)))
+		return -EFAULT;
+	if (s.num > 0xffff)
+		return -EINVAL;
+	vq->ring.pos.avail = s.num;
+	return 0;
+}
+
+static long get_base(struct vhc_vq *vq, void __user *argp)
+{
+	struct vhost_vring_state s = {
+		.index = vq->index,
+		.num = vq->ring.pos.avail,
+	};
+
+	return copy_to_user(argp, &s, sizeof(s)) ? -EFAULT : 0;
+}
+
+static long set_addr(struct vhc_vq *vq, void __user *argp)
+{
+	struct vhost_vring_addr a;
+
+	if (copy_from_user(&a, argp, sizeof(a)))
+		return -EFAULT;
+	if (a.flags & ~BIT(VHOST_VRING_F_LOG))
+		return -EOPNOTSUPP;
+	if (a.desc_user_addr > ULONG_MAX || a.avail_user_addr > ULONG_MAX ||
+	    a.used_user_addr > ULONG_MAX)
+		return -EFAULT;
+	if (a.avail_user_addr % VRING_AVAIL_ALIGN_SIZE ||
+	    a.used_user_addr % VRING_USED_ALIGN_SIZE ||
+	    a.log_guest_addr % VRING_USED_ALIGN_SIZE)
+		return -EINVAL;
+	/* A ring that does not run yet is checked when it starts: its size may still change. */
+	if (vq->backend && !vhc_vq_ring_ok(vq, &a))
+		return -EINVAL;
+	vq->ring.desc = (void __user *)(unsigned long)a.desc_user_addr;
+	vq->ring.avail = (void __user *)(unsigned long)a.avail_user_addr;
+	vq->ring.used = (void __user *)(unsigned long)a.used_user_addr;
+	return 0;
+}
+
+/* Takes the kick eventfd; on return *@old is the one to drop after a flush. */
+static long set_kick(struct vhc_vq *vq, void __user *argp, struct file **old)
+{
+	struct vhost_vring_file f;
+	struct file *file = NULL;
+
+	if (copy_from_user(&f, argp, sizeof(f)))
+		return -EFAULT;
+	if (f.fd != VHOST_FILE_UNBIND) {
+		file = eventfd_fget(f.fd);
+		if (IS_ERR(file))
+			return PTR_ERR(file);
+	}
+	*old = vq->kick_file;
+	vhc_poll_stop(&vq->kick);
+	vq->kick_file = file;
+	if (!file)
+		return 0;
+	/* For buffers made available before anybody could hear the kick. */
+	vhc_vq_queue(vq);
+	return vhc_poll_start(&vq->kick, file);
+}
+
+static long set_eventfd(struct eventfd_ctx **slot, void __user *argp)
+{
+	struct eventfd_ctx *ctx = NULL;
+	struct vhost_vring_file f;
+
+	if (copy_from_user(&f, argp, sizeof(f)))
+		return -EFAULT;
+	if (f.fd != VHOST_FILE_UNBIND) {
+		ctx = eventfd_ctx_fdget(f.fd);
+		if (IS_ERR(ctx))
+			return PTR_ERR(ctx);
+	}
+	swap(*slot, ctx);
+	if (ctx)
+		eventfd_ctx_put(ctx);
+	return 0;
+}
+
+/**
+ * vhc_vring_ioctl() - an ioctl whose argument begins with a queue's index
+ * @dev: dev->mutex is held, current is the owner
+ * @cmd: VHOST_*
+ * @argp: user address
+ */
+long vhc_vring_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
+{
+	struct file *old_kick = NULL;
+	struct vhc_vq *vq;
+	u32 index;
+	long ret;
+
+	if (get_user(index, (u32 __user *)argp))
+		return -EFAULT;
+	if (index >= dev->nvqs)
+		return -ENOBUFS;
+	vq = dev->vqs[array_index_nospec(index, dev->nvqs)];
+
+	mutex_lock(&vq->mutex);
+	switch (cmd) {
+	case VHOST_SET_VRING_NUM:
+		ret = set_num(vq, argp);
+		break;
+	case VHOST_SET_VRING_ADDR:
+		ret = set_addr(vq, argp);
+		break;
+	case VHOST_SET_VRING_BASE:
+		ret = set_base(vq, argp);
+		break;
+	case VHOST_GET_VRING_BASE:
+		ret = get_base(vq, argp);
+		break;
+	case VHOST_SET_VRING_KICK:
+		ret = set_kick(vq, argp, &old_kick);
+		break;
+	case VHOST_SET_VRING_CALL:
+		ret = set_eventfd(&vq->call, argp);
+		break;
+	case VHOST_SET_VRING_ERR:
+		ret = set_eventfd(&vq->err, argp);
+		break;
+	default:
+		ret = -ENOIOCTLCMD;
+	}
+	mutex_unlock(&vq->mutex);
+
+	if (old_kick) {
+		/* What the old eventfd asked for has been served when the ioctl returns. */
+		vhc_dev_flush(dev);
+		fput(old_kick);
+	}
+	return ret;
+}
