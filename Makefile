@@ -106,9 +106,31 @@ $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/lib/libvmm.a $(B)/lib/libshunt.a $(B)/lib/libring.a
 	$(call link,$(filter %.o %.a,$^),-lcmocka)
 
+# --- fuzzers: clang's libFuzzer, everything they drive built with its instrumentation ------------
+
+fuzzers := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/*.c))
+fuzz_cflags := -std=gnu11 -Wall -Wextra -Werror -g -O1 -fno-omit-frame-pointer -fno-strict-aliasing \
+	-pthread -MMD -MP -I. -Iuser -Ikernel/include/uapi \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+fuzz_obj := $(patsubst %.c,build/fuzz/obj/%.o,$(ring_src) $(lib_src))
+
+.PHONY: fuzz
+fuzz: $(fuzzers) ## build the fuzzers into build/fuzz (run: tests/fuzz/run SECONDS [NAME])
+
+build/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,FUZZCC)clang $(fuzz_cflags) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+build/fuzz/lib.a: $(fuzz_obj) $(B)/lib/libring.list $(B)/lib/libshunt.list
+	@rm -f $@
+	$(call quiet,AR)ar rcsD $@ $(filter %.o,$^)
+
+build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/lib.a
+	$(call quiet,LD)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(libs)
+
 # Parts with rules of their own. A part adds prerequisites to user, tests or fuzz; B is the build folder.
 -include $(wildcard tests/*/*.mk)
--include $(shell [ -d $(B)/obj ] && find $(B)/obj -name '*.d')
+-include $(shell find $(wildcard $(B)/obj build/fuzz/obj) /dev/null -name '*.d')
 
 # --- modules -------------------------------------------------------------------------------------
 
@@ -121,13 +143,17 @@ modules: ## build the kernel modules into build/modules/RELEASE [KDIR=headers, e
 # --- tests ---------------------------------------------------------------------------------------
 
 .PHONY: check
-check: ## set up, build everything, run all tests on both kernels
-	@scripts/check.sh
+check: setup ## set up, build everything, run all tests on both kernels
+	@tests/run
 
 .PHONY: unit
 unit: ## run the unit tests under ASan and UBSan
 	@$(MAKE) SAN=1 tests
 	@tests/run unit
+
+.PHONY: static
+static: user $(B)/lib/libring.a ## layering, style and sparse checks
+	@tests/run static
 
 .PHONY: soak
 soak: ## the tests that take hours: long fuzzing, many boots [SOAK=seconds]

@@ -70,3 +70,4 @@ for series in 6.1 6.12; do
 	fi
 done
 "$top/scripts/qemu.sh" >/dev/null
+"$top/scripts/checkpatch.sh" >/dev/null
