@@ -36,6 +36,7 @@ struct bus_range {
 struct bus {
 	struct bus_range **range;	/* sorted by base */
 	unsigned int nr, cap;
+	struct bus_range *last;		/* the range that answered last: exits come in runs */
 };
 
 /** bus_add() - Return: 0; -EEXIST where the range overlaps another; -ENOMEM */

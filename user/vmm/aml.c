@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/* ACPI machine language writer; encodings from chapters 6.4 (resources) and 20 (AML) of ACPI 6. */
+#include "aml.h"
+
+#include <string.h>
+
+#define OP_NAME		0x08
+#define OP_BYTE		0x0a
+#define OP_WORD		0x0b
+#define OP_DWORD	0x0c
+#define OP_STRING	0x0d
+#define OP_QWORD	0x0e
+#define OP_SCOPE	0x10
+#define OP_BUFFER	0x11
+#define OP_PACKAGE	0x12
+#define OP_EXT		0x5b
+#define OP_DEVICE	0x82
+
+#define RES_END		0x79
+#define RES_IO		0x47
+#define RES_IRQ		0x22
+#define RES_DWORD	0x87
+#define RES_WORD	0x88
+
+void aml_raw(struct aml *a, const void *p, size_t n)
+{
+	if (a->full || n > a->cap - a->len) {
+		a->full = true;
+		return;
+	}
+	memcpy(a->buf + a->len, p, n);
+	a->len += n;
+}
+
+void aml_byte(struct aml *a, uint8_t v)
+{
+	aml_raw(a, &v, 1);
+}
+
+static void aml_le(struct aml *a, uint64_t v, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		aml_byte(a, (uint8_t)(v >> 8 * i));
+}
+
+void aml_int(struct aml *a, uint64_t v)
+{
+	if (v <= 1) {
+		aml_byte(a, (uint8_t)v);
+	} else if (v <= UINT8_MAX) {
+		aml_byte(a, OP_BYTE);
+		aml_le(a, v, 1);
+	} else if (v <= UINT16_MAX) {
+		aml_byte(a, OP_WORD);
+		aml_le(a, v, 2);
+	} else if (v <= UINT32_MAX) {
+		aml_byte(a, OP_DWORD);
+		aml_le(a, v, 4);
+	} else {
+		aml_byte(a, OP_QWORD);
+		aml_le(a, v, 8);
+	}
+}
+
+static unsigned int hex_digit(char c)
+{
+	return c <= '9' ? (unsigned int)(c - '0') : (unsigned int)(c - 'A') + 10;
+}
+
+void aml_eisaid(struct aml *a, const char *id)
+{
+	uint32_t v = (uint32_t)(id[0] - 0x40) << 26 | (uint32_t)(id[1] - 0x40) << 21 |
+		     (uint32_t)(id[2] - 0x40) << 16 | hex_digit(id[3]) << 12 |
+		     hex_digit(id[4]) << 8 | hex_digit(id[5]) << 4 | hex_digit(id[6]);
+
+	/* Stored with the letters first, whatever the byte order. */
+	aml_byte(a, OP_DWORD);
+	for (int shift = 24; shift >= 0; shift -= 8)
+		aml_byte(a, (uint8_t)(v >> shift));
+}
+
+void aml_string(struct aml *a, const char *s)
+{
+	aml_byte(a, OP_STRING);
+	aml_raw(a, s, strlen(s) + 1);
+}
+
+void aml_path(struct aml *a, const char *path)
+{
+	aml_raw(a, path, strlen(path));
+}
+
+void aml_name(struct aml *a, const char *name)
+{
+	aml_byte(a, OP_NAME);
+	aml_path(a, name);
+}
+
+void aml_name_int(struct aml *a, const char *name, uint64_t v)
+{
+	aml_name(a, name);
+	aml_int(a, v);
+}
+
+/* A length field of three bytes: two bits of byte count, four bits of length, two more bytes. */
+static size_t open_pkg(struct aml *a)
+{
+	static const uint8_t blank[3];
+	size_t mark = a->len;
+
+	aml_raw(a, blank, sizeof(blank));
+	return mark;
+}
+
+void aml_end(struct aml *a, size_t mark)
+{
+	size_t len = a->len - mark;
+
+	if (a->full)
+		return;
+	a->buf[mark] = (uint8_t)(2 << 6 | (len & 0xf));
+	a->buf[mark + 1] = (uint8_t)(len >> 4);
+	a->buf[mark + 2] = (uint8_t)(len >> 12);
+}
+
+size_t aml_scope(struct aml *a, const char *path)
+{
+	size_t mark;
+
+	aml_byte(a, OP_SCOPE);
+	mark = open_pkg(a);
+	aml_path(a, path);
+	return mark;
+}
+
+size_t aml_device(struct aml *a, const char *name)
+{
+	size_t mark;
+
+	aml_byte(a, OP_EXT);
+	aml_byte(a, OP_DEVICE);
+	mark = open_pkg(a);
+	aml_path(a, name);
+	return mark;
+}
+
+size_t aml_package(struct aml *a, uint8_t elements)
+{
+	size_t mark;
+
+	aml_byte(a, OP_PACKAGE);
+	mark = open_pkg(a);
+	aml_byte(a, elements);
+	return mark;
+}
+
+/* ---- resources: a buffer whose size constant is patched at the end ---- */
+
+size_t aml_res(struct aml *a)
+{
+	size_t mark;
+
+	aml_name(a, "_CRS");
+	aml_byte(a, OP_BUFFER);
+	mark = open_pkg(a);
+	aml_byte(a, OP_WORD);
+	aml_le(a, 0, 2);
+	return mark;
+}
+
+void aml_res_end(struct aml *a, size_t mark)
+{
+	size_t size;
+
+	aml_byte(a, RES_END);
+	aml_byte(a, 0);			/* no checksum */
+	if (a->full)
+		return;
+	size = a->len - (mark + 6);	/* after length field and size constant */
+	a->buf[mark + 4] = (uint8_t)size;
+	a->buf[mark + 5] = (uint8_t)(size >> 8);
+	aml_end(a, mark);
+}
+
+void aml_res_io(struct aml *a, uint16_t base, uint8_t len)
+{
+	aml_byte(a, RES_IO);
+	aml_byte(a, 1);			/* 16-bit decode */
+	aml_le(a, base, 2);
+	aml_le(a, base, 2);
+	aml_byte(a, 1);			/* alignment */
+	aml_byte(a, len);
+}
+
+void aml_res_irq(struct aml *a, unsigned int irq)
+{
+	aml_byte(a, RES_IRQ);		/* edge, active high, exclusive */
+	aml_le(a, 1u << irq, 2);
+}
+
+/* Word and double word address space descriptors: minimum and maximum fixed, positively decoded */
+static void window(struct aml *a, uint8_t tag, uint8_t type, uint8_t flags, uint32_t first,
+		   uint32_t last)
+{
+	unsigned int n = tag == RES_WORD ? 2 : 4;
+
+	aml_byte(a, tag);
+	aml_le(a, 3 + 5 * n, 2);
+	aml_byte(a, type);
+	aml_byte(a, 0x0c);
+	aml_byte(a, flags);
+	aml_le(a, 0, n);		/* granularity */
+	aml_le(a, first, n);
+	aml_le(a, last, n);
+	aml_le(a, 0, n);		/* translation */
+	aml_le(a, (uint64_t)last - first + 1, n);
+}
+
+void aml_res_bus(struct aml *a, uint16_t first, uint16_t last)
+{
+	window(a, RES_WORD, 2, 0, first, last);
+}
+
+void aml_res_io_window(struct aml *a, uint16_t first, uint16_t last)
+{
+	window(a, RES_WORD, 1, 3, first, last);		/* the whole range, ISA and not */
+}
+
+void aml_res_mem_window(struct aml *a, uint32_t first, uint32_t last)
+{
+	window(a, RES_DWORD, 0, 1, first, last);	/* not cacheable, read-write */
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the machine's own parts (vm.c, memory.c, vcpu.c, boot*.c, acpi.c, pc.c …) share with each
+ * other and with nobody else. Device models see vm.h only.
+ */
+#ifndef VMM_MACHINE_H
+#define VMM_MACHINE_H
+
+#include <stddef.h>
+#include "vm.h"
+#include "config.h"
+
+struct boot_regs;
+
+/* ---- guest RAM (memory.c) ---- */
+
+/** ram_create() - map guest RAM as @vm->cfg wants it and give it to KVM. Return: 0 or -1, logged */
+int ram_create(struct vm *vm);
+void ram_destroy(struct vm *vm);
+
+/**
+ * ram_load() - copy @len bytes of a file from @off to guest address @gpa
+ * Return: 0; -ENODATA if the file ends before; -EFAULT outside RAM; other -errno
+ */
+int ram_load(struct vm *vm, int fd, uint64_t off, uint64_t gpa, uint64_t len);
+
+/* ---- vCPUs (vcpu.c, cpuid.c) ---- */
+
+/**
+ * struct vcpu - one virtual CPU and the thread that runs it
+ * @run: shared with KVM; written by the thread, immediate_exit by who pauses it under life->mutex
+ * @counted: the thread is among life->unparked
+ * @dead: met a triple fault or an error; does not run until the next reset
+ * @init: state at power-on, which a reset brings back
+ */
+struct vcpu {
+	struct vm *vm;
+	unsigned int id;
+	int fd;
+	struct kvm_run *run;
+	size_t run_size;
+	pthread_t thread;
+	bool started, counted, dead;
+	struct vcpu_state *init;
+};
+
+int vcpus_create(struct vm *vm);
+void vcpus_destroy(struct vm *vm);
+/** vcpus_reset() - paused: power-on state everywhere, CPU 0 at the kernel's entry. Return: 0 or -1 */
+int vcpus_reset(struct vm *vm, const struct boot_regs *boot);
+/** vcpus_spawn() - one thread each, parked until vm_start(). Return: 0 or -1 */
+int vcpus_spawn(struct vm *vm);
+/** vcpu_wait() - vCPU thread: park while the VM is paused. Return: false when the process ends */
+bool vcpu_wait(struct vcpu *v);
+bool vm_pausing(struct vm *vm);
+/** vcpu_kick_setup() - the signal that gets a vCPU out of KVM_RUN; and the sending side */
+int vcpu_kick_setup(void);
+void vcpu_kick(struct vcpu *v);
+
+/** cpuid_prepare() - read -cpu, make the table all vCPUs share. Return: 0 or -1 */
+int cpuid_prepare(struct vm *vm);
+/** cpuid_set() - program vCPU @id. Return: 0 or -1 */
+int cpuid_set(struct vm *vm, unsigned int id, int vcpu_fd);
+void cpuid_free(void);
+
+/* ---- interrupts (irq.c) ---- */
+
+int irq_create(struct vm *vm);
+/** irq_reset() - interrupt controllers and timer back to power-on. Return: 0 or -errno */
+int irq_reset(struct vm *vm);
+void irq_destroy(struct vm *vm);
+
+/* ---- loading a kernel (boot.c, boot_linux.c, boot_pvh.c) ---- */
+
+/**
+ * struct boot_regs - how CPU 0 starts
+ * @long64: 64-bit mode with identity page tables at @cr3; else 32-bit protected mode, paging off
+ * @rip: @rsi: @rbx: first instruction and what its protocol passes
+ */
+struct boot_regs {
+	bool long64;
+	uint64_t cr3, rip, rsi, rbx;
+};
+
+/** boot_load() - put kernel, initrd, command line and ACPI tables into RAM. Return: 0 or -1 */
+int boot_load(struct vm *vm, struct boot_regs *regs);
+
+/* ---- ACPI (acpi.c) ---- */
+
+/** acpi_build() - write all tables to guest memory. Return: address of the RSDP; 0 on failure */
+uint64_t acpi_build(struct vm *vm);
+
+/* ---- the chipset (pc.c, serial.c, rtc.c, i8042.c) ---- */
+
+#define PM_BASE		0x600		/* PM1 event, PM1 control and PM timer blocks */
+#define PM_CNT		(PM_BASE + 4)
+#define PM_TMR		(PM_BASE + 8)
+#define PM_SIZE		16
+#define PM_S5_TYPE	5
+#define PC_SCI_IRQ	9
+
+int pc_create(struct vm *vm);
+void pc_destroy(struct vm *vm);
+int rtc_create(struct vm *vm);
+int i8042_create(struct vm *vm);
+
+#endif
