@@ -12,7 +12,6 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.SECONDARY:
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -115,7 +114,7 @@ fuzz_cflags := -std=gnu11 -Wall -Wextra -Werror -g -O1 -fno-omit-frame-pointer -
 fuzz_obj := $(patsubst %.c,build/fuzz/obj/%.o,$(ring_src) $(lib_src))
 
 .PHONY: fuzz
-fuzz: $(fuzzers) ## build the fuzzers into build/fuzz (run: tests/fuzz/run SECONDS [NAME])
+fuzz: $(fuzzers) ## build the fuzzers into build/fuzz (run: scripts/fuzz.sh SECONDS [NAME])
 
 build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -127,6 +126,9 @@ build/fuzz/lib.a: $(fuzz_obj) $(B)/lib/libring.list $(B)/lib/libshunt.list
 
 build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/lib.a
 	$(call quiet,LD)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(libs)
+
+# Objects reached through pattern rules only are worth keeping.
+.SECONDARY: $(call obj,$(unit_src)) $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard tests/fuzz/*.c))
 
 # Parts with rules of their own. A part adds prerequisites to user, tests or fuzz; B is the build folder.
 -include $(wildcard tests/*/*.mk)
