@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A virtio 1.x PCI driver with split rings, written from the specification and from nothing in this
+ * repository: it has to disagree when the rest misreads.
+ */
+#ifndef PAYLOAD_VIRTIO_H
+#define PAYLOAD_VIRTIO_H
+
+#include "pci.h"
+
+#define VIRTIO_VENDOR	0x1af4
+#define VIRTIO_NET	1
+#define VIRTIO_RNG	4
+
+#define VS_ACK		1
+#define VS_DRIVER	2
+#define VS_DRIVER_OK	4
+#define VS_FEATURES_OK	8
+#define VS_NEEDS_RESET	0x40
+#define VS_FAILED	0x80
+
+#define VF_INDIRECT	(1ull << 28)
+#define VF_EVENT_IDX	(1ull << 29)
+#define VF_VERSION_1	(1ull << 32)
+
+/* virtio_pci_common_cfg */
+#define VC_DFSELECT	0x00
+#define VC_DF		0x04
+#define VC_GFSELECT	0x08
+#define VC_GF		0x0c
+#define VC_MSIX		0x10
+#define VC_NUMQ		0x12
+#define VC_STATUS	0x14
+#define VC_GEN		0x15
+#define VC_QSEL		0x16
+#define VC_QSIZE	0x18
+#define VC_QMSIX	0x1a
+#define VC_QENABLE	0x1c
+#define VC_QNOFF	0x1e
+#define VC_QDESC	0x20
+#define VC_QDRIVER	0x28
+#define VC_QDEVICE	0x30
+#define VC_SIZE		0x38
+#define NO_VECTOR	0xffff
+
+#define VQ_MAX		256
+#define VD_NEXT		1
+#define VD_WRITE	2
+#define VD_INDIRECT	4
+
+struct vdesc {
+	u64 addr;
+	u32 len;
+	u16 flags, next;
+};
+
+struct vused_elem {
+	u32 id, len;
+};
+
+struct virtio {
+	u8 devfn;
+	u64 common, notify, isr, dev;
+	u32 notify_mult, notify_len, dev_len;
+	u8 cap_pci_cfg;
+	bool has_msix;
+	struct msix msix;
+	u64 offered, features;
+};
+
+/* @chain: the driver's own note of what it gave, not read back from shared memory */
+struct vq {
+	struct virtio *v;
+	u16 index, size;
+	volatile struct vdesc *desc;
+	volatile u16 *avail;		/* flags, idx, ring[], used_event */
+	volatile u16 *used;		/* flags, idx */
+	volatile struct vused_elem *used_ring;
+	volatile u16 *avail_event;
+	u64 bell;
+	u16 next_avail, last_used, kicked, free, nr_free;
+	u16 next[VQ_MAX], chain[VQ_MAX];
+	void *token[VQ_MAX];
+	struct vdesc *table[VQ_MAX];	/* indirect tables, made at need */
+	bool event_idx, indirect, no_irq;
+	u32 kicks, kicks_saved;
+};
+
+struct vbuf {
+	void *p;
+	u32 len;
+};
+
+bool virtio_find(struct virtio *v, u16 type, unsigned int nth);
+/* Write 0, wait until it reads 0; how many reads did not. */
+u32 virtio_reset(struct virtio *v);
+u8 virtio_status(struct virtio *v);
+void virtio_set_status(struct virtio *v, u8 bits);
+u64 virtio_offered(struct virtio *v);
+/* Reset, ACK, DRIVER, features, FEATURES_OK. */
+bool virtio_negotiate(struct virtio *v, u64 want);
+/* Fresh memory for the ring at every call unless @q has some of at least this size. */
+bool vq_setup(struct vq *q, struct virtio *v, u16 index, u16 max_size, u16 msix);
+void virtio_driver_ok(struct virtio *v);
+/* @out readable buffers, then @in writable ones; false when the ring is full. */
+bool vq_add(struct vq *q, const struct vbuf *b, unsigned int out, unsigned int in, void *token);
+/* Publish and notify, if the device wants it. */
+void vq_kick(struct vq *q);
+void vq_publish(struct vq *q);
+void vq_notify(struct vq *q);
+/* Token of the next used chain; NULL: none. */
+void *vq_pop(struct vq *q, u32 *len);
+bool vq_used(struct vq *q);
+
+#endif
