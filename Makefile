@@ -49,6 +49,7 @@ vmm_src := $(wildcard user/vmm/*.c)
 bench_src := $(wildcard tools/shunt-bench*.c)
 unit_src := $(wildcard tests/unit/*.c)
 
+comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench)
@@ -101,9 +102,12 @@ $(B)/bin/shunt: $(call obj,$(vmm_src)) $(B)/lib/libshunt.a $(B)/lib/libvmm.list
 $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
 	$(call link,$(filter %.o %.a,$^))
 
-# Archives only give what is asked for: a test of the ring carries nothing of the VMM.
-$(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/lib/libvmm.a $(B)/lib/libshunt.a $(B)/lib/libring.a
-	$(call link,$(filter %.o %.a,$^),-lcmocka)
+# A test that includes nothing of the VMM does not wait for it.
+$(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/lib/libshunt.a $(B)/lib/libring.a
+	$(call link,$(filter %.o,$^) -Wl$(comma)--start-group $(filter %.a,$^) -Wl$(comma)--end-group,-lcmocka)
+
+vmm_tests := $(shell grep -lE '^\#include ["<].*vmm/' $(unit_src) /dev/null)
+$(patsubst tests/unit/%.c,$(B)/tests/%,$(vmm_tests)): $(B)/lib/libvmm.a
 
 # --- fuzzers: clang's libFuzzer, everything they drive built with its instrumentation ------------
 
@@ -128,7 +132,8 @@ build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/lib.a
 	$(call quiet,LD)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(libs)
 
 # Objects reached through pattern rules only are worth keeping.
-.SECONDARY: $(call obj,$(unit_src)) $(patsubst %.c,build/fuzz/obj/%.o,$(wildcard tests/fuzz/*.c))
+.SECONDARY: $(call obj,$(wildcard tests/*/*.c tests/*/*/*.c)) \
+	$(patsubst %.c,build/fuzz/obj/%.o,$(wildcard tests/fuzz/*.c))
 
 # Parts with rules of their own. A part adds prerequisites to user, tests or fuzz; B is the build folder.
 -include $(wildcard tests/*/*.mk)
