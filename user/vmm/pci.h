@@ -16,6 +16,9 @@ struct pci_dev;
 
 /**
  * struct pci_dev_ops
+ * A device's own state comes back to power-on by @reset; pci.c restores configuration space, BARs and
+ * MSI-X.
+ *
  * @cfg_read: @cfg_write: before the generic handling, for capabilities with side effects (virtio
  *	PCI_CFG); return true when handled. NULL: none
  * @bar_moved: BAR @bar now decodes at @addr, or nowhere (PCI_UNMAPPED); ioeventfds follow. May be NULL
@@ -36,19 +39,21 @@ struct pci_dev_ops {
 struct pci_bar {
 	struct bus_range range;		/* range.base valid while mapped */
 	bool pio, mapped;
+	bool overlap_logged;
 	uint64_t size;			/* power of two; 0: absent */
+	uint32_t assigned;		/* by pci_bus_assign(); what a reset restores */
 };
 
 /**
  * struct pci_dev - embedded in a device
- * @cfg: configuration space; @wmask: bits the guest may write
+ * @cfg: configuration space; @wmask: bits the guest may write; @cfg_init: @cfg at power-on
  */
 struct pci_dev {
 	struct vm *vm;
 	const char *name;		/* for messages: "virtio-net-pci.n0" */
 	const struct pci_dev_ops *ops;
 	uint8_t devfn;
-	uint8_t cfg[PCI_CFG_SIZE], wmask[PCI_CFG_SIZE];
+	uint8_t cfg[PCI_CFG_SIZE], wmask[PCI_CFG_SIZE], cfg_init[PCI_CFG_SIZE];
 	struct pci_bar bar[6];
 	unsigned int cap_end;		/* next free byte for capabilities */
 	int intx_level;
@@ -72,6 +77,13 @@ void pci_set_ids(struct pci_dev *d, uint16_t vendor, uint16_t device, uint16_t s
 /** pci_bar_init() - before pci_add(); @size a power of two, >= 16 for memory */
 void pci_bar_init(struct pci_dev *d, unsigned int bar, bool pio, uint64_t size,
 		  const struct bus_ops *ops, void *dev);
+/** pci_bar_addr() - Return: where BAR @bar decodes now, or PCI_UNMAPPED */
+static inline uint64_t pci_bar_addr(const struct pci_dev *d, unsigned int bar)
+{
+	return d->bar[bar].mapped ? d->bar[bar].range.base : PCI_UNMAPPED;
+}
+/** pci_cfg_store() - write configuration bytes through the write mask, without side effects */
+void pci_cfg_store(struct pci_dev *d, unsigned int off, unsigned int len, uint32_t val);
 /** pci_cap_add() - Return: offset of a new capability of @len bytes, id set, rest zero */
 unsigned int pci_cap_add(struct pci_dev *d, uint8_t id, unsigned int len);
 /** pci_bus_assign() - give every BAR an address (power-on state after pci_bus_reset()) */

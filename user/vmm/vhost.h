@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A vhost back end as the virtio-pci transport sees it: something that takes rings. Kernel modules are
+ * behind vhost_kernel.c.
+ *
+ * Context: @start and @stop run on a helper thread, or on the main thread while vCPUs are paused, one at
+ * a time, without the device lock; they may block. @close: main thread, stopped before.
+ */
+#ifndef VMM_VHOST_H
+#define VMM_VHOST_H
+
+#include <stdint.h>
+#include <stdbool.h>
+
+struct vhost;
+
+/**
+ * struct vhost_ring - one virtqueue, as the guest set it up
+ * @enabled: false: the guest left it out, the back end never sees it
+ * @size: elements, a power of two
+ * @desc: @avail: @used: guest physical, unchecked
+ * @kick: @call: @err: eventfds
+ * @error: out, 0 or the -errno with which the back end refused it
+ */
+struct vhost_ring {
+	bool enabled;
+	uint16_t size;
+	uint64_t desc, avail, used;
+	int kick, call, err;
+	int error;
+};
+
+/**
+ * struct vhost_ops
+ * @start: serve @nr rings with the negotiated virtio features. A ring that is refused has @error set and
+ *	the others run. @stop follows in every case. Return: 0 or -errno
+ * @stop: once it returns, guest memory and eventfds are no longer touched
+ * @close: release everything
+ */
+struct vhost_ops {
+	int (*start)(struct vhost *vh, uint64_t features, struct vhost_ring *ring, unsigned int nr);
+	void (*stop)(struct vhost *vh);
+	void (*close)(struct vhost *vh);
+};
+
+/**
+ * struct vhost - embedded in a front end
+ * @features: virtio feature bits the back end implements
+ * @name: of the device, for messages
+ */
+struct vhost {
+	const struct vhost_ops *ops;
+	uint64_t features;
+	const char *name;
+};
+
+#endif

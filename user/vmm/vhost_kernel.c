@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Vhost front end for kernel modules. The order of ioctls is the one that every module accepts: features
+ * and memory first, then each ring's geometry, then its eventfds, its back end last.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <linux/vhost.h>
+#include "vhost_kernel.h"
+#include "vm.h"
+#include "../lib/log.h"
+
+#define to_kernel(_vh) ((struct vhost_kernel *)((char *)(_vh) - offsetof(struct vhost_kernel, vhost)))
+
+static int do_ioctl(struct vhost_kernel *vk, unsigned long req, void *arg)
+{
+	return ioctl(vk->fd, req, arg) < 0 ? -errno : 0;
+}
+
+static int set_fd(struct vhost_kernel *vk, unsigned long req, unsigned int n, int fd)
+{
+	struct vhost_vring_file file = { .index = n, .fd = fd };
+
+	return do_ioctl(vk, req, &file);
+}
+
+static int set_state(struct vhost_kernel *vk, unsigned long req, unsigned int n, unsigned int num)
+{
+	struct vhost_vring_state state = { .index = n, .num = num };
+
+	return do_ioctl(vk, req, &state);
+}
+
+static int set_mem(struct vhost_kernel *vk)
+{
+	union {
+		struct vhost_memory mem;
+		uint8_t bytes[sizeof(struct vhost_memory) +
+			      sizeof(vk->vm->slot) / sizeof(vk->vm->slot[0]) *
+			      sizeof(struct vhost_memory_region)];
+	} u;
+	unsigned int i;
+
+	memset(&u, 0, sizeof(u));
+	u.mem.nregions = vk->vm->nr_slots;
+	for (i = 0; i < vk->vm->nr_slots; i++) {
+		const struct vm_mem_slot *s = &vk->vm->slot[i];
+
+		u.mem.regions[i].guest_phys_addr = s->gpa;
+		u.mem.regions[i].memory_size = s->size;
+		u.mem.regions[i].userspace_addr = (uintptr_t)s->host;
+	}
+	return do_ioctl(vk, VHOST_SET_MEM_TABLE, &u.mem);
+}
+
+/* Sizes of the three parts of a split ring: virtio 1.2, 2.7 */
+static int set_addr(struct vhost_kernel *vk, unsigned int n, const struct vhost_ring *r)
+{
+	void *desc = vm_ram(vk->vm, r->desc, 16ull * r->size);
+	void *avail = vm_ram(vk->vm, r->avail, 6 + 2ull * r->size);
+	void *used = vm_ram(vk->vm, r->used, 6 + 8ull * r->size);
+	struct vhost_vring_addr addr = {
+		.index = n,
+		.desc_user_addr = (uintptr_t)desc,
+		.avail_user_addr = (uintptr_t)avail,
+		.used_user_addr = (uintptr_t)used,
+		.log_guest_addr = r->used,
+	};
+
+	if (!desc || !avail || !used)
+		return -EFAULT;
+	return do_ioctl(vk, VHOST_SET_VRING_ADDR, &addr);
+}
+
+static int ring_start(struct vhost_kernel *vk, unsigned int n, const struct vhost_ring *r)
+{
+	int err;
+
+	err = set_state(vk, VHOST_SET_VRING_NUM, n, r->size);
+	if (!err)
+		err = set_state(vk, VHOST_SET_VRING_BASE, n, 0);
+	if (!err)
+		err = set_addr(vk, n, r);
+	if (err)
+		return err;
+	vk->armed |= 1u << n;
+	err = set_fd(vk, VHOST_SET_VRING_ERR, n, r->err);
+	if (!err)
+		err = set_fd(vk, VHOST_SET_VRING_CALL, n, r->call);
+	if (!err)
+		err = set_fd(vk, VHOST_SET_VRING_KICK, n, r->kick);
+	if (err)
+		return err;
+	err = vk->attach(vk, n, true);
+	if (!err)
+		vk->attached |= 1u << n;
+	return err;
+}
+
+static int kernel_start(struct vhost *vh, uint64_t features, struct vhost_ring *ring, unsigned int nr)
+{
+	struct vhost_kernel *vk = to_kernel(vh);
+	uint64_t ours = features & vh->features;
+	unsigned int n;
+	int err;
+
+	/* The module refuses bits that are none of its business, such as VIRTIO_NET_F_MAC. */
+	err = do_ioctl(vk, VHOST_SET_FEATURES, &ours);
+	if (!err)
+		err = set_mem(vk);
+	for (n = 0; n < nr && n < VHOST_KERNEL_RINGS && !err; n++)
+		ring[n].error = ring[n].enabled ? ring_start(vk, n, &ring[n]) : 0;
+	return err;
+}
+
+static void kernel_stop(struct vhost *vh)
+{
+	struct vhost_kernel *vk = to_kernel(vh);
+	unsigned int n;
+	int err = 0, e;
+
+	for (n = 0; n < VHOST_KERNEL_RINGS; n++) {
+		if (!(vk->attached & 1u << n))
+			continue;
+		e = vk->attach(vk, n, false);
+		err = err ? err : e;
+		e = set_state(vk, VHOST_GET_VRING_BASE, n, 0);
+		err = err ? err : e;
+	}
+	for (n = 0; n < VHOST_KERNEL_RINGS; n++) {
+		if (!(vk->armed & 1u << n))
+			continue;
+		e = set_fd(vk, VHOST_SET_VRING_KICK, n, VHOST_FILE_UNBIND);
+		err = err ? err : e;
+		e = set_fd(vk, VHOST_SET_VRING_CALL, n, VHOST_FILE_UNBIND);
+		err = err ? err : e;
+		e = set_fd(vk, VHOST_SET_VRING_ERR, n, VHOST_FILE_UNBIND);
+		err = err ? err : e;
+	}
+	vk->attached = 0;
+	vk->armed = 0;
+	if (err)
+		log_warn("%s: stopping the vhost device: %s", vh->name, strerror(-err));
+}
+
+static void kernel_close(struct vhost *vh)
+{
+	struct vhost_kernel *vk = to_kernel(vh);
+
+	if (vk->attached || vk->armed)
+		kernel_stop(vh);
+}
+
+static const struct vhost_ops kernel_ops = {
+	.start = kernel_start,
+	.stop = kernel_stop,
+	.close = kernel_close,
+};
+
+int vhost_kernel_init(struct vhost_kernel *vk, struct vm *vm, const char *name, int fd,
+		      int (*attach)(struct vhost_kernel *vk, unsigned int n, bool on))
+{
+	int err;
+
+	memset(vk, 0, sizeof(*vk));
+	vk->vhost.ops = &kernel_ops;
+	vk->vhost.name = name;
+	vk->vm = vm;
+	vk->fd = fd;
+	vk->attach = attach;
+	err = do_ioctl(vk, VHOST_SET_OWNER, NULL);
+	if (err == -EBUSY)
+		return log_err("%s: the vhost device is in use by another process", name);
+	if (!err)
+		err = do_ioctl(vk, VHOST_GET_FEATURES, &vk->vhost.features);
+	if (err)
+		return log_err("%s: setting up the vhost device: %s", name, strerror(-err));
+	return 0;
+}

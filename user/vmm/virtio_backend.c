@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Starting and stopping the vhost back end of a virtio device, away from vCPUs.
+ *
+ * A vCPU only says what it wants (want_start, want_reset) and schedules a bottom half. step() runs on the
+ * main thread and moves the back end one job at a time towards the wish: a job is a start or a stop on a
+ * helper thread, without the device lock; nothing else touches the back end, and nothing changes the
+ * queues' set-up, while one is under way.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/virtio_config.h>
+#include "virtio_pci.h"
+#include "../lib/log.h"
+
+/**
+ * struct virtio_job - one start or stop under way
+ * @vd: NULL when the device no longer cares; main thread only
+ * @worked: posted when the helper is through
+ */
+struct virtio_job {
+	struct virtio_dev *vd;
+	struct vm *vm;
+	bool start;
+	uint64_t features;
+	struct vhost_ring *ring;
+	unsigned int nr;
+	int err;
+	sem_t worked;
+	/* what the helper needs, fixed at the beginning */
+	struct virtio_dev *target;
+};
+
+static void step(struct virtio_dev *vd);
+
+static void job_work(void *arg)
+{
+	struct virtio_job *job = arg;
+	struct virtio_dev *vd = job->target;
+
+	if (job->start) {
+		job->err = vd->ops->prepare ? vd->ops->prepare(vd, job->features) : 0;
+		if (!job->err)
+			job->err = vd->vhost->ops->start(vd->vhost, job->features, job->ring, job->nr);
+	} else {
+		vd->vhost->ops->stop(vd->vhost);
+	}
+	sem_post(&job->worked);
+}
+
+/* The back end is what the job made it; device lock held. */
+static void job_finish(struct virtio_dev *vd, struct virtio_job *job)
+{
+	unsigned int n;
+
+	vd->job = NULL;
+	job->vd = NULL;
+	if (!job->start) {
+		vd->backend = VIRTIO_IDLE;
+		return;
+	}
+	vd->backend = VIRTIO_RUNNING;
+	if (job->err) {
+		virtio_broken(vd, strerror(-job->err));
+		return;
+	}
+	for (n = 0; n < job->nr; n++)
+		if (job->ring[n].error)
+			virtio_broken(vd, strerror(-job->ring[n].error));
+}
+
+static void job_free(struct virtio_job *job)
+{
+	sem_destroy(&job->worked);
+	free(job->ring);
+	free(job);
+}
+
+static void job_done(void *arg)
+{
+	struct virtio_job *job = arg;
+	struct vm *vm = job->vm;
+	struct virtio_dev *vd;
+
+	vm_lock(vm);
+	vd = job->vd;
+	if (vd) {
+		job_finish(vd, job);
+		step(vd);
+	}
+	vm_unlock(vm);
+	job_free(job);
+}
+
+static struct virtio_job *job_new(struct virtio_dev *vd, bool start)
+{
+	struct virtio_job *job = calloc(1, sizeof(*job));
+	unsigned int n;
+
+	if (!job)
+		return NULL;
+	job->ring = calloc(vd->nr_queues, sizeof(*job->ring));
+	if (!job->ring) {
+		free(job);
+		return NULL;
+	}
+	sem_init(&job->worked, 0, 0);
+	job->vd = vd;
+	job->target = vd;
+	job->vm = vd->pci.vm;
+	job->start = start;
+	job->features = vd->driver_features;
+	job->nr = vd->nr_queues;
+	for (n = 0; n < job->nr; n++)
+		job->ring[n] = vd->queue[n].ring;
+	return job;
+}
+
+/* Return: whether a job is under way */
+static bool job_begin(struct virtio_dev *vd, bool start)
+{
+	struct virtio_job *job = job_new(vd, start);
+
+	if (!job) {
+		log_warn("%s: out of memory", vd->name);
+		return false;
+	}
+	vd->job = job;
+	if (!loop_offload(vd->pci.vm->loop, job_work, job_done, job))
+		return true;
+	/* No helper to be had: better late here than never. */
+	job_work(job);
+	job_finish(vd, job);
+	job_free(job);
+	return false;
+}
+
+static void step(struct virtio_dev *vd)
+{
+	while (!vd->job) {
+		if (vd->backend == VIRTIO_RUNNING) {
+			if (!vd->want_reset || job_begin(vd, false) || vd->backend == VIRTIO_RUNNING)
+				return;
+		} else if (vd->want_reset) {
+			vd->want_reset = false;
+			vd->want_start = false;
+			virtio_registers_reset(vd);
+			return;
+		} else if (vd->want_start) {
+			vd->want_start = false;
+			if (job_begin(vd, true) || vd->backend == VIRTIO_IDLE)
+				return;
+		} else {
+			return;
+		}
+	}
+}
+
+static void backend_bh(struct loop_bh *bh)
+{
+	struct virtio_dev *vd = (void *)((char *)bh - offsetof(struct virtio_dev, bh));
+
+	vm_lock(vd->pci.vm);
+	step(vd);
+	vm_unlock(vd->pci.vm);
+}
+
+void virtio_backend_kick(struct virtio_dev *vd)
+{
+	loop_bh_schedule(vd->pci.vm->loop, &vd->bh);
+}
+
+bool virtio_backend_busy(const struct virtio_dev *vd)
+{
+	return vd->job || vd->want_start || vd->backend == VIRTIO_RUNNING;
+}
+
+void virtio_backend_quiesce(struct virtio_dev *vd)
+{
+	struct virtio_job *job = vd->job;
+
+	vd->want_start = false;
+	vd->want_reset = false;
+	if (job) {
+		/* The helper takes no lock of ours; job_done() comes later and finds nobody. */
+		while (sem_wait(&job->worked) && errno == EINTR)
+			;
+		job_finish(vd, job);
+	}
+	if (vd->backend == VIRTIO_RUNNING) {
+		vd->vhost->ops->stop(vd->vhost);
+		vd->backend = VIRTIO_IDLE;
+	}
+}
+
+/* The only word from a back end that a ring is beyond repair. */
+static void err_ready(struct loop_fd *w, short revents)
+{
+	struct virtio_queue *q = (void *)((char *)w - offsetof(struct virtio_queue, err_watch));
+	struct virtio_dev *vd = q->vd;
+	uint64_t n;
+
+	(void)revents;
+	vm_lock(vd->pci.vm);
+	/* An error that a reset has overtaken is history. */
+	if (read(w->fd, &n, sizeof(n)) == sizeof(n) && virtio_backend_busy(vd) && !vd->want_reset)
+		virtio_broken(vd, "the back end gave the ring up");
+	vm_unlock(vd->pci.vm);
+}
+
+void virtio_backend_init(struct virtio_dev *vd)
+{
+	unsigned int n;
+
+	vd->bh.fn = backend_bh;
+	for (n = 0; n < vd->nr_queues; n++) {
+		struct virtio_queue *q = &vd->queue[n];
+
+		q->err_watch = (struct loop_fd){ .fd = q->ring.err, .events = POLLIN, .fn = err_ready };
+		if (loop_fd_add(vd->pci.vm->loop, &q->err_watch)) {
+			log_warn("%s: cannot watch for ring errors", vd->name);
+			q->err_watch.fd = -1;
+		}
+	}
+}
+
+void virtio_backend_exit(struct virtio_dev *vd)
+{
+	unsigned int n;
+
+	for (n = 0; n < vd->nr_queues; n++)
+		if (vd->queue[n].err_watch.fd >= 0)
+			loop_fd_del(vd->pci.vm->loop, &vd->queue[n].err_watch);
+	loop_bh_cancel(vd->pci.vm->loop, &vd->bh);
+	vd->vhost->ops->close(vd->vhost);
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * virtio-net-pci (virtio 1.2, section 5.1): one receive and one transmit queue, served by the kernel's
+ * vhost_net with a tap behind it. What is offered is what the properties, the tap and the module all
+ * have; there is no control queue, so nothing that needs one is offered.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <linux/vhost.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include "device.h"
+#include "netdev.h"
+#include "vhost_kernel.h"
+#include "virtio_pci.h"
+#include "../lib/log.h"
+
+#define BIT64(_n)	(1ull << (_n))
+#define MTU_MIN		68
+#define MTU_DEFAULT	1500
+#define NET_QUEUES	2
+
+struct net_props {
+	struct prop_pciaddr addr;
+	char *netdev;
+	struct prop_mac mac;
+	enum prop_onoffauto disable_legacy;
+	bool disable_modern, ioeventfd, status;
+	bool csum, gso, guest_csum, mrg_rxbuf, event_idx, indirect_desc;
+	bool guest_tso4, guest_tso6, guest_ecn, guest_ufo;
+	bool host_tso4, host_tso6, host_ecn, host_ufo;
+	uint32_t host_mtu, rx_queue_size, tx_queue_size, vectors;
+};
+
+struct virtio_net {
+	struct virtio_dev vd;
+	struct vhost_kernel vk;
+	struct netdev *nd;
+	struct virtio_net_config config;
+	char name[64];
+};
+
+#define to_net(_vd)	((struct virtio_net *)((char *)(_vd) - offsetof(struct virtio_net, vd)))
+
+/* A feature is no use, and must not be negotiated, without the one it builds on: 5.1.3.1 */
+static const struct {
+	uint8_t bit, needs;
+} depends[] = {
+	{ VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_CSUM },
+	{ VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_CSUM },
+	{ VIRTIO_NET_F_GUEST_UFO, VIRTIO_NET_F_GUEST_CSUM },
+	{ VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_CSUM },
+	{ VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_CSUM },
+	{ VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_CSUM },
+};
+
+#define GUEST_TSO	(BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6))
+#define HOST_TSO	(BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_HOST_TSO6))
+
+/* The part of @features whose needs are met. */
+static uint64_t features_closed(uint64_t features)
+{
+	unsigned int i;
+
+	for (i = 0; i < sizeof(depends) / sizeof(depends[0]); i++)
+		if (!(features & BIT64(depends[i].needs)))
+			features &= ~BIT64(depends[i].bit);
+	if (!(features & GUEST_TSO))
+		features &= ~BIT64(VIRTIO_NET_F_GUEST_ECN);
+	if (!(features & HOST_TSO))
+		features &= ~BIT64(VIRTIO_NET_F_HOST_ECN);
+	return features;
+}
+
+static bool net_check(struct virtio_dev *vd, uint64_t features)
+{
+	(void)vd;
+	return features_closed(features) == features;
+}
+
+static int net_prepare(struct virtio_dev *vd, uint64_t features)
+{
+	return netdev_set_offload(to_net(vd)->nd, features);
+}
+
+static void net_destroy(struct virtio_dev *vd)
+{
+	struct virtio_net *net = to_net(vd);
+
+	net->nd->user = NULL;
+	free(net);
+}
+
+static const struct virtio_ops net_ops = {
+	.check = net_check,
+	.prepare = net_prepare,
+	.destroy = net_destroy,
+};
+
+/* vhost_net numbers its rings as virtio-net does: 0 receives, 1 transmits. */
+static int net_attach(struct vhost_kernel *vk, unsigned int n, bool on)
+{
+	struct virtio_net *net = (void *)((char *)vk - offsetof(struct virtio_net, vk));
+	struct vhost_vring_file file = { .index = n, .fd = on ? net->nd->tap_fd : VHOST_FILE_UNBIND };
+
+	return ioctl(vk->fd, VHOST_NET_SET_BACKEND, &file) ? -errno : 0;
+}
+
+static uint64_t net_features(const struct virtio_net *net, const struct net_props *p)
+{
+	const struct {
+		bool on;
+		uint8_t bit;
+	} tap[] = {
+		{ p->csum, VIRTIO_NET_F_CSUM },
+		{ p->gso && p->host_tso4, VIRTIO_NET_F_HOST_TSO4 },
+		{ p->gso && p->host_tso6, VIRTIO_NET_F_HOST_TSO6 },
+		{ p->gso && p->host_ecn, VIRTIO_NET_F_HOST_ECN },
+		{ p->gso && p->host_ufo, VIRTIO_NET_F_HOST_UFO },
+		{ p->guest_csum, VIRTIO_NET_F_GUEST_CSUM },
+		{ p->guest_tso4, VIRTIO_NET_F_GUEST_TSO4 },
+		{ p->guest_tso6, VIRTIO_NET_F_GUEST_TSO6 },
+		{ p->guest_ecn, VIRTIO_NET_F_GUEST_ECN },
+		{ p->guest_ufo, VIRTIO_NET_F_GUEST_UFO },
+	}, ring[] = {
+		{ true, VIRTIO_F_VERSION_1 },
+		{ p->mrg_rxbuf, VIRTIO_NET_F_MRG_RXBUF },
+		{ p->event_idx, VIRTIO_RING_F_EVENT_IDX },
+		{ p->indirect_desc, VIRTIO_RING_F_INDIRECT_DESC },
+	};
+	uint64_t from_tap = 0, from_vhost = 0, own = BIT64(VIRTIO_NET_F_MAC);
+	unsigned int i;
+
+	for (i = 0; i < sizeof(tap) / sizeof(tap[0]); i++)
+		from_tap |= tap[i].on ? BIT64(tap[i].bit) : 0;
+	for (i = 0; i < sizeof(ring) / sizeof(ring[0]); i++)
+		from_vhost |= ring[i].on ? BIT64(ring[i].bit) : 0;
+	if (p->status)
+		own |= BIT64(VIRTIO_NET_F_STATUS);
+	if (net->config.mtu)
+		own |= BIT64(VIRTIO_NET_F_MTU);
+	return features_closed((from_tap & netdev_offloads(net->nd)) |
+			       (from_vhost & net->vk.vhost.features) | own);
+}
+
+/* 52:54:00:12:34:56 and up, one for each device without mac=, as QEMU counts. */
+static void mac_default(uint8_t *mac)
+{
+	static unsigned int n;
+	static const uint8_t first[6] = { 0x52, 0x54, 0x00, 0x12, 0x34, 0x56 };
+
+	memcpy(mac, first, 6);
+	mac[5] += n++;
+}
+
+static int size_check(const char *name, const char *prop, uint32_t size)
+{
+	if (size & (size - 1))
+		return log_err("-device %s: %s=%u: takes a power of two from 256 to 1024", name, prop, size);
+	return 0;
+}
+
+static int props_check(struct virtio_net *net, const struct net_props *p)
+{
+	const char *name = net->name;
+	struct netdev *nd;
+
+	if (p->disable_legacy == PROP_OFF)
+		return log_err("-device %s: disable-legacy=off: there is no legacy interface", name);
+	if (p->disable_modern)
+		return log_err("-device %s: disable-modern=on: there is no other interface", name);
+	if (size_check(name, "rx_queue_size", p->rx_queue_size) ||
+	    size_check(name, "tx_queue_size", p->tx_queue_size))
+		return -1;
+	if (p->host_mtu && p->host_mtu < MTU_MIN)
+		return log_err("-device %s: host_mtu=%u: takes %d to 65535", name, p->host_mtu, MTU_MIN);
+	if (p->mac.set && p->mac.b[0] & 1)
+		return log_err("-device %s: mac: a group address", name);
+	nd = netdev_find(p->netdev);
+	if (!nd)
+		return log_err("-device %s: netdev=%s: no such -netdev", name, p->netdev);
+	if (nd->user)
+		return log_err("-device %s: netdev=%s: in use by %s", name, p->netdev, nd->user);
+	if (p->host_mtu && nd->mtu && p->host_mtu > nd->mtu)
+		log_warn("-device %s: host_mtu=%u is more than the %u of %s", name, p->host_mtu, nd->mtu,
+			 nd->ifname);
+	net->nd = nd;
+	return 0;
+}
+
+static int net_create(struct vm *vm, const char *id, void *props)
+{
+	const struct net_props *p = props;
+	struct virtio_net *net = calloc(1, sizeof(*net));
+	const uint16_t sizes[NET_QUEUES] = { p->rx_queue_size, p->tx_queue_size };
+	struct virtio_pci_init init = {
+		.device_id = VIRTIO_ID_NET,
+		.class_code = 0x020000,
+		.addr = p->addr,
+		.vectors = p->vectors,
+		.nr_queues = NET_QUEUES,
+		.queue_max = sizes,
+	};
+
+	if (!net)
+		return log_err("out of memory");
+	snprintf(net->name, sizeof(net->name), "virtio-net-pci%s%s", id ? "." : "", id ? id : "");
+	if (props_check(net, p))
+		goto out;
+	if (p->mac.set)
+		memcpy(net->config.mac, p->mac.b, 6);
+	else
+		mac_default(net->config.mac);
+	net->config.status = VIRTIO_NET_S_LINK_UP;
+	net->config.max_virtqueue_pairs = 1;
+	net->config.mtu = p->host_mtu;
+	if (!p->host_mtu && net->nd->mtu != MTU_DEFAULT && net->nd->mtu >= MTU_MIN &&
+	    net->nd->mtu <= UINT16_MAX)
+		net->config.mtu = net->nd->mtu;
+	if (vhost_kernel_init(&net->vk, vm, net->name, net->nd->vhost_fd, net_attach))
+		goto out;
+	net->vd.ops = &net_ops;
+	net->vd.name = net->name;
+	net->vd.vhost = &net->vk.vhost;
+	net->vd.ioeventfd = p->ioeventfd;
+	net->vd.features = net_features(net, p);
+	net->vd.config = &net->config;
+	net->vd.config_len = offsetof(struct virtio_net_config, mtu) + sizeof(net->config.mtu);
+	if (!(net->vd.features & BIT64(VIRTIO_F_VERSION_1))) {
+		log_err("-device %s: the vhost module does not know VIRTIO_F_VERSION_1", net->name);
+		goto out;
+	}
+	if (virtio_pci_create(vm, &net->vd, &init))
+		goto out;
+	net->nd->user = net->name;
+	return 0;
+out:
+	free(net);
+	return -1;
+}
+
+#define NET_BOOL(_name, _field, _def, _help) \
+	PROP(_name, PROP_BOOL, struct net_props, _field, .def = _def, .help = _help)
+
+static const struct prop net_props[] = {
+	DEVICE_PCI_PROPS(struct net_props, addr),
+	PROP("netdev", PROP_STR, struct net_props, netdev, .required = true, .help = "id of a -netdev"),
+	PROP("mac", PROP_MAC, struct net_props, mac, .help = "52:54:00:12:34:56 and up"),
+	PROP("host_mtu", PROP_U32, struct net_props, host_mtu, .max = 65535,
+	     .help = "MTU told to the guest; 0: the tap's, if that is not 1500"),
+	PROP("rx_queue_size", PROP_U32, struct net_props, rx_queue_size, .def = "256", .min = 256,
+	     .max = 1024, .help = "power of two"),
+	PROP("tx_queue_size", PROP_U32, struct net_props, tx_queue_size, .def = "256", .min = 256,
+	     .max = 1024, .help = "power of two"),
+	PROP("vectors", PROP_U32, struct net_props, vectors, .def = "3", .max = MSIX_MAX,
+	     .help = "MSI-X vectors; 0: interrupts by INTx"),
+	NET_BOOL("csum", csum, "on", "host completes checksums"),
+	NET_BOOL("gso", gso, "on", "host segments: off turns all host_* off"),
+	NET_BOOL("host_tso4", host_tso4, "on", NULL),
+	NET_BOOL("host_tso6", host_tso6, "on", NULL),
+	NET_BOOL("host_ecn", host_ecn, "on", NULL),
+	NET_BOOL("host_ufo", host_ufo, "on", NULL),
+	NET_BOOL("guest_csum", guest_csum, "on", "guest takes partial checksums"),
+	NET_BOOL("guest_tso4", guest_tso4, "on", NULL),
+	NET_BOOL("guest_tso6", guest_tso6, "on", NULL),
+	NET_BOOL("guest_ecn", guest_ecn, "on", NULL),
+	NET_BOOL("guest_ufo", guest_ufo, "on", NULL),
+	NET_BOOL("mrg_rxbuf", mrg_rxbuf, "on", "mergeable receive buffers"),
+	NET_BOOL("status", status, "on", "link status"),
+	NET_BOOL("event_idx", event_idx, "on", NULL),
+	NET_BOOL("indirect_desc", indirect_desc, "on", NULL),
+	NET_BOOL("ioeventfd", ioeventfd, "on", "notifications stay in the kernel"),
+	PROP("disable-legacy", PROP_ONOFFAUTO, struct net_props, disable_legacy,
+	     .help = "on is all there is"),
+	NET_BOOL("disable-modern", disable_modern, "off", "off is all there is"),
+	{ 0 },
+};
+
+const struct device_type virtio_net_pci_type = {
+	.name = "virtio-net-pci",
+	.alias = "virtio-net",
+	.desc = "virtio network device, served by vhost_net",
+	.bus = "PCI",
+	.props = net_props,
+	.props_size = sizeof(struct net_props),
+	.create = net_create,
+};

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Virtio over PCI, modern (virtio 1.2, section 4.1), for devices whose rings a vhost back end serves. There
+ * is no ring code here: a queue is three guest addresses and three eventfds.
+ *
+ * Context: registers on any thread under the device lock. The back end is started and stopped on a
+ * helper thread (loop_offload), because both can block; meanwhile the registers say what virtio wants
+ * them to: DRIVER_OK is set at once, and after a write of 0 the status stays non-zero until the back end
+ * has stopped.
+ */
+#ifndef VMM_VIRTIO_PCI_H
+#define VMM_VIRTIO_PCI_H
+
+#include "msix.h"
+#include "pci.h"
+#include "vhost.h"
+#include "../lib/loop.h"
+
+struct virtio_dev;
+struct virtio_job;
+
+#define VIRTIO_MAX_QUEUES	64
+
+/**
+ * struct virtio_ops - what a device type adds
+ * @check: whether @features, a subset of the offered ones, fit together. NULL: all do
+ * @prepare: helper thread, no lock held: set the host side up for @features, the back end is started
+ *	next. May be NULL. Return: 0 or -errno
+ * @destroy: the back end was closed; free what embeds @vd
+ */
+struct virtio_ops {
+	bool (*check)(struct virtio_dev *vd, uint64_t features);
+	int (*prepare)(struct virtio_dev *vd, uint64_t features);
+	void (*destroy)(struct virtio_dev *vd);
+};
+
+/**
+ * struct virtio_queue
+ * @max: size at reset; @size: as the driver wants it
+ * @notify_wired: KVM signals @ring.kick itself
+ */
+struct virtio_queue {
+	struct virtio_dev *vd;
+	unsigned int n;
+	uint16_t max;
+	uint16_t vector;
+	struct vhost_ring ring;
+	struct irq_src src;
+	struct loop_fd err_watch;
+	bool notify_wired;
+};
+
+enum virtio_backend { VIRTIO_IDLE, VIRTIO_RUNNING };
+
+/**
+ * struct virtio_dev - embedded in a device type's struct
+ *
+ * Set before virtio_pci_create():
+ * @name: for messages
+ * @vhost: the back end
+ * @features: offered; VERSION_1 among them
+ * @config: @config_len: device configuration, read-only to the driver
+ * @ioeventfd: false: notifications go through user space
+ */
+struct virtio_dev {
+	struct pci_dev pci;
+	const struct virtio_ops *ops;
+	const char *name;
+	struct vhost *vhost;
+	uint64_t features;
+	const void *config;
+	unsigned int config_len;
+	bool ioeventfd;
+
+	/* private: registers */
+	uint64_t driver_features;
+	uint32_t device_select, driver_select;
+	uint16_t config_vector, queue_select;
+	uint8_t status, isr, generation;
+	unsigned int pci_cfg_cap;
+	unsigned int nr_queues;
+	struct virtio_queue *queue;
+
+	/* private: the back end's life */
+	enum virtio_backend backend;
+	bool want_start, want_reset, logged;
+	struct virtio_job *job;
+	struct loop_bh bh;
+	uint64_t notify_addr;
+	bool ioeventfd_logged;
+};
+
+/** struct virtio_pci_init - the rest of what virtio_pci_create() must know */
+struct virtio_pci_init {
+	uint16_t device_id;		/* virtio's: 1 = net */
+	uint32_t class_code;		/* 24 bits */
+	struct prop_pciaddr addr;
+	unsigned int vectors;		/* 0: no MSI-X */
+	unsigned int nr_queues;
+	const uint16_t *queue_max;	/* sizes, powers of two */
+};
+
+/** virtio_pci_create() - plug it in. Return: 0; or -1 after logging, @vd as it was before */
+int virtio_pci_create(struct vm *vm, struct virtio_dev *vd, const struct virtio_pci_init *init);
+/** virtio_config_changed() - @vd->config has new content: tell the driver. Device lock held */
+void virtio_config_changed(struct virtio_dev *vd);
+
+/* ---- virtio_backend.c: for virtio_pci.c ---- */
+
+/** virtio_backend_kick() - want_start or want_reset changed; any thread, device lock held */
+void virtio_backend_kick(struct virtio_dev *vd);
+/** virtio_backend_busy() - whether a reset has to wait for the back end */
+bool virtio_backend_busy(const struct virtio_dev *vd);
+/** virtio_backend_quiesce() - stop the back end now and forget pending wishes; main thread */
+void virtio_backend_quiesce(struct virtio_dev *vd);
+/** virtio_backend_init() - virtio_backend_exit() - main thread; quiesced before */
+void virtio_backend_init(struct virtio_dev *vd);
+void virtio_backend_exit(struct virtio_dev *vd);
+/** virtio_registers_reset() - the back end is idle: power-on state */
+void virtio_registers_reset(struct virtio_dev *vd);
+/** virtio_broken() - DEVICE_NEEDS_RESET and a configuration interrupt */
+void virtio_broken(struct virtio_dev *vd, const char *why);
+
+#endif
