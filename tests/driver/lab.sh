@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0
+# For tests/lab/t/driver-*.sh: which modules run a program of tests/driver, and what follows.
+set -u
+load=$SHUNT_TOP/scripts/load.sh
+programs=$SHUNT_TOP/build/tests/driver
+series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+trap '"$load" none >/dev/null 2>&1' EXIT
+
+bail() { echo "Bail out! $*"; exit 1; }
+
+# load ours or stock
+driver_load() {
+	"$load" "$1" >/dev/null 2>&1 || bail "cannot load the $1 modules"
+}
+
+# Record the program's results on both modules, compare them, keep them in $SHUNT_OUT.
+driver_compare() {
+	local out=${SHUNT_OUT:-/tmp} which
+
+	for which in stock ours; do
+		driver_load $which
+		timeout 100 "$programs/$1" >"$out/$1.$which" ||
+			echo "# $1 on $which ended with status $?"
+	done
+	"$load" none >/dev/null 2>&1 || bail "cannot unload after $1"
+	"$SHUNT_TOP/tests/driver/compare" "$1" "$series" "$out/$1.stock" "$out/$1.ours"
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What the device makes of rings that a driver may write and of rings that it may not: prints for
+ * each case what was used, whether the ring was called broken, and which frames arrived. The stock
+ * module's output is the reference (tests/lab/t/driver-ring.sh). Cases: ring_tx.h, ring_rx.h.
+ *
+ *	ring [NAME...]		only the cases whose names begin so
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "dtest.h"
+
+/*
+ * Guest memory: 8 MiB, and next to it in the guest but not here 64 KiB more, so that a buffer can
+ * lie across two regions. Nothing follows.
+ */
+#define BOUNDARY	(VDRV_GPA + (8 << 20))
+#define END		(BOUNDARY + 0x10000)
+#define FAR		(10 << 20)
+#define BUF(i)		(VDRV_GPA + 0x100000 + (i) * 0x1000ULL)
+#define TABLE		(VDRV_GPA + 0x400000)
+#define NUM		8u
+#define HDR		12u
+#define FRAME		60u
+#define NEXT		VRING_DESC_F_NEXT
+#define WRITE		VRING_DESC_F_WRITE
+#define INDIRECT	VRING_DESC_F_INDIRECT
+
+struct ring_case {
+	const char *name;
+	void (*fill)(struct rig *r, struct vdrv_vq *vq);
+	uint64_t features;	/* besides or without (see below) the usual ones */
+	uint64_t without;
+	unsigned int num;
+	unsigned int frames;	/* net-rx: how many to send, and of which length */
+	unsigned int frame_len;
+	bool recover;		/* then put a good buffer in its place and kick again */
+	bool quiet;		/* no kick */
+};
+
+static struct vdrv_inject inject;
+
+static void *at(struct rig *r, uint64_t gpa)
+{
+	return gpa < BOUNDARY ? r->mem.va + (gpa - VDRV_GPA) : r->mem.va + FAR + (gpa - BOUNDARY);
+}
+
+static bool is_memory(uint64_t gpa, uint64_t len)
+{
+	return gpa >= VDRV_GPA && gpa < END && len <= END - gpa;
+}
+
+static void poke(struct rig *r, uint64_t gpa, const void *data, size_t len)
+{
+	const unsigned char *p = data;
+
+	while (len--)
+		*(unsigned char *)at(r, gpa++) = *p++;
+}
+
+/* A header of zeroes and a frame behind it */
+static void packet(struct rig *r, uint64_t gpa, uint32_t seq, unsigned int len)
+{
+	static unsigned char buf[HDR + 70000];
+
+	memset(buf, 0, HDR);
+	vdrv_frame_fill(buf + HDR, len, seq);
+	poke(r, gpa, buf, HDR + len);
+}
+
+static void put_desc(struct rig *r, uint64_t table, unsigned int i, uint64_t gpa, uint32_t len,
+		     uint16_t flags, uint16_t next)
+{
+	struct vring_desc d = { htole64(gpa), htole32(len), htole16(flags), htole16(next) };
+
+	poke(r, table + i * sizeof(d), &d, sizeof(d));
+}
+
+#define desc(i, gpa, len, flags, next)	put_desc(r, vq->desc_gpa, i, gpa, len, flags, next)
+#define table(i, gpa, len, flags, next)	put_desc(r, TABLE, i, gpa, len, flags, next)
+
+static void avail(struct vdrv_vq *vq, uint16_t head)
+{
+	vq->avail->ring[vq->avail_idx & (vq->num - 1)] = htole16(head);
+	vq->avail_idx++;
+}
+
+/* A good packet in one descriptor */
+static void good(struct rig *r, struct vdrv_vq *vq, unsigned int i)
+{
+	if (vq->index == VDRV_TX) {
+		packet(r, BUF(i), i, FRAME);
+		desc(i, BUF(i), HDR + FRAME, 0, 0);
+	} else {
+		desc(i, BUF(i), 0x1000, WRITE, 0);
+	}
+	avail(vq, i);
+}
+
+#include "ring_tx.h"
+#include "ring_rx.h"
+
+/* Wait until the device has done something and then rests; false when the ring was called broken. */
+static bool settle(struct vdrv_vq *vq)
+{
+	uint64_t start = t_now_ms(), since = 0, now;
+	uint16_t before = vq->used->idx, idx;
+	bool err;
+
+	for (;;) {
+		struct pollfd p = { .fd = vq->err, .events = POLLIN };
+
+		err = poll(&p, 1, 1) == 1;
+		idx = __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE);
+		now = t_now_ms();
+		if (idx != before || (err && !since)) {
+			since = now;
+			before = idx;
+		}
+		if (since ? now - since >= 8 : now - start >= 120)
+			return !err;
+		if (err)
+			t_sleep_ms(1);
+	}
+}
+
+static void print_used(char *s, size_t size, struct vdrv_vq *vq, uint16_t from)
+{
+	uint16_t to = le16toh(vq->used->idx);
+	size_t n = 0;
+
+	s[0] = 0;
+	if ((uint16_t)(to - from) > vq->num) {
+		snprintf(s, size, " nonsense");
+		return;
+	}
+	for (; from != to; from++) {
+		struct vring_used_elem *e = &vq->used->ring[from & (vq->num - 1)];
+
+		n += snprintf(s + n, n < size ? size - n : 0, " %u:%u", le32toh(e->id),
+			      le32toh(e->len));
+	}
+}
+
+static void print_frame(char *s, size_t size, const unsigned char *frame, unsigned int len)
+{
+	uint32_t seq;
+
+	if (vdrv_frame_check(frame, len, &seq))
+		snprintf(s + strlen(s), size - strlen(s), " other/%u", len);
+	else
+		snprintf(s + strlen(s), size - strlen(s), " %u/%u", seq, len);
+}
+
+static void print_tx(char *s, size_t size, struct rig *r)
+{
+	static unsigned char frame[80000];
+	ssize_t n;
+
+	while ((n = recv(r->sock, frame, sizeof(frame), MSG_TRUNC)) >= 0)
+		print_frame(s, size, frame, n);
+}
+
+/* By the file, as some cases take the mapping away. */
+static void peek(struct rig *r, uint64_t gpa, unsigned char *to, unsigned int len)
+{
+	for (; len; len--, gpa++, to++) {
+		off_t off = gpa < BOUNDARY ? gpa - VDRV_GPA : FAR + (gpa - BOUNDARY);
+
+		if (pread(r->mem.fd, to, 1, off) != 1)
+			t_need(-errno, "guest memory");
+	}
+}
+
+/* Bytes that the device says it wrote into the chain at @head */
+static unsigned int gather(struct rig *r, struct vdrv_vq *vq, unsigned int head, uint32_t len,
+			   unsigned char *to, unsigned int room)
+{
+	struct vring_desc *t = vq->desc, *d;
+	unsigned int got = 0, n, budget = 4096;
+
+	for (; budget-- && got < len; d->flags & htole16(NEXT) ? head = le16toh(d->next) : (len = got)) {
+		d = &t[head];
+		if (d->flags & htole16(INDIRECT)) {
+			t = at(r, le64toh(d->addr));
+			head = 0;
+			d = t;
+		}
+		n = le32toh(d->len) < len - got ? le32toh(d->len) : len - got;
+		if (!(d->flags & htole16(WRITE)) || !is_memory(le64toh(d->addr), n) ||
+		    n > room - got)
+			return got;
+		peek(r, le64toh(d->addr), to + got, n);
+		got += n;
+	}
+	return got;
+}
+
+static void print_rx(char *s, size_t size, struct rig *r, struct vdrv_vq *vq, uint16_t from)
+{
+	static unsigned char buf[80000];
+	bool mrg = r->dev.features & VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF);
+	struct virtio_net_hdr_mrg_rxbuf hdr;
+	unsigned int len, nbuf, i;
+
+	if ((uint16_t)(le16toh(vq->used->idx) - from) > vq->num)
+		return;
+	while (from != le16toh(vq->used->idx)) {
+		nbuf = 1;
+		len = 0;
+		for (i = 0; i < nbuf && from != le16toh(vq->used->idx); i++, from++) {
+			struct vring_used_elem *e = &vq->used->ring[from & (vq->num - 1)];
+
+			if (le32toh(e->id) >= vq->num)
+				return;
+			len += gather(r, vq, le32toh(e->id), le32toh(e->len), buf + len,
+				      sizeof(buf) - len);
+			if (i || !mrg)
+				continue;
+			memcpy(&hdr, buf, sizeof(hdr));
+			nbuf = le16toh(hdr.num_buffers);
+		}
+		if (len >= r->hdr_len)
+			print_frame(s, size, buf + r->hdr_len, len - r->hdr_len);
+		else
+			snprintf(s + strlen(s), size - strlen(s), " short");
+		if (nbuf != 1)
+			snprintf(s + strlen(s), size - strlen(s), "*%u", nbuf);
+	}
+}
+
+static bool collect(struct rig *r, struct vdrv_vq *vq, uint16_t from, char *out, size_t size)
+{
+	struct vhost_vring_state base = { .index = vq->index };
+	char used[200], frames[400] = "";
+	bool ok = settle(vq);
+
+	ioctl(r->dev.fd, VHOST_GET_VRING_BASE, &base);
+	print_used(used, sizeof(used), vq, from);
+	if (vq->index == VDRV_TX)
+		print_tx(frames, sizeof(frames), r);
+	else
+		print_rx(frames, sizeof(frames), r, vq, from);
+	snprintf(out, size, "used[%s ] base=%u err=%d call=%d frames[%s ]", used, base.num, !ok,
+		 vdrv_event_wait(vq->call, 0) != 0, frames);
+	vdrv_event_wait(vq->err, 0);
+	return ok;
+}
+
+static void send_frames(const struct ring_case *c)
+{
+	unsigned int i, len = c->frame_len ? c->frame_len : 100;
+
+	for (i = 0; i < c->frames; i++) {
+		vdrv_frame_fill(vdrv_inject_slot(&inject), len, 100 + i);
+		vdrv_inject_put(&inject, len);
+		vdrv_inject_flush(&inject);
+	}
+}
+
+/*
+ * Let the device do what the last step asked for, so that each case has one run of the worker.
+ * The stock module waits for it in SET_LOG_FD; the sleep is for modules that need not.
+ */
+static void rest(struct rig *r)
+{
+	int none = -1;
+
+	ioctl(r->dev.fd, VHOST_SET_LOG_FD, &none);
+	t_sleep_ms(2);
+}
+
+static void run(const struct ring_case *c, unsigned int index, const char *prefix)
+{
+	struct rig_opt o = { .features = (RIG_FEATURES | c->features) & ~c->without,
+			     .num = c->num ? c->num : NUM, .mtu = 60000 };
+	struct vhost_memory_region mr[2];
+	char name[80], out[900], then[900];
+	struct vdrv_vq *vq;
+	struct rig r;
+	uint16_t from;
+	bool err;
+	int ret;
+
+	snprintf(name, sizeof(name), "%s/%s", prefix, c->name);
+	ret = rig_open(&r, &o);
+	t_need(ret, "rig");
+	vq = &r.vq[index];
+	mr[0] = (struct vhost_memory_region){ VDRV_GPA, 8 << 20, (uintptr_t)r.mem.va, 0 };
+	mr[1] = (struct vhost_memory_region){ BOUNDARY, 0x10000, (uintptr_t)r.mem.va + FAR, 0 };
+	t_need(vdrv_dev_set_regions(&r.dev, mr, 2), "SET_MEM_TABLE");
+	t_need(vdrv_inject_open(&inject, r.tap.ifindex, 65535, 4, false), "packet socket");
+	c->fill(&r, vq);
+	if (c->quiet)
+		vdrv_vq_publish(vq);
+	ret = rig_start(&r);
+	if (ret) {
+		t_case(name, "backend refused: %s", t_err(ret));
+		goto out;
+	}
+	rest(&r);
+	if (!c->quiet) {
+		vdrv_vq_kick_always(vq);
+		if (c->frames)
+			rest(&r);
+	}
+	send_frames(c);
+	err = !collect(&r, vq, 0, out, sizeof(out));
+	then[0] = 0;
+	if (c->recover) {
+		struct vhost_vring_state s = { .index = index };
+
+		ioctl(r.dev.fd, VHOST_GET_VRING_BASE, &s);
+		from = le16toh(vq->used->idx);
+		if (err)
+			vq->avail_idx = s.num;
+		good(&r, vq, 7);
+		vdrv_vq_kick_always(vq);
+		strcpy(then, " then ");
+		collect(&r, vq, from, then + 6, sizeof(then) - 6);
+	}
+	t_case(name, "%s%s", out, then);
+	rig_stop(&r);
+out:
+	vdrv_inject_close(&inject);
+	rig_close(&r);
+}
+
+static bool wanted(const char *prefix, const char *name, int argc, char **argv)
+{
+	char full[80];
+	int i;
+
+	snprintf(full, sizeof(full), "%s/%s", prefix, name);
+	for (i = 1; i < argc; i++)
+		if (!strncmp(full, argv[i], strlen(argv[i])))
+			return true;
+	return argc == 1;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(tx_cases); i++)
+		if (wanted("tx", tx_cases[i].name, argc, argv))
+			run(&tx_cases[i], VDRV_TX, "tx");
+	for (i = 0; i < ARRAY_SIZE(rx_cases); i++)
+		if (wanted("rx", rx_cases[i].name, argc, argv))
+			run(&rx_cases[i], VDRV_RX, "rx");
+	t_case("end", "0");
+	return 0;
+}
