@@ -11,8 +11,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdbool.h>
 
+struct loop;
 struct vm;
 struct chardev;
 
@@ -20,10 +22,12 @@ struct chardev;
  * struct chardev_client - who reads from a chardev
  * @room: how many bytes @input takes now; input stays in the kernel until there is room
  * @input: @len <= room
+ * @opened: somebody began to look: a peer connected, or Ctrl-A C chose this client. May be NULL
  */
 struct chardev_client {
 	size_t (*room)(void *arg);
 	void (*input)(void *arg, const uint8_t *buf, size_t len);
+	void (*opened)(void *arg);
 	void *arg;
 };
 
@@ -35,11 +39,38 @@ struct chardev_client {
  */
 struct chardev *chardev_find(const char *id);
 struct chardev *chardev_from_spec(struct vm *vm, const char *opt, const char *spec);
-/** chardev_attach() - Return: 0; -EBUSY when something else reads it */
+/**
+ * chardev_attach() - main thread; a chardev with mux=on takes several clients, and Ctrl-A C moves the
+ * input from one to the next, beginning with the last attached
+ * Return: 0; -EBUSY when something else reads it
+ */
 int chardev_attach(struct chardev *c, const struct chardev_client *client);
 /** chardev_write() - any thread under the device lock; never blocks */
 void chardev_write(struct chardev *c, const void *buf, size_t len);
 /** chardev_kick() - the client has room again */
 void chardev_kick(struct chardev *c);
+
+/* ---- main.c and cmdline.c: command line, opening, end ---- */
+
+/** chardev_add() - one -chardev argument, checked. Return: 0, or -1 after one logged line */
+int chardev_add(const char *arg);
+/** chardev_check_spec() - whether chardev_from_spec() could take it. Return: 0 or -1 after logging */
+int chardev_check_spec(const char *opt, const char *spec);
+void chardev_help(void);
+/** chardev_on_stdio() - whether a -chardev leads to standard input and output */
+bool chardev_on_stdio(void);
+/** chardev_open_all() - before vm_create(); @vm is only kept. Return: 0 or -1 after logging */
+int chardev_open_all(struct vm *vm, struct loop *loop);
+/**
+ * chardev_wait() - run the loop until every server=on,wait=on socket has its client
+ * Return: whether all have; false when loop_stop() was called
+ */
+bool chardev_wait(void);
+/** chardev_close_all() - flush, restore the terminal, unlink sockets; vm_destroy() came before */
+void chardev_close_all(void);
+/** chardev_info() - one line each, for the monitor */
+void chardev_info(FILE *out);
+/** chardev_resume() - the process was stopped and continues: set the terminal up again */
+void chardev_resume(void);
 
 #endif

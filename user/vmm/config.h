@@ -16,12 +16,13 @@ struct device_spec {
 
 struct vm_config {
 	const char *name;		/* -name */
+	const char *process_name;	/* -name process= */
 	const char *uuid;		/* -uuid */
 	uint64_t mem_size;		/* -m, bytes */
 	const char *mem_path;		/* -mem-path */
 	bool mem_prealloc;		/* -mem-prealloc */
 	uint64_t hugetlb_size;		/* 0, or page size for MFD_HUGETLB */
-	uint32_t cpus;			/* -smp */
+	uint32_t cpus;			/* -smp: cores of one socket, without threads */
 	const char *cpu_model;		/* -cpu, as given */
 	const char *kernel, *initrd, *append;
 	bool no_reboot;			/* -no-reboot */
@@ -33,9 +34,9 @@ struct vm_config {
 	int64_t rtc_base;		/* seconds since the epoch; -1: now */
 	struct device_spec device[64];
 	unsigned int nr_devices;
-	const char *serial[4];		/* -serial specs, in order */
+	const char *serial[4];		/* -serial specs, in order; "none" keeps a port out */
 	unsigned int nr_serial;
-	const char *monitor;
+	const char *monitor;		/* -monitor spec, NULL for none */
 };
 
 #endif

@@ -7,6 +7,7 @@
 #define VMM_NETDEV_H
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdbool.h>
 
 /**
@@ -34,5 +35,18 @@ struct netdev *netdev_find(const char *id);
 int netdev_set_offload(struct netdev *nd, uint64_t virtio_features);
 /** netdev_offloads() - virtio-net host and guest offload bits that the tap supports */
 uint64_t netdev_offloads(struct netdev *nd);
+
+/* ---- main.c and cmdline.c: command line, opening, end ---- */
+
+/** netdev_add() - one -netdev argument, checked. Return: 0, or -1 after one logged line */
+int netdev_add(const char *arg);
+/** netdev_help() - what -netdev takes, to stdout */
+void netdev_help(void);
+/** netdev_open_all() - make taps, run scripts, open vhost. Return: 0 or -1 after logging */
+int netdev_open_all(void);
+/** netdev_close_all() - downscripts, close, forget; also after a failed netdev_open_all() */
+void netdev_close_all(void);
+/** netdev_info() - one line each, for the monitor */
+void netdev_info(FILE *out);
 
 #endif

@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Options that describe the machine: type, CPUs, memory, kernel, clock, names. */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../lib/log.h"
+#include "cmdline.h"
+#include "cmdline_priv.h"
+#include "vm.h"
+
+#define MIB (1ull << 20)
+
+static bool wants_help(const char *s)
+{
+	return !strcmp(s, "help") || !strcmp(s, "?");
+}
+
+/* ---- -machine, -accel ---- */
+
+static const char *const only_on[] = { "on", NULL };
+static const char *const only_off[] = { "off", NULL };
+static const char *const machine_types[] = { "pc", NULL };
+
+struct machine_props {
+	int type, on, off;
+	char *accel, *memory_backend;
+};
+
+static const struct prop machine_props[] = {
+	PROP("type", PROP_ENUM, struct machine_props, type, .names = machine_types, .def = "pc",
+	     .help = "machine"),
+	PROP("accel", PROP_STR, struct machine_props, accel, .help = "kvm"),
+	PROP("memory-backend", PROP_STR, struct machine_props, memory_backend,
+	     .help = "id of the -object that is guest RAM"),
+	PROP("kernel-irqchip", PROP_ENUM, struct machine_props, on, .names = only_on,
+	     .help = "interrupt controllers are KVM's"),
+	PROP("acpi", PROP_ENUM, struct machine_props, on, .names = only_on, .help = "ACPI tables"),
+	PROP("usb", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
+	PROP("graphics", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
+	PROP("vmport", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
+	PROP("smm", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
+	PROP("hpet", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
+	PROP("mem-merge", PROP_ENUM, struct machine_props, off, .names = only_off,
+	     .help = "shared memory is never merged"),
+	{ .type = PROP_END },
+};
+
+/* "kvm:tcg" says: the first that works. */
+static int check_accel(const char *opt, const char *list)
+{
+	if (!strncmp(list, "kvm", 3) && (!list[3] || list[3] == ':'))
+		return 0;
+	return log_err("%s %s: takes kvm", opt, list);
+}
+
+int opt_machine(struct vm_config *cfg, const char *arg)
+{
+	struct machine_props p;
+	struct keyvals kvs;
+	int ret = -1;
+
+	(void)cfg;
+	if (wants_help(arg)) {
+		printf("Supported machines are:\n"
+		       "pc                   PC that boots -kernel, without firmware (default)\n");
+		return 1;
+	}
+	if (!strcmp(arg, "pc,help")) {
+		printf("pc options:\n");
+		props_help(machine_props);
+		return 1;
+	}
+	if (keyvals_parse(&kvs, "-machine", "type", arg))
+		return -1;
+	if (props_apply(machine_props, &p, "-machine", &kvs))
+		goto out;
+	if (p.accel && check_accel("-machine accel", p.accel))
+		goto out_props;
+	if (p.memory_backend) {
+		cmdline.memory_backend = cmdline_keep(p.memory_backend);
+		if (!cmdline.memory_backend)
+			goto out_props;
+	}
+	ret = 0;
+out_props:
+	props_free(machine_props, &p);
+out:
+	keyvals_free(&kvs);
+	return ret;
+}
+
+int opt_accel(struct vm_config *cfg, const char *arg)
+{
+	(void)cfg;
+	if (wants_help(arg)) {
+		printf("Accelerators supported:\nkvm\n");
+		return 1;
+	}
+	if (strchr(arg, ','))
+		return log_err("-accel %s: kvm takes no properties", arg);
+	return check_accel("-accel", arg);
+}
+
+/* ---- -cpu, -smp ---- */
+
+int opt_cpu(struct vm_config *cfg, const char *arg)
+{
+	if (wants_help(arg)) {
+		printf("Available CPUs:\n"
+		       "  host     all that this processor and KVM have (default)\n"
+		       "  max      the same\n"
+		       "  qemu64   a plain 64-bit processor\n"
+		       "  kvm64    a plain 64-bit processor\n"
+		       "A name may be followed by ,+FEATURE ,-FEATURE or ,FEATURE=on|off\n");
+		return 1;
+	}
+	cfg->cpu_model = arg;
+	return 0;
+}
+
+struct smp_props {
+	uint32_t cpus, maxcpus, sockets, dies, cores, threads;
+};
+
+static const struct prop smp_props[] = {
+	PROP("cpus", PROP_U32, struct smp_props, cpus, .min = 1, .max = VM_MAX_VCPUS),
+	PROP("maxcpus", PROP_U32, struct smp_props, maxcpus, .min = 1, .max = VM_MAX_VCPUS),
+	PROP("sockets", PROP_U32, struct smp_props, sockets, .min = 1, .max = VM_MAX_VCPUS),
+	PROP("dies", PROP_U32, struct smp_props, dies, .min = 1, .max = VM_MAX_VCPUS),
+	PROP("cores", PROP_U32, struct smp_props, cores, .min = 1, .max = VM_MAX_VCPUS),
+	PROP("threads", PROP_U32, struct smp_props, threads, .min = 1, .max = VM_MAX_VCPUS),
+	{ .type = PROP_END },
+};
+
+int opt_smp(struct vm_config *cfg, const char *arg)
+{
+	struct smp_props p;
+	struct keyvals kvs;
+	uint64_t product;
+	int ret;
+
+	if (keyvals_parse(&kvs, "-smp", "cpus", arg))
+		return -1;
+	ret = props_apply(smp_props, &p, "-smp", &kvs);
+	keyvals_free(&kvs);
+	if (ret)
+		return -1;
+	/* CPUID describes cores of one package */
+	if (p.threads > 1 || p.sockets > 1 || p.dies > 1)
+		return log_err("-smp %s: sockets, dies and threads take 1: CPUs are cores of one socket",
+			       arg);
+	product = p.cores ? p.cores : p.cpus ? p.cpus : p.maxcpus ? p.maxcpus : 1;
+	if ((p.cpus && p.cpus != product) || (p.maxcpus && p.maxcpus != product))
+		return log_err("-smp %s: cpus, maxcpus and cores are not the same number, and CPUs are not plugged later",
+			       arg);
+	cfg->cpus = (uint32_t)product;
+	return 0;
+}
+
+/* ---- memory ---- */
+
+struct m_props {
+	char *size;
+};
+
+static const struct prop m_props[] = {
+	PROP("size", PROP_STR, struct m_props, size, .required = true),
+	{ .type = PROP_END },
+};
+
+int opt_m(struct vm_config *cfg, const char *arg)
+{
+	struct m_props p;
+	struct keyvals kvs;
+	uint64_t size;
+	int ret;
+
+	if (keyvals_parse(&kvs, "-m", "size", arg))
+		return -1;
+	ret = props_apply(m_props, &p, "-m", &kvs);
+	keyvals_free(&kvs);
+	if (ret)
+		return -1;
+	if (parse_size(p.size, MIB, &size) || !size || size % MIB)
+		ret = log_err("-m %s: takes a size in whole MiB, such as 512, 512M or 4G", arg);
+	else
+		cfg->mem_size = size;
+	props_free(m_props, &p);
+	cmdline.m_given = true;
+	return ret;
+}
+
+int opt_mem_path(struct vm_config *cfg, const char *arg)
+{
+	cfg->mem_path = arg;
+	return *arg ? 0 : log_err("-mem-path: takes a path");
+}
+
+int opt_mem_prealloc(struct vm_config *cfg, const char *arg)
+{
+	(void)arg;
+	cfg->mem_prealloc = true;
+	return 0;
+}
+
+static uint64_t meminfo(const char *key)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kib, found = 0;
+	size_t len = strlen(key);
+	char line[128];
+
+	if (!f)
+		return 0;
+	while (!found && fgets(line, sizeof(line), f))
+		if (!strncmp(line, key, len) && line[len] == ':' &&
+		    sscanf(line + len + 1, "%llu", &kib) == 1)
+			found = kib << 10;
+	fclose(f);
+	return found;
+}
+
+/* ---- -object: guest RAM by its newer names ---- */
+
+struct ram_props {
+	char *id, *mem_path;
+	int share;
+	uint64_t size, hugetlbsize;
+	bool hugetlb, prealloc;
+};
+
+static const struct prop memfd_props[] = {
+	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46, .required = true,
+	     .help = "of guest RAM"),
+	PROP("share", PROP_ENUM, struct ram_props, share, .names = only_on,
+	     .help = "guest RAM is always shared"),
+	PROP("hugetlb", PROP_BOOL, struct ram_props, hugetlb, .def = "off", .help = "use huge pages"),
+	PROP("hugetlbsize", PROP_SIZE, struct ram_props, hugetlbsize, .help = "size of a huge page"),
+	PROP("prealloc", PROP_BOOL, struct ram_props, prealloc, .def = "off",
+	     .help = "allocate before the start"),
+	{ .type = PROP_END },
+};
+
+static const struct prop ramfile_props[] = {
+	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46, .required = true,
+	     .help = "of guest RAM"),
+	PROP("mem-path", PROP_STR, struct ram_props, mem_path, .required = true,
+	     .help = "file, or folder"),
+	PROP("share", PROP_ENUM, struct ram_props, share, .names = only_on,
+	     .help = "guest RAM is always shared"),
+	PROP("prealloc", PROP_BOOL, struct ram_props, prealloc, .def = "off",
+	     .help = "allocate before the start"),
+	{ .type = PROP_END },
+};
+
+static struct {
+	bool set;
+	struct ram_props p;
+	const struct prop *table;
+} ram;
+
+static int object_add(const struct prop *table, const char *opt, const char *id, struct keyvals *kvs)
+{
+	struct ram_props p = { 0 };
+
+	if (cmdline_check_id(opt, id, true))
+		return -1;
+	if (ram.set && !strcmp(ram.p.id, id))
+		return log_err("-object: id %s given twice", id);
+	if (ram.set)
+		return log_err("%s: guest RAM is one object, and that is %s", opt, ram.p.id);
+	if (props_apply(table, &p, opt, kvs))
+		return -1;
+	p.id = strdup(id);
+	if (!p.id) {
+		props_free(table, &p);
+		return log_err("%s: out of memory", opt);
+	}
+	ram.set = true;
+	ram.p = p;
+	ram.table = table;
+	return 0;
+}
+
+int opt_object(struct vm_config *cfg, const char *arg)
+{
+	const char *type;
+	struct keyvals kvs;
+	int ret;
+
+	(void)cfg;
+	if (wants_help(arg)) {
+		printf("memory-backend-memfd options, besides id=<str>:\n");
+		props_help(memfd_props);
+		printf("memory-backend-file options, besides id=<str>:\n");
+		props_help(ramfile_props);
+		return 1;
+	}
+	if (keyvals_parse(&kvs, "-object", "qom-type", arg))
+		return -1;
+	type = keyvals_take(&kvs, "qom-type");
+	if (type && !strcmp(type, "memory-backend-memfd"))
+		ret = object_add(memfd_props, "-object memory-backend-memfd", keyvals_take(&kvs, "id"), &kvs);
+	else if (type && !strcmp(type, "memory-backend-file"))
+		ret = object_add(ramfile_props, "-object memory-backend-file", keyvals_take(&kvs, "id"), &kvs);
+	else
+		ret = log_err("-object %s: takes memory-backend-memfd or memory-backend-file",
+			      type ? type : "");
+	keyvals_free(&kvs);
+	return ret;
+}
+
+static int object_finish(struct vm_config *cfg)
+{
+	const struct ram_props *p = &ram.p;
+
+	if (cmdline.memory_backend && (!ram.set || strcmp(ram.p.id, cmdline.memory_backend)))
+		return log_err("-machine memory-backend=%s: no -object has this id", cmdline.memory_backend);
+	if (!ram.set)
+		return 0;
+	if (!cmdline.memory_backend)
+		return log_err("-object %s: nothing uses it; pass -machine memory-backend=%s", p->id, p->id);
+	if (cfg->mem_path || cfg->mem_prealloc)
+		return log_err("-machine memory-backend=%s: excludes -mem-path and -mem-prealloc", p->id);
+	if (p->size % MIB)
+		return log_err("-object %s: size=%llu: takes whole MiB", p->id, (unsigned long long)p->size);
+	if (cmdline.m_given && cfg->mem_size != p->size)
+		return log_err("-m: %lluM is not the size of -object %s, %lluM",
+			       (unsigned long long)(cfg->mem_size / MIB), p->id,
+			       (unsigned long long)(p->size / MIB));
+	if (p->hugetlbsize && !p->hugetlb)
+		return log_err("-object %s: hugetlbsize= goes with hugetlb=on", p->id);
+	if (p->hugetlbsize & (p->hugetlbsize - 1))
+		return log_err("-object %s: hugetlbsize=%llu: takes a power of two", p->id,
+			       (unsigned long long)p->hugetlbsize);
+	cfg->mem_size = p->size;
+	cfg->mem_path = p->mem_path;
+	cfg->mem_prealloc = p->prealloc;
+	if (p->hugetlb)
+		cfg->hugetlb_size = p->hugetlbsize ? p->hugetlbsize : meminfo("Hugepagesize");
+	if (p->hugetlb && !cfg->hugetlb_size)
+		return log_err("-object %s: hugetlb=on: this kernel has no huge pages", p->id);
+	return 0;
+}
+
+/* ---- what is booted ---- */
+
+int opt_kernel(struct vm_config *cfg, const char *arg)
+{
+	cfg->kernel = arg;
+	return 0;
+}
+
+int opt_initrd(struct vm_config *cfg, const char *arg)
+{
+	cfg->initrd = arg;
+	return 0;
+}
+
+int opt_append(struct vm_config *cfg, const char *arg)
+{
+	cfg->append = arg;
+	return 0;
+}
+
+struct boot_props {
+	bool strict;
+	int menu;
+};
+
+static const struct prop boot_props[] = {
+	PROP("strict", PROP_BOOL, struct boot_props, strict),
+	PROP("menu", PROP_ENUM, struct boot_props, menu, .names = only_off),
+	{ .type = PROP_END },
+};
+
+int opt_boot(struct vm_config *cfg, const char *arg)
+{
+	struct boot_props p;
+	struct keyvals kvs;
+	int ret;
+
+	(void)cfg;
+	/* no firmware that would choose among disks; -kernel is what boots */
+	if (keyvals_parse(&kvs, "-boot", "order", arg))
+		return -1;
+	ret = props_apply(boot_props, &p, "-boot", &kvs);
+	keyvals_free(&kvs);
+	return ret;
+}
+
+int opt_parallel(struct vm_config *cfg, const char *arg)
+{
+	(void)cfg;
+	return strcmp(arg, "none") ? log_err("-parallel %s: takes none", arg) : 0;
+}
+
+/* ---- clock and names ---- */
+
+static const char *const only_host[] = { "host", NULL };
+static const char *const only_none[] = { "none", NULL };
+
+struct rtc_props {
+	char *base;
+	int clock, driftfix;
+};
+
+static const struct prop rtc_props[] = {
+	PROP("base", PROP_STR, struct rtc_props, base, .def = "utc"),
+	PROP("clock", PROP_ENUM, struct rtc_props, clock, .names = only_host),
+	PROP("driftfix", PROP_ENUM, struct rtc_props, driftfix, .names = only_none),
+	{ .type = PROP_END },
+};
+
+static int rtc_base(struct vm_config *cfg, const char *base)
+{
+	struct tm tm = { 0 };
+	const char *end;
+
+	if (!strcmp(base, "utc"))
+		return 0;
+	if (!strcmp(base, "localtime")) {
+		cfg->rtc_localtime = true;
+		return 0;
+	}
+	end = strptime(base, "%Y-%m-%dT%H:%M:%S", &tm);
+	if (!end)
+		end = strptime(base, "%Y-%m-%d", &tm);
+	if (!end || *end)
+		return log_err("-rtc base=%s: takes utc, localtime, 2006-06-17T16:01:21 or 2006-06-17", base);
+	cfg->rtc_base = timegm(&tm);
+	return 0;
+}
+
+int opt_rtc(struct vm_config *cfg, const char *arg)
+{
+	struct rtc_props p;
+	struct keyvals kvs;
+	int ret;
+
+	if (keyvals_parse(&kvs, "-rtc", NULL, arg))
+		return -1;
+	ret = props_apply(rtc_props, &p, "-rtc", &kvs);
+	keyvals_free(&kvs);
+	if (ret)
+		return -1;
+	ret = rtc_base(cfg, p.base);
+	props_free(rtc_props, &p);
+	return ret;
+}
+
+struct name_props {
+	char *guest, *process;
+	int debug_threads;
+};
+
+static const struct prop name_props[] = {
+	PROP("guest", PROP_STR, struct name_props, guest),
+	PROP("process", PROP_STR, struct name_props, process),
+	PROP("debug-threads", PROP_ENUM, struct name_props, debug_threads, .names = only_on),
+	{ .type = PROP_END },
+};
+
+int opt_name(struct vm_config *cfg, const char *arg)
+{
+	struct name_props p;
+	struct keyvals kvs;
+	int ret;
+
+	if (keyvals_parse(&kvs, "-name", "guest", arg))
+		return -1;
+	ret = props_apply(name_props, &p, "-name", &kvs);
+	keyvals_free(&kvs);
+	if (ret)
+		return -1;
+	if (p.guest)
+		cfg->name = cmdline_keep(p.guest);
+	if (p.process)
+		cfg->process_name = cmdline_keep(p.process);
+	ret = (p.guest && !cfg->name) || (p.process && !cfg->process_name) ? -1 : 0;
+	props_free(name_props, &p);
+	return ret;
+}
+
+int opt_uuid(struct vm_config *cfg, const char *arg)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+	size_t i;
+
+	for (i = 0; i < sizeof(form) - 1; i++)
+		if (form[i] == 'x' ? !isxdigit((unsigned char)arg[i]) : arg[i] != '-')
+			break;
+	if (i < sizeof(form) - 1 || arg[i])
+		return log_err("-uuid %s: takes a UUID such as 550e8400-e29b-41d4-a716-446655440000", arg);
+	cfg->uuid = arg;
+	return 0;
+}
+
+/* ---- all together ---- */
+
+void cmdline_machine_defaults(struct vm_config *cfg)
+{
+	cfg->mem_size = 128 * MIB;
+	cfg->cpus = 1;
+	cfg->rtc_base = -1;
+}
+
+int cmdline_machine_finish(struct vm_config *cfg)
+{
+	uint64_t total = meminfo("MemTotal");
+
+	if (object_finish(cfg))
+		return -1;
+	if (total && cfg->mem_size > total)
+		return log_err("-m: %lluM is more than this host has, %lluM",
+			       (unsigned long long)(cfg->mem_size / MIB), (unsigned long long)(total / MIB));
+	if (!cfg->kernel && cfg->initrd)
+		return log_err("-initrd: goes with -kernel");
+	if (!cfg->kernel && cfg->append)
+		return log_err("-append: goes with -kernel");
+	if (!cfg->kernel)
+		return log_err("nothing to boot: pass -kernel FILE (-help lists all options)");
+	return 0;
+}
+
+void cmdline_machine_free(void)
+{
+	if (!ram.set)
+		return;
+	props_free(ram.table, &ram.p);
+	free(ram.p.id);
+	memset(&ram, 0, sizeof(ram));
+}

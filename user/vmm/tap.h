@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What netdev.c asks of the tun driver. Main thread; @id names the netdev in messages. */
+#ifndef VMM_TAP_H
+#define VMM_TAP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** tap_parse_fd() - a decimal number. Return: 0 or -1, nothing logged */
+int tap_parse_fd(const char *s, int *fd);
+
+/**
+ * tap_open() - make or join a tap that this process holds: one that it made vanishes with it
+ * @want: interface name, or NULL
+ * @ifname: 16 bytes; gets the name
+ * Return: descriptor, non-blocking; -1 after one logged line
+ */
+int tap_open(const char *id, const char *want, char *ifname);
+/** tap_adopt() - take an inherited descriptor over. Return: @fd, or -1 after one logged line */
+int tap_adopt(const char *id, int fd, char *ifname);
+
+/** tap_run_script() - "script ifname", waited for. Return: 0, or -1 after logging its failure */
+int tap_run_script(const char *id, const char *script, const char *ifname);
+
+/** tap_mtu() - Return: bytes, 0 if unknown */
+uint32_t tap_mtu(const char *ifname);
+
+/* see netdev_set_offload(), netdev_offloads() */
+int tap_set_offload(int fd, uint64_t virtio_features);
+uint64_t tap_offloads(int fd);
+
+/** vhost_fd_is_net() - whether @fd answers as vhost-net does */
+bool vhost_fd_is_net(int fd);
+
+#endif
