@@ -102,10 +102,15 @@ void aml_name_int(struct aml *a, const char *name, uint64_t v)
 	aml_int(a, v);
 }
 
-/* A length field of three bytes: two bits of byte count, four bits of length, two more bytes. */
+/*
+ * Three bytes are left for the length while a package is open. Closing takes the shortest form there
+ * is, since simple guests look for \_S5 by hand and expect what compilers make.
+ */
+#define PKG_ROOM	3
+
 static size_t open_pkg(struct aml *a)
 {
-	static const uint8_t blank[3];
+	static const uint8_t blank[PKG_ROOM];
 	size_t mark = a->len;
 
 	aml_raw(a, blank, sizeof(blank));
@@ -114,13 +119,22 @@ static size_t open_pkg(struct aml *a)
 
 void aml_end(struct aml *a, size_t mark)
 {
-	size_t len = a->len - mark;
+	size_t body = a->len - mark - PKG_ROOM, n, len;
 
 	if (a->full)
 		return;
-	a->buf[mark] = (uint8_t)(2 << 6 | (len & 0xf));
-	a->buf[mark + 1] = (uint8_t)(len >> 4);
-	a->buf[mark + 2] = (uint8_t)(len >> 12);
+	/* The length counts its own bytes: the first has six bits, or four and a count of others. */
+	n = body + 1 < 1 << 6 ? 1 : body + 2 < 1 << 12 ? 2 : 3;
+	len = body + n;
+	memmove(a->buf + mark + n, a->buf + mark + PKG_ROOM, body);
+	a->len = mark + len;
+	if (n == 1) {
+		a->buf[mark] = (uint8_t)len;
+		return;
+	}
+	a->buf[mark] = (uint8_t)((n - 1) << 6 | (len & 0xf));
+	for (size_t i = 1; i < n; i++)
+		a->buf[mark + i] = (uint8_t)(len >> (4 + 8 * (i - 1)));
 }
 
 size_t aml_scope(struct aml *a, const char *path)

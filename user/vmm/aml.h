@@ -3,8 +3,7 @@
  * A small writer of ACPI machine language: append-only, into a fixed buffer. What does not fit sets
  * @full, checked once at the end.
  *
- * Packages (Scope, Device, Package, buffers) are opened and closed in pairs; the length field is
- * always three bytes, so that closing need not move anything.
+ * Packages (Scope, Device, Package, buffers) are opened and closed in pairs, inner before outer.
  */
 #ifndef VMM_AML_H
 #define VMM_AML_H

@@ -21,7 +21,8 @@
 #define PM1_PWRBTN	(1u << 8)
 #define PM1_WAK		(1u << 15)
 #define PM1_STS_BITS	(PM1_TMR | PM1_GBL | PM1_PWRBTN | PM1_WAK)
-#define PM1_EN_BITS	(PM1_GBL | PM1_PWRBTN)
+#define PM1_RTC		(1u << 10)	/* may be enabled, as ACPICA insists; never raised */
+#define PM1_EN_BITS	(PM1_GBL | PM1_PWRBTN | PM1_RTC)
 #define CNT_SCI_EN	(1u << 0)
 #define CNT_SLP_EN	(1u << 13)
 #define CNT_SLP_TYP(v)	((v) >> 10 & 7)

@@ -118,7 +118,7 @@ static void irq_update(struct serial *s)
 {
 	int level = 0;
 
-	s->level = irq_source(s) != IIR_NONE && s->mcr & MCR_OUT2 && !(s->mcr & MCR_LOOP);
+	s->level = irq_source(s) != IIR_NONE && s->mcr & MCR_OUT2;
 	for (struct serial *o = serial_list; o; o = o->next)
 		if (o->irq == s->irq && o->vm == s->vm)
 			level |= o->level;
