@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Buffers, good and bad, and what becomes of them.
+ *
+ * A vector lists descriptors in chain order and says nothing about how they are linked, so that the
+ * same vectors serve every ring layout. T() is an indirect table, the E()s after it are its entries
+ * one by one. The verdicts are those of the stock kernel module.
+ */
+#ifndef TESTS_RING_VECTORS_H
+#define TESTS_RING_VECTORS_H
+
+enum v_kind { V_END, V_BUFFER, V_TABLE, V_ENTRY };
+
+struct v_item {
+	enum v_kind kind;
+	u64 addr;
+	u32 len;
+	u16 flags;
+};
+
+struct vector {
+	const char *name;
+	struct v_item item[12];
+	int ret;			/* 1, or a negative errno */
+	enum vring_errno code;
+	u16 nr_out;
+	u16 nr_in;
+	struct {
+		u64 gpa;
+		u64 len;
+	} iov[10];
+};
+
+#define R(addr, len) { V_BUFFER, addr, len, 0 }
+#define W(addr, len) { V_BUFFER, addr, len, D_WRITE }
+#define T(addr, len) { V_TABLE, addr, len, D_INDIRECT }
+#define ER(addr, len) { V_ENTRY, addr, len, 0 }
+#define EW(addr, len) { V_ENTRY, addr, len, D_WRITE }
+#define GOOD(out, in) .ret = 1, .nr_out = out, .nr_in = in
+#define BAD(errno_value, why) .ret = -(errno_value), .code = why
+
+#define TAB (BIG_GPA + 0x1000)		/* a table in the middle of a region */
+#define TAB2 (BIG_GPA + 0x2000)
+#define HOLE 0x3000ULL
+
+static const struct vector vectors[] = {
+	/* allowed */
+	{ "one readable", { R(0x100, 60) }, GOOD(1, 0), .iov = { { 0x100, 60 } } },
+	{ "one writable", { W(BIG_GPA, 1500) }, GOOD(0, 1), .iov = { { BIG_GPA, 1500 } } },
+	{ "readable, then writable", { R(0x10, 12), W(0x40, 1) }, GOOD(1, 1),
+	  .iov = { { 0x10, 12 }, { 0x40, 1 } } },
+	{ "two and three", { R(0, 1), R(0x20, 2), W(0x40, 3), W(0x60, 4), W(0x80, 5) }, GOOD(2, 3),
+	  .iov = { { 0, 1 }, { 0x20, 2 }, { 0x40, 3 }, { 0x60, 4 }, { 0x80, 5 } } },
+	{ "empty readable alone", { R(0x100, 0) }, GOOD(0, 0) },
+	{ "empty writable alone", { W(0x100, 0) }, GOOD(0, 0) },
+	{ "empty buffer in a hole", { R(HOLE, 0) }, GOOD(0, 0) },
+	{ "empty buffer between", { R(0, 8), R(0x100, 0), W(0x20, 8) }, GOOD(1, 1),
+	  .iov = { { 0, 8 }, { 0x20, 8 } } },
+	{ "empty writable before a readable", { W(0x100, 0), R(0, 8) }, GOOD(1, 0),
+	  .iov = { { 0, 8 } } },
+	{ "first byte of memory", { R(0, 1) }, GOOD(1, 0), .iov = { { 0, 1 } } },
+	{ "last byte of a region", { R(MID_GPA - 1, 1) }, GOOD(1, 0), .iov = { { MID_GPA - 1, 1 } } },
+	{ "last byte before a hole", { W(HOLE - 1, 1) }, GOOD(0, 1), .iov = { { HOLE - 1, 1 } } },
+	{ "a whole region", { R(BIG_GPA, 0x200000) }, GOOD(1, 0), .iov = { { BIG_GPA, 0x200000 } } },
+	{ "two regions", { R(0xff0, 0x20) }, GOOD(2, 0),
+	  .iov = { { 0xff0, 0x10 }, { MID_GPA, 0x10 } } },
+	{ "four regions", { W(0xfff, 0x2001) }, GOOD(0, 4),
+	  .iov = { { 0xfff, 1 }, { MID_GPA, 0x1800 }, { ODD_GPA, 8 }, { END_GPA, 0x7f8 } } },
+	{ "two regions after one", { R(0x10, 4), W(0xfff, 2), W(0x20, 4) }, GOOD(1, 3),
+	  .iov = { { 0x10, 4 }, { 0xfff, 1 }, { MID_GPA, 1 }, { 0x20, 4 } } },
+	{ "end of the highest region", { R(TOP_GPA + 0xefff, 1) }, GOOD(1, 0),
+	  .iov = { { TOP_GPA + 0xefff, 1 } } },
+	{ "regions in turn", { R(0, 1), R(TOP_GPA, 1), R(BIG_GPA, 1), R(ODD_GPA, 1), R(1, 1) },
+	  GOOD(5, 0),
+	  .iov = { { 0, 1 }, { TOP_GPA, 1 }, { BIG_GPA, 1 }, { ODD_GPA, 1 }, { 1, 1 } } },
+
+	/* indirect, allowed */
+	{ "table of one", { T(TAB, 16), ER(0x100, 60) }, GOOD(1, 0), .iov = { { 0x100, 60 } } },
+	{ "table of three", { T(TAB, 48), ER(0x100, 12), ER(0x200, 60), EW(0x300, 1) }, GOOD(2, 1),
+	  .iov = { { 0x100, 12 }, { 0x200, 60 }, { 0x300, 1 } } },
+	{ "table longer than what is used", { T(TAB, 4096), ER(0x100, 60), EW(0x200, 2) },
+	  GOOD(1, 1), .iov = { { 0x100, 60 }, { 0x200, 2 } } },
+	{ "table longer than the queue",
+	  { T(TAB, 128), ER(0, 1), ER(1, 1), ER(2, 1), ER(3, 1), ER(4, 1), ER(5, 1), EW(6, 1),
+	    EW(7, 1) }, GOOD(6, 2),
+	  .iov = { { 0, 1 }, { 1, 1 }, { 2, 1 }, { 3, 1 }, { 4, 1 }, { 5, 1 }, { 6, 1 },
+		   { 7, 1 } } },
+	{ "table of full length", { T(TAB, 65536 * 16), ER(0x100, 60) }, GOOD(1, 0),
+	  .iov = { { 0x100, 60 } } },
+	{ "table at the end of a region", { T(MID_GPA - 32, 32), ER(0x10, 1), EW(0x20, 1) },
+	  GOOD(1, 1), .iov = { { 0x10, 1 }, { 0x20, 1 } } },
+	{ "table in two regions", { T(MID_GPA - 16, 48), ER(0x10, 1), ER(0x20, 2), EW(0x30, 3) },
+	  GOOD(2, 1), .iov = { { 0x10, 1 }, { 0x20, 2 }, { 0x30, 3 } } },
+	{ "descriptor in two regions",
+	  { T(ODD_GPA - 24, 48), ER(0x10, 1), ER(0x20, 2), EW(0x30, 3) },
+	  GOOD(2, 1), .iov = { { 0x10, 1 }, { 0x20, 2 }, { 0x30, 3 } } },
+	{ "descriptor in three regions",
+	  { T(ODD_GPA - 4, 32), ER(0x10, 1), EW(0x30, 0x10003) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "descriptor in three regions, good",
+	  { T(ODD_GPA - 4, 32), ER(0x10, 1), EW(0x30, 3) }, GOOD(1, 1),
+	  .iov = { { 0x10, 1 }, { 0x30, 3 } } },
+	{ "misaligned table", { T(TAB + 1, 32), ER(0x10, 0x11), EW(0x30, 0x22) }, GOOD(1, 1),
+	  .iov = { { 0x10, 0x11 }, { 0x30, 0x22 } } },
+	{ "table aligned to eight", { T(TAB + 8, 32), ER(0x10, 0x11), EW(0x30, 0x22) }, GOOD(1, 1),
+	  .iov = { { 0x10, 0x11 }, { 0x30, 0x22 } } },
+	{ "table, then a descriptor", { T(TAB, 32), ER(0x10, 1), EW(0x20, 2), W(0x30, 3) },
+	  GOOD(1, 2), .iov = { { 0x10, 1 }, { 0x20, 2 }, { 0x30, 3 } } },
+	{ "descriptor, then a table", { R(0x10, 1), T(TAB, 32), ER(0x20, 2), EW(0x30, 3) },
+	  GOOD(2, 1), .iov = { { 0x10, 1 }, { 0x20, 2 }, { 0x30, 3 } } },
+	{ "two tables", { T(TAB, 16), ER(0x10, 1), T(TAB2, 32), ER(0x20, 2), EW(0x30, 3) },
+	  GOOD(2, 1), .iov = { { 0x10, 1 }, { 0x20, 2 }, { 0x30, 3 } } },
+	{ "table said to be writable",
+	  { { V_TABLE, TAB, 16, D_INDIRECT | D_WRITE }, ER(0x10, 1), R(0x20, 2) }, GOOD(2, 0),
+	  .iov = { { 0x10, 1 }, { 0x20, 2 } } },
+	{ "empty entries", { T(TAB, 48), EW(HOLE, 0), ER(0x10, 1), EW(0, 0) }, GOOD(1, 0),
+	  .iov = { { 0x10, 1 } } },
+	{ "entry in two regions", { T(TAB, 32), ER(0xff0, 0x20), EW(0x10, 1) }, GOOD(2, 1),
+	  .iov = { { 0xff0, 0x10 }, { MID_GPA, 0x10 }, { 0x10, 1 } } },
+
+	/* refused */
+	{ "readable after writable", { W(0x10, 1), R(0x20, 1) }, BAD(EINVAL, VRING_E_ORDER) },
+	{ "empty readable after writable", { W(0x10, 1), R(0x20, 0) },
+	  BAD(EINVAL, VRING_E_ORDER) },
+	{ "readable entry after writable entry", { T(TAB, 32), EW(0x10, 1), ER(0x20, 1) },
+	  BAD(EINVAL, VRING_E_ORDER) },
+	{ "readable after a writable entry", { T(TAB, 16), EW(0x10, 1), R(0x20, 1) },
+	  BAD(EINVAL, VRING_E_ORDER) },
+	{ "readable entry after writable", { W(0x10, 1), T(TAB, 16), ER(0x20, 1) },
+	  BAD(EINVAL, VRING_E_ORDER) },
+	{ "order across two tables", { T(TAB, 16), EW(0x10, 1), T(TAB2, 16), ER(0x20, 1) },
+	  BAD(EINVAL, VRING_E_ORDER) },
+	{ "in a hole", { R(HOLE, 1) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "just below a region", { R(BIG_GPA - 1, 1) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "just above a region", { R(BIG_GPA + 0x200000, 1) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "into a hole", { W(HOLE - 1, 2) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "from a hole", { W(BIG_GPA - 1, 2) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "past the highest region", { R(TOP_GPA + 0xefff, 2) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "address that wraps", { R(~0ULL - 1, 16) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "length that wraps", { R(TOP_GPA, 0xffffffff) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "second descriptor in a hole", { R(0x10, 1), W(HOLE, 1) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "entry in a hole", { T(TAB, 32), ER(0x10, 1), EW(HOLE, 1) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "empty table", { T(TAB, 0) }, BAD(EINVAL, VRING_E_TABLE_LEN) },
+	{ "empty table in a hole", { T(HOLE, 0) }, BAD(EINVAL, VRING_E_TABLE_LEN) },
+	{ "table of half a descriptor", { T(TAB, 8) }, BAD(EINVAL, VRING_E_TABLE_LEN) },
+	{ "table of 17 bytes", { T(TAB, 17), ER(0x10, 1) }, BAD(EINVAL, VRING_E_TABLE_LEN) },
+	{ "odd table in a hole", { T(HOLE, 15) }, BAD(EINVAL, VRING_E_TABLE_LEN) },
+	{ "table in a hole", { T(HOLE, 16) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "table into a hole, unused part", { T(HOLE - 16, 32), ER(0x10, 1) },
+	  BAD(EFAULT, VRING_E_ADDR) },
+	{ "table through regions into a hole", { T(LOW_GPA, 0x3010), ER(0x10, 1) },
+	  BAD(EFAULT, VRING_E_ADDR) },
+	{ "table past the highest region", { T(TOP_GPA + 0xeff0, 32), ER(0x10, 1) },
+	  BAD(EFAULT, VRING_E_ADDR) },
+	{ "table address that wraps", { T(~0ULL - 15, 32) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "table too big", { T(TAB, 65537 * 16), ER(0x10, 1) }, BAD(E2BIG, VRING_E_TABLE_BIG) },
+	{ "table of 4 GiB", { T(TAB, 0xfffffff0), ER(0x10, 1) }, BAD(EFAULT, VRING_E_ADDR) },
+	{ "table in a table", { T(TAB, 32), ER(0x10, 1), { V_ENTRY, TAB2, 16, D_INDIRECT } },
+	  BAD(EINVAL, VRING_E_NESTED) },
+	{ "table in a table, first",
+	  { T(TAB, 32), { V_ENTRY, TAB2, 16, D_INDIRECT | D_WRITE }, ER(0x10, 1) },
+	  BAD(EINVAL, VRING_E_NESTED) },
+	{ "second table bad", { T(TAB, 16), ER(0x10, 1), T(TAB2, 24) },
+	  BAD(EINVAL, VRING_E_TABLE_LEN) },
+};
+
+#undef R
+#undef W
+#undef T
+#undef ER
+#undef EW
+#undef GOOD
+#undef BAD
+
+/* Chains the vector from ring descriptor @at on; returns how many it took. */
+static inline u32 vector_lay_split(struct guest *g, struct driver *d, u32 at, const struct vector *v)
+{
+	const struct v_item *i, *last = v->item;
+	u32 used = 0, entry = 0;
+	u64 table = 0;
+
+	for (i = v->item; i->kind; i++)
+		if (i->kind != V_ENTRY)
+			last = i;
+	for (i = v->item; i->kind; i++) {
+		bool more = i->kind == V_ENTRY ? i[1].kind == V_ENTRY : i != last;
+		u16 flags = i->flags | (more ? D_NEXT : 0);
+
+		if (i->kind == V_ENTRY) {
+			guest_desc(g, table, entry, i->addr, i->len, flags, entry + 1);
+			entry++;
+			continue;
+		}
+		driver_desc(d, (at + used) % d->num, i->addr, i->len, flags, (at + used + 1) % d->num);
+		used++;
+		table = i->addr;
+		entry = 0;
+	}
+	return used;
+}
+
+#endif
