@@ -334,13 +334,35 @@ void *vm_ram(struct vm *vm, uint64_t gpa, uint64_t len)
 	return s ? s->host + (gpa - s->gpa) : NULL;
 }
 
+/*
+ * From page cache to page cache: the pages are neither mapped nor cleared first, which halves the time.
+ * Return: bytes copied; what is missing (hugetlbfs cannot be written, a file may end) pread() does.
+ */
+static uint64_t load_fast(struct vm *vm, int fd, uint64_t off, uint64_t ram_off, uint64_t len)
+{
+	off_t from = (off_t)off;
+	uint64_t done = 0;
+
+	if (lseek(vm->ram_fd, (off_t)ram_off, SEEK_SET) < 0)
+		return 0;
+	while (done < len) {
+		ssize_t n = sendfile(vm->ram_fd, fd, &from, len - done);
+
+		if (n <= 0)
+			break;
+		done += (uint64_t)n;
+	}
+	return done;
+}
+
 int ram_load(struct vm *vm, int fd, uint64_t off, uint64_t gpa, uint64_t len)
 {
 	struct vm_mem_slot *s = slot_find(vm, gpa, len);
-	uint64_t done = 0;
+	uint64_t done;
 
 	if (!s)
 		return -EFAULT;
+	done = load_fast(vm, fd, off, s->fd_off + (gpa - s->gpa), len);
 	while (done < len) {
 		ssize_t n = pread(fd, s->host + (gpa - s->gpa) + done, len - done,
 				  (off_t)(off + done));
