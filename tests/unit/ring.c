@@ -6,24 +6,6 @@
 #include "ring_fixture.h"
 #include "ring_vectors.h"
 
-static void check_elem(const struct fixture *t, const struct vector *v, u32 n, u16 head)
-{
-	const struct vring_elem *e = &t->elem[n];
-	u64 out = 0, in = 0;
-	u32 i;
-
-	assert_int_equal(e->head, head);
-	assert_int_equal(e->nr_out, v->nr_out);
-	assert_int_equal(e->nr_in, v->nr_in);
-	for (i = 0; i < (u32)v->nr_out + v->nr_in; i++) {
-		assert_ptr_equal(t->iov[e->iov + i].iov_base, guest_at(&t->g, v->iov[i].gpa));
-		assert_int_equal(t->iov[e->iov + i].iov_len, v->iov[i].len);
-		*(i < v->nr_out ? &out : &in) += v->iov[i].len;
-	}
-	assert_int_equal(e->out_len, out);
-	assert_int_equal(e->in_len, in);
-}
-
 /* What comes before the vector in the batch decides which path of the engine meets it. */
 enum before { NOTHING, A_SIMPLE_ONE, A_CHAIN };
 
@@ -52,7 +34,7 @@ static void run_vector(const struct vector *v, enum before before, u32 num)
 
 	if (v->ret > 0) {
 		assert_int_equal(fix_pop(t), n + 1);
-		check_elem(t, v, n, at);
+		vector_check(t, v, n, at);
 		assert_int_equal(t->b.nr_iov, t->elem[n].iov + v->nr_out + v->nr_in);
 		assert_int_equal(t->vr.err.code, VRING_OK);
 	} else if (n) {
@@ -63,7 +45,7 @@ static void run_vector(const struct vector *v, enum before before, u32 num)
 		assert_int_equal(t->vr.err.code, VRING_OK);
 	}
 	if (n)
-		check_elem(t, first, 0, 0);
+		vector_check(t, first, 0, 0);
 	if (v->ret < 0) {
 		assert_refused(t, v->ret, v->code);
 		assert_int_equal(t->vr.err.head, at);

@@ -198,4 +198,23 @@ static inline u32 vector_lay_split(struct guest *g, struct driver *d, u32 at, co
 	return used;
 }
 
+/* Element @n of the batch is what the vector says. */
+static inline void vector_check(const struct fixture *t, const struct vector *v, u32 n, u16 head)
+{
+	const struct vring_elem *e = &t->elem[n];
+	u64 out = 0, in = 0;
+	u32 i;
+
+	assert_int_equal(e->head, head);
+	assert_int_equal(e->nr_out, v->nr_out);
+	assert_int_equal(e->nr_in, v->nr_in);
+	for (i = 0; i < (u32)v->nr_out + v->nr_in; i++) {
+		assert_ptr_equal(t->iov[e->iov + i].iov_base, guest_at(&t->g, v->iov[i].gpa));
+		assert_int_equal(t->iov[e->iov + i].iov_len, v->iov[i].len);
+		*(i < v->nr_out ? &out : &in) += v->iov[i].len;
+	}
+	assert_int_equal(e->out_len, out);
+	assert_int_equal(e->in_len, in);
+}
+
 #endif
