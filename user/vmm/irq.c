@@ -21,6 +21,7 @@ struct vm_irq {
 	struct kvm_irqchip chip[3];	/* power-on state */
 	struct kvm_pit_state2 pit;
 	unsigned int nr_gsi;
+	uint32_t lines;			/* levels of GSIs 0..23, to skip what KVM knows */
 	bool used[GSI_MAX];
 	int entry[GSI_MAX];		/* index into the table, or -1 */
 	struct kvm_irq_routing *table;
@@ -109,7 +110,11 @@ void irq_destroy(struct vm *vm)
 void vm_irq_line(struct vm *vm, unsigned int gsi, int level)
 {
 	struct kvm_irq_level line = { .irq = gsi, .level = !!level };
+	uint32_t bit = 1u << gsi;
 
+	if (!!(vm->irq->lines & bit) == !!level)
+		return;
+	vm->irq->lines ^= bit;
 	if (ioctl(vm->vm_fd, KVM_IRQ_LINE, &line))
 		log_warn("KVM_IRQ_LINE %u: %s", gsi, strerror(errno));
 }
