@@ -207,11 +207,11 @@ static void queue_write(struct virtio_dev *vd, unsigned int off, uint32_t val)
 		break;
 	case VIRTIO_PCI_COMMON_Q_AVAILLO:
 	case VIRTIO_PCI_COMMON_Q_AVAILHI:
-		addr_half(&q->ring.avail, !(off & 4), val);
+		addr_half(&q->ring.avail, off & 4, val);
 		break;
 	case VIRTIO_PCI_COMMON_Q_USEDLO:
 	case VIRTIO_PCI_COMMON_Q_USEDHI:
-		addr_half(&q->ring.used, !(off & 4), val);
+		addr_half(&q->ring.used, off & 4, val);
 		break;
 	}
 }
