@@ -1,0 +1,221 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The command line of shunt: a bad one gives exactly one line on standard error, exit status 1, and
+# starts nothing; help goes to standard output with status 0.
+#
+# SHUNT=program	the VMM (build/san/bin/shunt, else build/bin/shunt)
+
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+shunt=${SHUNT:-$top/build/san/bin/shunt}
+[ -x "$shunt" ] || shunt=$top/build/bin/shunt
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+cd "$tmp" || exit 1
+n=0
+failed=0
+
+result() { # status what
+	n=$((n + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+		failed=1
+		sed 's/^/# /' out err
+	fi
+}
+
+run() {
+	timeout 10 "$shunt" "$@" > out 2> err < /dev/null
+	got=$?
+}
+
+# What a started machine would leave or touch: a pidfile, the kernel file's access by a wrong name.
+bad() { # expected-words arguments...
+	local want=$1 ok=0
+	shift
+	run "$@"
+	[ $got = 1 ] || ok=1
+	[ "$(wc -l < err)" = 1 ] || ok=1
+	[ -s out ] && ok=1
+	grep -q '^shunt: ' err || ok=1
+	grep -qF -- "$want" err || ok=1
+	[ -e pid ] && ok=1
+	result $ok "$* (${want})"
+}
+
+good() { # expected-words arguments...
+	local want=$1 ok=0
+	shift
+	run "$@"
+	[ $got = 0 ] || ok=1
+	[ -s err ] && ok=1
+	grep -qF -- "$want" out || ok=1
+	result $ok "$*"
+}
+
+# a command line that is complete up to the words under test; the kernel does not exist
+k=(-pidfile pid -kernel nowhere -display none -nodefaults)
+
+# --- help and version
+good "usage: shunt" -help
+good "usage: shunt" --help
+good "usage: shunt" -h
+good "version" -version
+good "version" --version
+good 'name "virtio-net-pci"' -device help
+good 'name "isa-debug-exit"' -device '?'
+good "iobase=<number>" -device isa-debug-exit,help
+good "netdev=<str>" -device virtio-net-pci,help
+good "ifname=<str>" -netdev help
+good "server=<on|off>" -chardev help
+good "pc  " -machine help
+good "host  " -cpu help
+good "kvm" -accel help
+good "hugetlb=<on|off>" -object help
+# every option of the table is in the help text, with text
+run -help
+ok=0
+for o in m smp cpu M machine accel kernel initrd append device netdev chardev serial monitor S name uuid \
+	rtc nographic display no-reboot nodefaults no-user-config pidfile daemonize mem-path \
+	mem-prealloc boot h help version; do
+	grep -qE "^  -$o( | .* )[[:alnum:]]" out || { ok=1; echo "# no help for -$o"; }
+done
+result $ok "-help lists every option"
+
+# --- options
+bad "no such option" -nosuch
+bad "no such option" --nosuch
+bad "no such option" -
+bad "not an option" disk.img
+bad "takes an argument" -m
+bad "takes an argument" -kernel
+bad "nothing to boot" -m 64
+bad "nothing to boot" -nodefaults -display none
+bad "-initrd: goes with -kernel" -initrd x
+bad "-append: goes with -kernel" -append x
+
+# --- memory
+bad "whole MiB" "${k[@]}" -m 0
+bad "whole MiB" "${k[@]}" -m -1
+bad "whole MiB" "${k[@]}" -m many
+bad "whole MiB" "${k[@]}" -m 1500k
+bad "whole MiB" "${k[@]}" -m 999999999T
+bad "no property 'slots'" "${k[@]}" -m 64,slots=2
+bad "more than this host has" "${k[@]}" -m $(($(awk '/^MemTotal/ { print $2 }' /proc/meminfo) / 1024 + 1024))
+bad "more than this host has" "${k[@]}" -m 1024T
+bad "takes memory-backend" "${k[@]}" -object rng-random,id=r
+bad "id= is missing" "${k[@]}" -object memory-backend-memfd,size=64M
+bad "size= is missing" "${k[@]}" -object memory-backend-memfd,id=r
+bad "share=off: takes on" "${k[@]}" -object memory-backend-memfd,id=r,size=64M,share=off
+bad "nothing uses it" "${k[@]}" -object memory-backend-memfd,id=r,size=64M
+bad "no -object has this id" "${k[@]}" -machine memory-backend=r
+bad "given twice" "${k[@]}" -object memory-backend-memfd,id=r,size=64M -object memory-backend-memfd,id=r,size=64M
+bad "is not the size" "${k[@]}" -m 32 -object memory-backend-memfd,id=r,size=64M -machine memory-backend=r
+bad "power of two" "${k[@]}" -object memory-backend-memfd,id=r,size=64M,hugetlb=on,hugetlbsize=3M -machine memory-backend=r
+bad "goes with hugetlb=on" "${k[@]}" -object memory-backend-memfd,id=r,size=64M,hugetlbsize=2M -machine memory-backend=r
+
+# --- CPUs and machine
+for bad_smp in 0 65 -1 x 2,cores=3 2,maxcpus=4 2,sockets=2 4,threads=2 2,nosuch=1; do
+	bad "-smp" "${k[@]}" -smp "$bad_smp"
+done
+bad "takes kvm" "${k[@]}" -accel tcg
+bad "takes kvm" "${k[@]}" -machine accel=tcg
+bad "takes kvm" "${k[@]}" -machine pc,accel=tcg:kvm
+bad "type=q36: takes pc" "${k[@]}" -machine q36
+bad "usb=on: takes off" "${k[@]}" -M pc,usb=on
+bad "no property 'nosuch'" "${k[@]}" -M pc,nosuch=1
+bad "-uuid" "${k[@]}" -uuid 123
+bad "base=never" "${k[@]}" -rtc base=never
+bad "clock=vm: takes host" "${k[@]}" -rtc clock=vm
+bad "takes none" "${k[@]}" -display gtk
+bad "takes none" "${k[@]}" -vga std
+bad "takes none" "${k[@]}" -net user
+bad "-boot" "${k[@]}" -boot order=c
+bad "-boot" "${k[@]}" -boot menu=on
+bad "no property 'nosuch'" "${k[@]}" -name x,nosuch=1
+
+# --- devices
+bad "no such device" "${k[@]}" -device nosuch
+bad "no such device" "${k[@]}" -device nosuch,help
+bad "no property 'nosuch'" "${k[@]}" -device isa-debug-exit,nosuch=1
+bad "takes a number" "${k[@]}" -device isa-debug-exit,iobase=x
+bad "driver= is missing" "${k[@]}" -device id=x
+bad "id x given twice" "${k[@]}" -device isa-debug-exit,id=x -device isa-debug-exit,id=x
+bad "takes a letter" "${k[@]}" -device isa-debug-exit,id=1x
+bad "takes a letter" "${k[@]}" -device isa-debug-exit,id=
+bad "JSON" "${k[@]}" -device '{"driver":'
+bad "no such device" "${k[@]}" -device '{"driver":"nosuch"}'
+bad "takes a MAC" "${k[@]}" -device virtio-net-pci,netdev=n0,mac=1
+
+# --- network
+bad "takes tap" "${k[@]}" -netdev user,id=n0
+bad "takes tap" "${k[@]}" -netdev ''
+bad "id= is missing" "${k[@]}" -netdev tap,vhost=on
+bad "id n0 given twice" "${k[@]}" -netdev tap,id=n0,vhost=on -netdev tap,id=n0,vhost=on
+bad "pass vhost=on" "${k[@]}" -netdev tap,id=n0
+bad "pass vhost=on" "${k[@]}" -netdev tap,id=n0,vhost=off
+bad "contradicts" "${k[@]}" -netdev tap,id=n0,vhost=off,vhostforce=on
+bad "queues=2" "${k[@]}" -netdev tap,id=n0,vhost=on,queues=2
+bad "takes a number" "${k[@]}" -netdev tap,id=n0,vhost=on,queues=0
+bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=x
+bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=-1
+bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=3x
+bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=0x3
+bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=99999999999
+bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhostfd=x
+bad "fd= excludes" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=3,ifname=tap0
+bad "ifname=" "${k[@]}" -netdev tap,id=n0,vhost=on,ifname=averyveryverylongname
+bad "ifname=" "${k[@]}" -netdev tap,id=n0,vhost=on,ifname=
+bad "no property 'nosuch'" "${k[@]}" -netdev tap,id=n0,nosuch=1
+
+# --- character devices
+bad "takes stdio" "${k[@]}" -chardev nosuch,id=c
+bad "id= is missing" "${k[@]}" -chardev null
+bad "id c given twice" "${k[@]}" -chardev null,id=c -chardev null,id=c
+bad "no property 'path'" "${k[@]}" -chardev null,id=c,path=x
+bad "path= is missing" "${k[@]}" -chardev file,id=c
+bad "takes one of" "${k[@]}" -chardev socket,id=c
+bad "takes one of" "${k[@]}" -chardev socket,id=c,path=x,port=1
+bad "port= is missing" "${k[@]}" -chardev socket,id=c,host=x
+bad "goes with server=on" "${k[@]}" -chardev socket,id=c,path=x,wait=on
+bad "reconnect=" "${k[@]}" -chardev socket,id=c,path=x,server=on,reconnect=1
+bad "107 characters" "${k[@]}" -chardev socket,id=c,path="$(printf 'x%.0s' {1..120})"
+bad "-serial nosuch: takes stdio" "${k[@]}" -serial nosuch
+bad "no -chardev has this id" "${k[@]}" -serial chardev:c
+bad "-serial tcp:x: takes" "${k[@]}" -serial tcp:x
+bad "no property 'nosuch'" "${k[@]}" -serial unix:x,nosuch=1
+bad "more than 4" "${k[@]}" -serial null -serial null -serial null -serial null -serial null
+bad "-monitor nosuch: takes" "${k[@]}" -monitor nosuch
+bad "given twice" "${k[@]}" -monitor null -monitor null
+bad "-daemonize: standard input" "${k[@]}" -daemonize -serial stdio
+bad "-daemonize: standard input" "${k[@]}" -daemonize -nographic -serial mon:stdio
+bad "-daemonize: standard input" "${k[@]}" -daemonize -chardev stdio,id=c
+
+# --- what is found out only when things are opened: the same, and nothing is left
+if [ ! -e /dev/vhost-net ]; then
+	bad "vhost_net" "${k[@]}" -netdev tap,id=n0,vhost=on
+	bad "make load" "${k[@]}" -netdev tap,id=n0,vhostforce=on -daemonize
+else
+	echo "# /dev/vhost-net is there: not tested without"
+fi
+bad "vhostfd=9" "${k[@]}" -netdev tap,id=n0,vhostfd=9
+if [ -w /dev/kvm ]; then
+	bad "nowhere" "${k[@]}"
+	bad "nowhere" "${k[@]}" -daemonize
+	bad "standard input and output already serve" "${k[@]}" -serial stdio -serial stdio
+	bad "there: " "${k[@]}" -serial unix:not/there
+	bad "not/there: " "${k[@]}" -serial unix:not/there,server=on,wait=off
+	bad "not/there: " "${k[@]}" -serial file:not/there
+	bad "not/there: " "${k[@]}" -pidfile not/there
+	bad "-cpu" "${k[@]}" -cpu nosuch
+	bad "-cpu" "${k[@]}" -cpu host,+nosuch
+fi
+leftover=$(find . -type f ! -name out ! -name err -o -type s)
+[ -z "$leftover" ]
+result $? "nothing is left behind"
+
+echo "1..$n"
+exit $failed
