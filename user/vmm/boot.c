@@ -136,8 +136,8 @@ unsigned int boot_memmap(struct vm *vm, struct boot_range map[BOOT_RANGES_MAX])
 	map[n++] = (struct boot_range){ BOOT_EBDA, 0xa0000 - BOOT_EBDA, E820_RESERVED };
 	map[n++] = (struct boot_range){ BOOT_ACPI, BOOT_HIGH - BOOT_ACPI, E820_RESERVED };
 	map[n++] = (struct boot_range){ BOOT_HIGH, vm->slot[0].size - BOOT_HIGH, E820_RAM };
-	/* KVM's pages, see vm.c */
-	map[n++] = (struct boot_range){ 0xfeffc000, 0x4000, E820_RESERVED };
+	map[n++] = (struct boot_range){ KVM_IDENTITY_MAP, 0x4000, E820_RESERVED };
+	map[n++] = (struct boot_range){ ROM_BASE, ROM_SIZE, E820_RESERVED };
 	if (vm->nr_slots > 1)
 		map[n++] = (struct boot_range){ VM_HIGH_RAM, vm->slot[1].size, E820_RAM };
 	return n;

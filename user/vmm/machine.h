@@ -24,6 +24,16 @@ void ram_destroy(struct vm *vm);
  */
 int ram_load(struct vm *vm, int fd, uint64_t off, uint64_t gpa, uint64_t len);
 
+/* Guest pages outside RAM: KVM's own (a page table and three pages of TSS) and the reset vector's */
+#define KVM_IDENTITY_MAP	0xfeffc000ull
+#define KVM_TSS			0xfeffd000ull
+#define ROM_BASE		0xfffff000ull
+#define ROM_SIZE		0x1000ull
+
+/** rom_create() - what a processor finds that starts at the reset vector. Return: 0 or -1 */
+int rom_create(struct vm *vm);
+void rom_destroy(void);
+
 /* ---- vCPUs (vcpu.c, cpuid.c) ---- */
 
 /**

@@ -18,10 +18,6 @@
 #include "../lib/loop.h"
 #include "pci.h"
 
-/* Three pages for a TSS and one for a page table, which Intel's KVM wants outside RAM */
-#define KVM_IDENTITY_MAP	0xfeffc000ull
-#define KVM_TSS			0xfeffd000ul
-
 /**
  * struct vm_life - run state
  * @pausing: vCPU threads park as soon as they see it; written under @mutex
@@ -251,7 +247,7 @@ static int kvm_pages(struct vm *vm)
 	    ioctl(vm->vm_fd, KVM_SET_IDENTITY_MAP_ADDR, &map))
 		return log_err("KVM_SET_IDENTITY_MAP_ADDR: %s", strerror(errno));
 	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_TSS_ADDR) > 0 &&
-	    ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, KVM_TSS))
+	    ioctl(vm->vm_fd, KVM_SET_TSS_ADDR, (unsigned long)KVM_TSS))
 		return log_err("KVM_SET_TSS_ADDR: %s", strerror(errno));
 	return 0;
 }
@@ -277,7 +273,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, struct loop *loop)
 	if (cfg->cpus < 1 || cfg->cpus > VM_MAX_VCPUS)
 		return log_err("-smp %u: a machine has 1 to %d CPUs", cfg->cpus, VM_MAX_VCPUS);
 	if (kvm_open(vm) || kvm_pages(vm) || irq_create(vm) || ram_create(vm) ||
-	    vcpus_create(vm) || pci_bus_create(vm) || pc_create(vm))
+	    rom_create(vm) || vcpus_create(vm) || pci_bus_create(vm) || pc_create(vm))
 		return -1;
 	return 0;
 }
@@ -356,6 +352,7 @@ void vm_destroy(struct vm *vm)
 	vm_unlock(vm);
 	vcpus_destroy(vm);
 	ram_destroy(vm);
+	rom_destroy();
 	irq_destroy(vm);
 	if (vm->vm_fd >= 0)
 		close(vm->vm_fd);
