@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Traffic through a rig, each frame checked: length and contents follow from its number, and the
+ * numbers must come in order, each once.
+ */
+#ifndef TESTS_DRIVER_LIB_FLOW_H
+#define TESTS_DRIVER_LIB_FLOW_H
+
+#include "tests/driver/dtest.h"
+
+/**
+ * struct flow - one direction of traffic
+ * @r: the rig
+ * @min: shortest frame
+ * @max: longest frame; @min to @max are used evenly
+ * @segments: descriptors of a frame to send
+ * @buf_size: buffers to receive into (frames may take several with MRG_RXBUF)
+ * @batch: frames before a kick, and in one go into the tap
+ * @next: number of the next frame to send
+ * @expect: number of the next frame to arrive
+ * @calls: wake-ups by the call eventfd
+ */
+struct flow {
+	struct rig *r;
+	unsigned int min;
+	unsigned int max;
+	unsigned int segments;
+	unsigned int buf_size;
+	unsigned int batch;
+	uint32_t next;
+	uint32_t expect;
+	uint64_t calls;
+	const char *why;
+	/* inner */
+	bool rx;
+	uint64_t pool;
+	unsigned int slot_size;
+	unsigned int nslots;
+	uint32_t *free_slot;
+	unsigned int nfree;
+	struct vdrv_inject inject;
+};
+
+int flow_open_tx(struct flow *f, struct rig *r);
+int flow_open_rx(struct flow *f, struct rig *r);
+void flow_close(struct flow *f);
+/* Move @count more frames, all the way; 0 or a negative errno and what was wrong in @why. */
+int flow_tx(struct flow *f, unsigned int count);
+int flow_rx(struct flow *f, unsigned int count);
+/* Its halves, for tests that change something in between */
+int flow_tx_queue(struct flow *f, unsigned int count);
+int flow_tx_finish(struct flow *f, unsigned int timeout_ms);
+int flow_rx_send(struct flow *f, unsigned int count);
+int flow_rx_finish(struct flow *f, unsigned int timeout_ms);
+
+#endif /* TESTS_DRIVER_LIB_FLOW_H */
