@@ -192,9 +192,14 @@ static void garbage(void)
 		u32 r = rt_random(), v = rt_random();
 		u64 at = m->table + (r >> 8) % (16 * m->n);
 
-		/* A message that does reach the APIC is a lost payload: keep its address elsewhere. */
-		if (((at >> 2) & 3) == 0)
-			v &= 0x0fffffff;
+		/*
+		 * A message is a write to memory: not where it reaches the APIC, whose vectors are
+		 * this program's, and not below 16 MiB, where the program is.
+		 */
+		if ((at & 15) < 4) {
+			at &= ~15ull;
+			v = (v & 0x0fffffff) | 16 << 20;
+		}
 		switch (r & 7) {
 		case 0: mmio_w32(at & ~3, v); break;
 		case 1: mmio_w32((at & ~15) + 12, v); break;

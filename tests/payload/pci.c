@@ -95,8 +95,11 @@ static void enumerate(void)
 			if (pci_read(d, off, 2) != (v & 0xffff) || pci_read(d, off + 2, 2) != v >> 16 ||
 			    pci_read(d, off, 1) != (v & 0xff) || pci_read(d, off + 1, 1) != (v >> 8 & 0xff) ||
 			    pci_read(d, off + 2, 1) != (v >> 16 & 0xff) || pci_read(d, off + 3, 1) != v >> 24 ||
-			    pci_read(d, off + 1, 2) != (v >> 8 & 0xffff))
+			    (!qemu && pci_read(d, off + 1, 2) != (v >> 8 & 0xffff))) {
+				rt_printf("# %02x.0 at 0x%x: 0x%x, in parts 0x%x 0x%x\n", d >> 3, off, v,
+					  pci_read(d, off, 2), pci_read(d, off + 1, 2));
 				widths = false;
+			}
 		}
 	}
 	report(n >= 2, "%u devices", n);

@@ -3,16 +3,13 @@
 #include "rt.h"
 
 #define PIT_HZ		1193182
-#define PIT_CAL_MS	5
+#define PIT_CAL_MS	2
 
-u64 tsc_per_ms(void)
+static u64 measure(void)
 {
-	static u64 per_ms;
 	u32 ticks = PIT_HZ * PIT_CAL_MS / 1000;
 	u64 t0, spin = 0;
 
-	if (per_ms)
-		return per_ms;
 	outb(0x61, (inb(0x61) & ~2) | 1);
 	outb(0x43, 0xb0);		/* channel 2, both bytes, mode 0 */
 	outb(0x42, ticks);
@@ -21,7 +18,23 @@ u64 tsc_per_ms(void)
 	while (!(inb(0x61) & 0x20))
 		if (++spin > 10000000)
 			rt_die("PIT channel 2 never ends its count");
-	per_ms = (rdtsc() - t0) / PIT_CAL_MS;
+	return (rdtsc() - t0) / PIT_CAL_MS;
+}
+
+u64 tsc_per_ms(void)
+{
+	static u64 per_ms;
+	unsigned int i;
+
+	if (per_ms)
+		return per_ms;
+	/* The host takes the processor away at times, which only ever makes it longer. */
+	for (i = 0; i < 3; i++) {
+		u64 t = measure();
+
+		if (!per_ms || t < per_ms)
+			per_ms = t;
+	}
 	if (!per_ms)
 		rt_die("the TSC stands still");
 	return per_ms;

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+/* virtio-net for the payloads. See net.h. */
+#include "net.h"
+
+static void nothing(struct regs *r)
+{
+	(void)r;
+}
+
+static u64 isr_reg;
+
+static void on_intx(struct regs *r)
+{
+	(void)r;
+	mmio_r8(isr_reg);
+}
+
+void net_find(struct net *n)
+{
+	unsigned int i;
+
+	memset(n, 0, sizeof(*n));
+	if (!virtio_find(&n->v, VIRTIO_NET, 0))
+		rt_die("no virtio-net with its capabilities");
+	n->want_qsize = cmdline_num("qsize", 64);
+	n->rx_size = cmdline_num("rxbuf", 2048);
+	n->use_msix = n->v.has_msix && !cmdline_has("intx");
+	n->whole = alloc_pages(17);
+	for (i = 0; i < n->want_qsize; i++) {
+		n->rxbuf[i] = alloc_pages(1);
+		n->txbuf[i] = alloc_pages(1);
+	}
+	irq_set(VEC_CONFIG, nothing);
+	irq_set(VEC_RX, nothing);
+	irq_set(VEC_TX, nothing);
+	irq_set(VEC_NET_INTX, on_intx);
+}
+
+static void post_rx(struct net *n, u8 *buf)
+{
+	struct vbuf b = { buf, n->rx_size };
+
+	if (!vq_add(&n->rx, &b, 0, 1, buf))
+		rt_die("the receive ring overflows");
+}
+
+bool net_start(struct net *n, u64 want)
+{
+	struct virtio *v = &n->v;
+	unsigned int i;
+
+	if (!virtio_negotiate(v, want | NF_MAC))
+		return false;
+	if (!(v->features & NF_MRG_RXBUF) && n->rx_size < 1526)
+		return false;
+	for (i = 0; i < 6; i++)
+		n->mac[i] = mmio_r8(v->dev + i);
+	if (v->has_msix) {
+		msix_fmask(&v->msix, true);
+		msix_enable(&v->msix, n->use_msix);
+		for (i = 0; n->use_msix && i < 3; i++)
+			msix_set(&v->msix, i, VEC_CONFIG + i);
+		msix_fmask(&v->msix, false);
+	}
+	if (!n->use_msix) {
+		isr_reg = v->isr;
+		ioapic_route(pci_intx_pin(v->devfn), VEC_NET_INTX, true,
+			     !cmdline_has("vmm=qemu"), false);
+	}
+	mmio_w16(v->common + VC_MSIX, n->use_msix ? 0 : NO_VECTOR);
+	if (!vq_setup(&n->rx, v, 0, n->want_qsize, n->use_msix ? 1 : NO_VECTOR) ||
+	    !vq_setup(&n->tx, v, 1, n->want_qsize, n->use_msix ? 2 : NO_VECTOR))
+		return false;
+	n->tx_sent = n->tx_done = n->rx_frames = n->rx_bad = 0;
+	n->rx_max_bufs = 0;
+	for (i = 0; i < n->rx.size; i++)
+		post_rx(n, n->rxbuf[i]);
+	virtio_driver_ok(v);
+	vq_kick(&n->rx);
+	return true;
+}
+
+void net_reap(struct net *n)
+{
+	while (vq_pop(&n->tx, NULL))
+		n->tx_done++;
+}
+
+bool net_send(struct net *n, u8 op, u32 seq, u32 arg, u32 len, bool kick)
+{
+	u32 slot = n->tx_sent % n->tx.size, i;
+	u8 *buf = n->txbuf[slot];
+	struct net_hdr *h = (void *)buf;
+	struct frame *f = (void *)(buf + sizeof(*h));
+	struct vbuf b[2] = { { h, sizeof(*h) }, { f, len } };
+
+	/* A slot's buffer is free only when all before it are; the device uses them in order. */
+	net_reap(n);
+	if (n->tx_sent - n->tx_done >= n->tx.size / 2) {
+		vq_kick(&n->tx);
+		if (!wait_until((net_reap(n), n->tx_sent - n->tx_done < n->tx.size / 2), 5000))
+			return false;
+	}
+	memset(h, 0, sizeof(*h));
+	memset(f->dst, 0xff, 6);
+	memcpy(f->src, n->mac, 6);
+	f->type = __builtin_bswap16(NET_TYPE);
+	f->op = op;
+	f->pad = 0;
+	f->seq = be32(seq);
+	f->arg = be32(arg);
+	for (i = 0; i < len - sizeof(*f); i++)
+		f->data[i] = seq + i;
+	if (!vq_add(&n->tx, b, 2, 0, buf))
+		return false;
+	n->tx_sent++;
+	if (kick)
+		vq_kick(&n->tx);
+	return true;
+}
+
+bool net_data_ok(const struct frame *f, u32 len)
+{
+	u8 seq = be32(f->seq);
+	u32 i;
+
+	for (i = 0; i < len - sizeof(*f); i++)
+		if (f->data[i] != (u8)(seq + i))
+			return false;
+	return true;
+}
+
+struct frame *net_recv(struct net *n, u8 op, u32 *len)
+{
+	struct frame *f = NULL;
+	u32 used, total = 0, bufs = 1, got = 0;
+	u8 *buf;
+
+	while ((buf = vq_pop(&n->rx, &used))) {
+		u32 skip = 0;
+
+		if (used > n->rx_size)
+			rt_die("%u bytes used of a buffer of %u", used, n->rx_size);
+		if (!got) {
+			struct net_hdr *h = (void *)buf;
+
+			skip = sizeof(*h);
+			total = 0;
+			bufs = n->v.features & NF_MRG_RXBUF ? h->num_buffers : 1;
+			if (used < sizeof(*h) || !bufs || bufs > n->rx.size)
+				rt_die("received %u bytes in %u buffers", used, bufs);
+			if (bufs > n->rx_max_bufs)
+				n->rx_max_bufs = bufs;
+		}
+		if (total + used - skip > 65536)
+			rt_die("a frame of more than 64 KiB");
+		memcpy(n->whole + total, buf + skip, used - skip);
+		total += used - skip;
+		post_rx(n, buf);
+		if (++got < bufs) {
+			/* The rest of a frame was published with its first buffer. */
+			if (!vq_used(&n->rx))
+				rt_die("a frame of %u buffers came in pieces", bufs);
+			continue;
+		}
+		got = 0;
+		f = (void *)n->whole;
+		if (total < sizeof(*f) || f->type != __builtin_bswap16(NET_TYPE))
+			continue;
+		n->rx_frames++;
+		if (!net_data_ok(f, total))
+			n->rx_bad++;
+		if (f->op != op)
+			continue;
+		vq_kick(&n->rx);
+		*len = total;
+		return f;
+	}
+	vq_kick(&n->rx);
+	return NULL;
+}
+
+u32 net_echo(struct net *n, u32 count, u32 len, u32 window)
+{
+	u32 sent = 0, good = 0, next = 0, l;
+	u64 deadline;
+
+	while (next < count) {
+		struct frame *f;
+
+		while (sent < count && sent - next < window)
+			if (!net_send(n, 'E', sent++, 0, len, true))
+				return good;
+		deadline = rdtsc() + 3000 * tsc_per_ms();
+		sti();
+		while (!(f = net_recv(n, 'e', &l)) && rdtsc() < deadline)
+			pause();
+		cli();
+		if (!f)
+			break;
+		if (l == (len < 60 ? 60 : len) || l == len)
+			good += be32(f->seq) == next && !memcmp(f->dst, n->mac, 6);
+		next++;
+	}
+	return good;
+}
+
+u32 net_burst(struct net *n, u32 count, u32 len, u32 ms)
+{
+	u64 deadline = rdtsc() + ms * tsc_per_ms();
+	u32 got = 0, l;
+
+	if (!net_send(n, 'B', 0, count << 16 | len, 60, true))
+		return 0;
+	sti();
+	while (got < count && rdtsc() < deadline) {
+		struct frame *f = net_recv(n, 'b', &l);
+
+		if (!f) {
+			pause();
+			continue;
+		}
+		if (l == len && be32(f->seq) == got)
+			got++;
+		else
+			break;
+	}
+	cli();
+	return got;
+}

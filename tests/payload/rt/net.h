@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* virtio-net on rt/virtio.h, and the frames that tests/payload/net_peer.py answers. */
+#ifndef PAYLOAD_NET_H
+#define PAYLOAD_NET_H
+
+#include "virtio.h"
+
+#define NF_CSUM		(1ull << 0)
+#define NF_GUEST_CSUM	(1ull << 1)
+#define NF_MTU		(1ull << 3)
+#define NF_MAC		(1ull << 5)
+#define NF_MRG_RXBUF	(1ull << 15)
+#define NF_STATUS	(1ull << 16)
+
+#define NET_MAX_RX	256
+#define NET_TYPE	0x88b5
+#define VEC_CONFIG	0x50
+#define VEC_RX		0x51
+#define VEC_TX		0x52
+#define VEC_NET_INTX	0x53
+
+struct net_hdr {
+	u8 flags, gso_type;
+	u16 hdr_len, gso_size, csum_start, csum_offset, num_buffers;
+};
+
+struct frame {
+	u8 dst[6], src[6];
+	u16 type;
+	u8 op, pad;
+	u32 seq, arg;		/* big endian */
+	u8 data[];
+} __attribute__((packed));
+
+struct net {
+	struct virtio v;
+	struct vq rx, tx;
+	u8 mac[6];
+	u32 rx_size;		/* bytes of a receive buffer */
+	u16 want_qsize;
+	bool use_msix;
+	u8 *rxbuf[NET_MAX_RX];
+	u8 *txbuf[NET_MAX_RX];
+	u8 *whole;		/* a received frame, put together */
+	u32 tx_sent, tx_done, rx_frames, rx_bad;
+	u16 rx_max_bufs;
+};
+
+/* The device, its MAC; dies when there is none. */
+void net_find(struct net *n);
+/* Negotiate and start with @want features; false when something was refused. */
+bool net_start(struct net *n, u64 want);
+/* Queue one frame; waits for a free descriptor. @kick: notify now. */
+bool net_send(struct net *n, u8 op, u32 seq, u32 arg, u32 len, bool kick);
+/* A frame of ours with @op, or NULL at once; its length without header in *@len. Valid until the next. */
+struct frame *net_recv(struct net *n, u8 op, u32 *len);
+/* Reclaim what was sent. */
+void net_reap(struct net *n);
+/* @count echoes of @len bytes, @window in flight; how many came back whole. */
+u32 net_echo(struct net *n, u32 count, u32 len, u32 window);
+/* Ask for @count frames of @len; how many came, within @ms. */
+u32 net_burst(struct net *n, u32 count, u32 len, u32 ms);
+bool net_data_ok(const struct frame *f, u32 len);
+static inline u32 be32(u32 v) { return __builtin_bswap32(v); }
+
+#endif
