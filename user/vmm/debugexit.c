@@ -15,6 +15,7 @@ struct debug_exit_props {
 struct debug_exit {
 	struct vm *vm;
 	struct bus_range range;
+	struct vm_hook hook;
 };
 
 static const struct prop debug_exit_props[] = {
@@ -61,8 +62,11 @@ static int debug_exit_create(struct vm *vm, const char *id, void *props)
 	d->range = (struct bus_range){ .base = p->iobase, .size = p->iosize,
 				       .ops = &debug_exit_ops, .dev = d, .name = "isa-debug-exit" };
 	err = bus_add(&vm->pio, &d->range);
-	if (!err)
+	if (!err) {
+		d->hook = (struct vm_hook){ .destroy = free, .dev = d };
+		vm_hook(vm, &d->hook);
 		return 0;
+	}
 	free(d);
 	return log_err("-device isa-debug-exit: ports 0x%x-0x%x: %s", p->iobase,
 		       p->iobase + p->iosize - 1,

@@ -315,6 +315,19 @@ static void serial_reset(void *dev)
 	room_again(s);
 }
 
+static void serial_destroy(void *dev)
+{
+	struct serial *s = dev, **p;
+
+	for (p = &serial_list; *p; p = &(*p)->next) {
+		if (*p != s)
+			continue;
+		*p = s->next;
+		break;
+	}
+	free(s);
+}
+
 int serial_add(struct vm *vm, const char *opt, uint16_t iobase, unsigned int irq,
 	       struct chardev *chr)
 {
@@ -328,7 +341,7 @@ int serial_add(struct vm *vm, const char *opt, uint16_t iobase, unsigned int irq
 	s->irq = irq;
 	s->range = (struct bus_range){ .base = iobase, .size = 8, .ops = &serial_ops, .dev = s,
 				       .name = "serial" };
-	s->hook = (struct vm_hook){ .reset = serial_reset, .dev = s };
+	s->hook = (struct vm_hook){ .reset = serial_reset, .destroy = serial_destroy, .dev = s };
 	err = bus_add(&vm->pio, &s->range);
 	if (err) {
 		free(s);
