@@ -267,11 +267,19 @@ static void msix_table(void)
 			at &= ~15ull;
 			v = (v & 0x0fffffff) | 16 << 20;
 		}
+		/* KVM delivers a message wherever it is addressed: fixed mode, a vector nobody uses. */
+		if ((at & 12) == 8) {
+			at &= ~3ull;
+			v = (v & 0xffff0000) | 0x80 | (v & 0x3f);
+		}
 		total++;
 		switch (r & 7) {
 		case 0:
 		case 1: mmio_w32(at & ~3ull, v); break;
-		case 2: mmio_w8(at, v & 0x0f); break;
+		case 2:
+			if ((at & 12) != 8)
+				mmio_w8(at, v & 0x0f);
+			break;
 		case 3: mmio_w32((at & ~15ull) + 12, v & 1); break;
 		case 4: msix_enable(m, v & 1); break;
 		case 5: msix_fmask(m, v & 1); break;

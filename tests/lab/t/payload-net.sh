@@ -1,0 +1,11 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Payload guests on a real KVM, and those that need /dev/vhost-net: virtio-net well-behaved and
+# hostile, in shunt, on our modules. MODULES=stock: on the kernel's own, the reference.
+set -u
+"$SHUNT_TOP/scripts/load.sh" "${MODULES:-ours}" > /dev/null || { echo "Bail out! no modules"; exit 1; }
+LAB=1 TIMES=3 "$SHUNT_TOP/tests/payload/run" ${PAYLOADS:-}
+rc=$?
+"$SHUNT_TOP/scripts/load.sh" none > /dev/null || rc=1
+exit $rc
