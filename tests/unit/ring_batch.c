@@ -235,6 +235,13 @@ static void test_looks_once(void **state)
 	assert_int_equal(hook.count, 2);
 	assert_int_equal(fix_pop(t), 2);
 	assert_int_equal(vring_has_work(&t->vr), 0);
+
+	/* one is known, more are there: a batch that can be full is full */
+	fix_offer(t, 10);
+	assert_int_equal(vring_has_work(&t->vr), 1);
+	for (i = 11; i < 16; i++)
+		fix_offer(t, i);
+	assert_int_equal(fix_pop(t), 4);
 	fix_free(t);
 }
 
