@@ -6,7 +6,7 @@
 # A mutant is a file, the text that must occur in it exactly once, and what takes its place. One that
 # no longer applies, or does not compile, is a failure: the list follows the engine.
 #
-#	ring-mutants [PATTERN]	only those whose description contains PATTERN
+#	ring-mutants.py [PATTERN]	only those whose description contains PATTERN
 import os, shutil, subprocess, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor
 
