@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -12,7 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -636,6 +641,53 @@ static void test_env(void **state)
 	assert_int_equal(errno, EINVAL);
 }
 
+/* A machine without io_uring, for this process. */
+static int forbid_io_uring(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+}
+
+static void test_disabled(void **state)
+{
+	char said[512];
+	int p[2], status;
+	struct loop *l;
+	pid_t pid;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(pipe(p), 0);
+	pid = fork();
+	if (!pid) {
+		dup2(p[1], STDERR_FILENO);
+		unsetenv("SHUNT_LOOP");
+		if (forbid_io_uring())
+			_exit(2);
+		l = loop_new();
+		status = !l || strcmp(loop_backend(l), "epoll");
+		loop_free(l);
+		_exit(status);
+	}
+	close(p[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	n = read(p[0], said, sizeof(said) - 1);
+	assert_true(n > 0);
+	said[n] = 0;
+	close(p[0]);
+	/* one line, which names the switch */
+	assert_non_null(strstr(said, "kernel.io_uring_disabled"));
+	assert_ptr_equal(strchr(said, '\n'), said + n - 1);
+}
+
 static char io_uring[] = "io_uring", epoll[] = "epoll";
 
 #define ON(_test, _backend) \
@@ -665,6 +717,7 @@ int main(void)
 		BOTH(test_offload),
 		BOTH(test_offload_free),
 		cmocka_unit_test(test_env),
+		cmocka_unit_test(test_disabled),
 	};
 
 	log_init("loop");

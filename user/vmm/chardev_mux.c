@@ -12,22 +12,28 @@
 
 #define MUX_ESCAPE 1	/* Ctrl-A */
 
+/* Return: whether something was taken */
+static bool deliver_some(struct chardev_input *in)
+{
+	size_t n = in->nr_pend ? in->client.room(in->client.arg) : 0;
+
+	if (n > in->nr_pend)
+		n = in->nr_pend;
+	if (!n)
+		return false;
+	in->client.input(in->client.arg, in->pend, n);
+	in->nr_pend -= (unsigned int)n;
+	memmove(in->pend, in->pend + n, in->nr_pend);
+	return true;
+}
+
 void mux_deliver(struct chardev *c)
 {
 	unsigned int i;
 
-	for (i = 0; i < c->nr_clients; i++) {
-		struct chardev_input *in = &c->in[i];
-		size_t n = in->nr_pend ? in->client.room(in->client.arg) : 0;
-
-		if (n > in->nr_pend)
-			n = in->nr_pend;
-		if (!n)
-			continue;
-		in->client.input(in->client.arg, in->pend, n);
-		in->nr_pend -= (unsigned int)n;
-		memmove(in->pend, in->pend + n, in->nr_pend);
-	}
+	for (i = 0; i < c->nr_clients; i++)
+		while (deliver_some(&c->in[i]))
+			;
 }
 
 size_t mux_room(struct chardev *c)
