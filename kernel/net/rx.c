@@ -45,17 +45,34 @@ static u32 rx_pkt_len(void *ptr)
 	return __skb_array_len_with_tag(ptr);
 }
 
-static bool rx_refill(struct net_rx *rx)
+/*
+ * Take packets from the tap. Return: false when it has none and will wake us for the next
+ *
+ * The poller stays in the tap's wait queue between short runs, for entering it costs as much as a
+ * packet. When a backlog builds up it leaves, so that senders do not pay for wake-ups nobody needs.
+ */
+static bool rx_refill(struct net_rx *rx, struct net_vq *nvq)
 {
+	struct vhc_poll *poll = &nvq->sock_poll;
 	u16 i;
 
 	if (rx->head != rx->tail)
 		return true;
+	if (poll->wqh)
+		vhc_poll_arm(poll);
 	rx->head = 0;
 	rx->tail = ptr_ring_consume_batched(rx->ring, rx->pkt, NET_BATCH);
+	if (!rx->tail) {
+		vhc_poll_start(poll, ((struct socket *)nvq->vq.backend)->file);
+		return false;
+	}
+	if (rx->tail == NET_BATCH)
+		vhc_poll_stop(poll);
+	else
+		vhc_poll_disarm(poll);
 	for (i = 0; i < rx->tail; i++)
 		rx->len[i] = rx_pkt_len(rx->pkt[i]);
-	return rx->tail;
+	return true;
 }
 
 /* The most buffers one packet may take */
@@ -277,20 +294,14 @@ static void net_rx_handle(struct vhc_vq *vq)
 {
 	struct net_vq *nvq = to_net_vq(vq);
 	struct net_rx *rx = &to_net(vq)->rx;
-	struct socket *sock = vq->backend;
 	bool mergeable = vhc_vq_has_feature(vq, VIRTIO_NET_F_MRG_RXBUF);
 	size_t bytes = 0;
 	u32 pkts = 0;
 
-	vhc_poll_stop(&nvq->sock_poll);
 	if (vhc_vq_kicks_off(vq))
 		return;
 	while (pkts < NET_WEIGHT_PKTS && bytes < NET_WEIGHT_BYTES) {
-		if (!rx_refill(rx)) {
-			vhc_poll_start(&nvq->sock_poll, sock->file);
-			return;
-		}
-		if (!rx_batch(nvq, rx, mergeable, &pkts, &bytes))
+		if (!rx_refill(rx, nvq) || !rx_batch(nvq, rx, mergeable, &pkts, &bytes))
 			return;
 	}
 	vhc_vq_queue(vq);

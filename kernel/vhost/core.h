@@ -64,6 +64,7 @@ struct vhc_work {
  * @pt: hands us the file's wait queue
  * @wait: our entry there
  * @wqh: the wait queue, NULL while not polling; protected by the vq mutex
+ * @armed: wake-ups queue the work; written under the vq mutex, read by wake-ups
  * @mask: EPOLL events of interest
  * @vq: whose work to queue
  *
@@ -74,6 +75,7 @@ struct vhc_poll {
 	poll_table pt;
 	wait_queue_entry_t wait;
 	wait_queue_head_t *wqh;
+	bool armed;
 	__poll_t mask;
 	struct vhc_vq *vq;
 };
@@ -279,13 +281,19 @@ void vhc_vq_rewind(struct vhc_vq *vq, const struct vring_elem *e);
  */
 int vhc_vq_complete(struct vhc_vq *vq, u32 n);
 
+int vhc_vq_write_kicks_off(struct vhc_vq *vq);
+
 /**
  * vhc_vq_kicks_off() - no kicks are wanted while the handler runs
  * @vq: mutex held, worker context
  *
  * Return: 0, negative when the ring is broken
  */
-int vhc_vq_kicks_off(struct vhc_vq *vq);
+static inline int vhc_vq_kicks_off(struct vhc_vq *vq)
+{
+	/* With EVENT_IDX there is nothing to write. */
+	return vq->ring.event_idx ? 0 : vhc_vq_write_kicks_off(vq);
+}
 
 /**
  * vhc_vq_kicks_on() - a kick is wanted for the next buffer
@@ -327,5 +335,30 @@ int vhc_poll_start(struct vhc_poll *poll, struct file *file);
  * @poll: vq mutex held; no callback runs any more on return, queued work may
  */
 void vhc_poll_stop(struct vhc_poll *poll);
+
+/**
+ * vhc_poll_disarm() - stay in the wait queue, but leave the work alone
+ * @poll: vq mutex held
+ *
+ * Cheaper than vhc_poll_stop() for short runs of a handler; in long ones whoever makes the file ready
+ * pays for it.
+ */
+static inline void vhc_poll_disarm(struct vhc_poll *poll)
+{
+	WRITE_ONCE(poll->armed, false);
+}
+
+/**
+ * vhc_poll_arm() - queue the work at wake-ups again
+ * @poll: vq mutex held; polling
+ *
+ * Look at the file once more after this: what made it ready before woke nobody. The barrier pairs with
+ * that of whoever makes the file ready and then looks for waiters.
+ */
+static inline void vhc_poll_arm(struct vhc_poll *poll)
+{
+	WRITE_ONCE(poll->armed, true);
+	smp_mb();
+}
 
 #endif

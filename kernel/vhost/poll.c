@@ -21,7 +21,7 @@ static int poll_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void
 {
 	struct vhc_poll *poll = container_of(wait, struct vhc_poll, wait);
 
-	if (key_to_poll(key) & poll->mask)
+	if (READ_ONCE(poll->armed) && (key_to_poll(key) & poll->mask))
 		vhc_vq_queue(poll->vq);
 	return 0;
 }
@@ -42,6 +42,7 @@ int vhc_poll_start(struct vhc_poll *poll, struct file *file)
 
 	if (poll->wqh)
 		return 0;
+	WRITE_ONCE(poll->armed, true);
 	ready = vfs_poll(file, &poll->pt);
 	if (ready & EPOLLERR) {
 		vhc_poll_stop(poll);

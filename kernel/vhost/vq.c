@@ -201,11 +201,11 @@ int vhc_vq_complete(struct vhc_vq *vq, u32 n)
 }
 EXPORT_SYMBOL_GPL(vhc_vq_complete);
 
-int vhc_vq_kicks_off(struct vhc_vq *vq)
+int vhc_vq_write_kicks_off(struct vhc_vq *vq)
 {
 	return vq_check(vq, vring_kicks_off(&vq->ring));
 }
-EXPORT_SYMBOL_GPL(vhc_vq_kicks_off);
+EXPORT_SYMBOL_GPL(vhc_vq_write_kicks_off);
 
 int vhc_vq_kicks_on(struct vhc_vq *vq)
 {
