@@ -84,6 +84,13 @@ for o in m smp cpu M machine accel kernel initrd append device netdev chardev se
 	grep -qE "^  -$o( | .* )[[:alnum:]]" out || { ok=1; echo "# no help for -$o"; }
 done
 result $ok "-help lists every option"
+# the manual page knows the same options as the program
+sed -n 's/^  -\([^ ]*\).*/\1/p' out | sort > options
+awk '/^\.B.* \\-/ && (last == ".TP" || last == ".TQ") { print substr($2, 3) } { last = $0 }' \
+	"$top/man/shunt.1" | sed 's/\\//g' | sort > documented
+diff options documented > out
+result $? "man/shunt.1 documents exactly the options there are"
+rm options documented
 
 # --- options
 bad "no such option" -nosuch

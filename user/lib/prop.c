@@ -430,7 +430,10 @@ void props_help(const struct prop *table)
 					       p->names[i]);
 		if (at < sizeof(left))
 			snprintf(left + at, sizeof(left) - at, ">");
-		printf("  %-26s - %s", left, p->help ? p->help : "");
+		if (p->help)
+			printf("  %-26s - %s", left, p->help);
+		else
+			printf("  %s", left);
 		if (p->def)
 			printf(" (default: %s)", p->def);
 		if (p->required)

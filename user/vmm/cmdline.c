@@ -268,7 +268,7 @@ static const struct option {
 } options[] = {
 	{ "accel", "kvm", "what runs the guest", opt_accel },
 	{ "append", "STRING", "command line of the kernel", opt_append },
-	{ "boot", "[strict=on|off][,menu=off]", "accepted for what it does not ask", opt_boot },
+	{ "boot", "[strict=on|off][,menu=off]", "no effect: only -kernel can be booted", opt_boot },
 	{ "chardev", "TYPE,id=ID[,KEY=VALUE...]", "a character device (-chardev help)", opt_chardev },
 	{ "cpu", "MODEL[,FEATURE=on|off...]", "CPU model (-cpu help)", opt_cpu },
 	{ "daemonize", NULL, "go to the background once the machine is there", opt_daemonize },
@@ -299,8 +299,7 @@ static const struct option {
 	{ "pidfile", "FILE", "write the process's number there, remove it at the end", opt_pidfile },
 	{ "rtc", "[base=utc|localtime|DATE]", "start of the real-time clock", opt_rtc },
 	{ "S", NULL, "do not run before the monitor's cont", opt_paused },
-	{ "serial", "CHARDEV", "a serial port: stdio, mon:stdio, pty, null, none, file:PATH, pipe:PATH, "
-	  "unix:PATH[,server=on][,wait=off], tcp:HOST:PORT[,server=on], chardev:ID", opt_serial },
+	{ "serial", "CHARDEV", "a serial port: stdio, mon:stdio, pty, null, none, file:P, unix:P, tcp:H:P, chardev:ID", opt_serial },
 	{ "smp", "[cpus=]N[,cores=N]", "CPUs, 1 to 64", opt_smp },
 	{ "uuid", "UUID", "of the guest", opt_uuid },
 	{ "version", NULL, "print the version", opt_version },
