@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # For tests/lab/t/driver-*.sh: which modules run a program of tests/driver, and what follows.
 set -u
+. "$SHUNT_TOP/tests/lab/tap.sh"
 load=$SHUNT_TOP/scripts/load.sh
 programs=$SHUNT_TOP/build/tests/driver
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
@@ -24,4 +25,18 @@ driver_compare() {
 	done
 	"$load" none >/dev/null 2>&1 || bail "cannot unload after $1"
 	"$SHUNT_TOP/tests/driver/compare" "$1" "$series" "$out/$1.stock" "$out/$1.ours"
+}
+
+# driver_tap MODULES PROGRAM...: what the programs report, as subtests with plans of their own
+driver_tap() {
+	local which=$1 p rc
+
+	driver_load "$which"
+	shift
+	for p in "$@"; do
+		echo "# $p on $which"
+		rc=0
+		DRIVER_MODULE=$which timeout "${DRIVER_LIMIT:-150}" "$programs/$p" || rc=$?
+		[ $rc = 0 ] && pass "$p ran to its end" || fail "$p ended with status $rc"
+	done
 }

@@ -293,6 +293,7 @@ static void test_orders(void)
 		tx = &b.r.vq[VDRV_TX];
 		if (!ret && (order == 1 || order == 2 || order == 3))
 			ret = vdrv_vq_set_fd(tx, &b.r.dev, VHOST_SET_VRING_KICK, -1);
+		b.tx.no_call = order == 5;
 		if (!ret && order == 5)
 			ret = vdrv_vq_set_fd(tx, &b.r.dev, VHOST_SET_VRING_CALL, -1);
 		if (!ret && order >= 2)

@@ -161,12 +161,25 @@ static int tx_check(struct flow *f)
 	return errno == EAGAIN ? 0 : bad(f, "packet socket", -errno);
 }
 
+/*
+ * Until the device calls or a tenth of a second is over. A completion that is there but was not
+ * announced within two more seconds is a lost interrupt: a guest would hang on it.
+ */
 static int sleep_on(struct flow *f, struct vdrv_vq *vq)
 {
-	if (!vdrv_vq_enable_call(vq))
-		f->calls += vdrv_event_wait(vq->call, 100) != 0;
+	bool called = true;
+
+	if (!vdrv_vq_enable_call(vq)) {
+		called = vdrv_event_wait(vq->call, f->no_call ? 1 : 100);
+		if (called)
+			f->calls++;
+		else if (le16toh(vq->used->idx) != vq->last_used && !f->no_call)
+			called = vdrv_event_wait(vq->call, 2000);
+		else
+			called = true;
+	}
 	vdrv_vq_disable_call(vq);
-	return 0;
+	return called ? 0 : bad(f, "an interrupt was lost", -EPROTO);
 }
 
 int flow_tx_queue(struct flow *f, unsigned int count)
@@ -196,7 +209,9 @@ int flow_tx_finish(struct flow *f, unsigned int timeout_ms)
 		if (t_now_ms() >= end)
 			return bad(f, f->nfree == f->nslots ? "frames were lost" :
 				   "transmit does not complete", -ETIMEDOUT);
-		sleep_on(f, vq);
+		ret = sleep_on(f, vq);
+		if (ret)
+			return ret;
 	}
 }
 
@@ -224,7 +239,9 @@ int flow_tx(struct flow *f, unsigned int count)
 			continue;
 		if (t_now_ms() - last > STALL_MS)
 			return bad(f, "transmit stalled", -ETIMEDOUT);
-		sleep_on(f, vq);
+		ret = sleep_on(f, vq);
+		if (ret)
+			return ret;
 	}
 	return flow_tx_finish(f, STALL_MS);
 }
@@ -320,7 +337,9 @@ int flow_rx_finish(struct flow *f, unsigned int timeout_ms)
 			continue;
 		if (t_now_ms() >= end)
 			return bad(f, "frames do not arrive", -ETIMEDOUT);
-		sleep_on(f, &f->r->vq[VDRV_RX]);
+		ret = sleep_on(f, &f->r->vq[VDRV_RX]);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }

@@ -19,6 +19,8 @@
  * @next: number of the next frame to send
  * @expect: number of the next frame to arrive
  * @calls: wake-ups by the call eventfd
+ * @no_call: the device has no call eventfd
+ * @why: what was wrong
  */
 struct flow {
 	struct rig *r;
@@ -30,6 +32,7 @@ struct flow {
 	uint32_t next;
 	uint32_t expect;
 	uint64_t calls;
+	bool no_call;
 	const char *why;
 	/* inner */
 	bool rx;
