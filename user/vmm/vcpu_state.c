@@ -111,19 +111,31 @@ out:
 	return all;
 }
 
+/*
+ * Only what the guest changed: KVM logs writes that it cannot take, and most are the same. Everything
+ * that is written was read before, so a refusal means read-only, and nothing to bring back.
+ */
 static void msrs_write(int fd, const struct kvm_msrs *msrs)
 {
-	struct kvm_msrs *one = calloc(1, sizeof(*one) + sizeof(one->entries[0]));
+	size_t size = sizeof(*msrs) + msrs->nmsrs * sizeof(msrs->entries[0]);
+	struct kvm_msrs *now = malloc(size), *one = calloc(1, sizeof(*one) +
+								sizeof(one->entries[0]));
+	int got;
 
-	if (!one)
-		return;
+	if (!now || !one)
+		goto out;
+	memcpy(now, msrs, size);
+	got = ioctl(fd, KVM_GET_MSRS, now);
 	one->nmsrs = 1;
-	for (unsigned int i = 0; i < msrs->nmsrs; i++) {
+	for (int i = 0; i < got; i++) {
+		if (now->entries[i].data == msrs->entries[i].data)
+			continue;
 		one->entries[0] = msrs->entries[i];
-		/* Read-only ones refuse; they also did not change. */
 		if (ioctl(fd, KVM_SET_MSRS, one) != 1)
 			continue;
 	}
+out:
+	free(now);
 	free(one);
 }
 

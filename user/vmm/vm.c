@@ -29,7 +29,7 @@ struct vm_life {
 	pthread_cond_t cond;
 	bool pausing, ending;
 	unsigned int unparked;
-	bool running, ready, spawned;
+	bool running, ready, spawned, clock_ctrl;
 	struct vm *vm;
 	struct loop_bh bh;
 	enum vm_why why;
@@ -101,6 +101,9 @@ int vm_start(struct vm *vm)
 		if (vcpus_spawn(vm))
 			return -1;
 	}
+	/* The guest's watchdogs shall not take the pause for a hang; without kvmclock it has none. */
+	for (unsigned int i = 0; life->clock_ctrl && i < vm->nr_vcpus; i++)
+		ioctl(vm->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
 	pthread_mutex_lock(&life->mutex);
 	life->running = true;
 	if (life->why == VM_RUN)
@@ -272,7 +275,10 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, struct loop *loop)
 
 	if (cfg->cpus < 1 || cfg->cpus > VM_MAX_VCPUS)
 		return log_err("-smp %u: a machine has 1 to %d CPUs", cfg->cpus, VM_MAX_VCPUS);
-	if (kvm_open(vm) || kvm_pages(vm) || irq_create(vm) || ram_create(vm) ||
+	if (kvm_open(vm))
+		return -1;
+	vm->life->clock_ctrl = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_KVMCLOCK_CTRL) > 0;
+	if (kvm_pages(vm) || irq_create(vm) || ram_create(vm) ||
 	    rom_create(vm) || vcpus_create(vm) || pci_bus_create(vm) || pc_create(vm))
 		return -1;
 	return 0;
