@@ -13,11 +13,9 @@ static __always_inline enum vring_errno
 split_collect(const struct vring_engine *vr, struct vring_chain *c, u32 head)
 {
 	struct vring_seen_desc d;
-	u32 i = head, found = 0;
+	u32 i = head, links = vr->num - 1;
 	enum vring_errno code;
 
-	c->nr_out = 0;
-	c->nr_in = 0;
 	c->out_len = 0;
 	c->in_len = 0;
 	for (;;) {
@@ -35,22 +33,25 @@ split_collect(const struct vring_engine *vr, struct vring_chain *c, u32 head)
 		if (!(d.flags & VRING_DESC_F_NEXT))
 			return VRING_OK;
 		i = d.next;
-		c->map.bad = i;
-		if (unlikely(i >= vr->num))
+		if (unlikely(i >= vr->num)) {
+			c->map.bad = i;
 			return VRING_E_NEXT;
-		if (unlikely(++found >= vr->num || ++c->work > VRING_WORK_MAX))
+		}
+		if (unlikely(!links-- || ++c->work > VRING_WORK_MAX)) {
+			c->map.bad = i;
 			return VRING_E_LOOP;
+		}
 	}
 }
 
 int split_pop_chains(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
 {
 	u16 avail = vr->pos.avail, seen = vr->avail_seen, head = avail;
+	struct vring_chain c = { .map = vring_map_of(mem, b, b->nr_iov) };
 	enum vring_errno code = VRING_E_FAULT_RING;
-	u32 n = b->nr_elem, nr_iov = b->nr_iov;
-	struct vring_chain c = { .map = vring_map_of(mem, b) };
+	struct iovec *first = c.map.iov;
+	u32 n = b->nr_elem;
 
-	c.map.nr = nr_iov;
 	if (unlikely(!env_access_begin(vr->avail, sizeof(*vr->avail))))
 		goto closed;
 
@@ -73,12 +74,12 @@ int split_pop_chains(struct vring_engine *vr, const struct vring_mem *mem, struc
 		e->at.avail = avail++;
 		e->at.used = vr->pos.used;
 		e->head = head;
-		e->nr_out = c.nr_out;
-		e->nr_in = c.nr_in;
-		e->iov = nr_iov;
+		e->nr_in = c.in_len ? c.map.iov - c.in : 0;
+		e->nr_out = c.map.iov - first - e->nr_in;
+		e->iov = first - b->iov;
 		e->out_len = c.out_len;
 		e->in_len = c.in_len;
-		nr_iov = c.map.nr;
+		first = c.map.iov;
 		n++;
 	}
 	code = VRING_OK;
@@ -87,7 +88,7 @@ out:
 closed:
 	vr->pos.avail = avail;
 	b->nr_elem = n;
-	b->nr_iov = nr_iov;
+	b->nr_iov = first - b->iov;
 	/* What stopped a batch that is not empty is met again, and told, when it comes first. */
 	return n ? (int)n : vring_fail(vr, code, head, c.map.bad);
 }

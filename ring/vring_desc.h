@@ -24,16 +24,14 @@
  * struct vring_chain - the element that is being collected
  * @map: where its segments go
  * @work: descriptors followed so far in this call, besides heads
- * @nr_out: segments the device reads
- * @nr_in: segments the device writes
- * @out_len: bytes in them
- * @in_len: bytes in them
+ * @in: first segment the device writes; means something once @in_len is not zero
+ * @out_len: bytes the device reads
+ * @in_len: bytes the device writes
  */
 struct vring_chain {
 	struct vring_map map;
 	u32 work;
-	u32 nr_out;
-	u32 nr_in;
+	struct iovec *in;
 	u64 out_len;
 	u64 in_len;
 };
@@ -99,28 +97,34 @@ fault:
 	return VRING_E_FAULT_TABLE;
 }
 
-/* One buffer. Order counts in segments: an empty writable buffer may precede a readable one. */
+/* One buffer. An empty writable one has no segment, and may precede a readable one. */
 static __always_inline enum vring_errno
 vring_chain_add(struct vring_chain *c, const struct vring_seen_desc *d)
 {
-	u32 before = c->map.nr;
+	struct iovec *first = c->map.iov;
 	enum vring_errno code;
 
 	code = vring_map_add(&c->map, d->addr, d->len);
 	if (unlikely(code))
 		return code;
 	if (d->flags & VRING_DESC_F_WRITE) {
-		c->nr_in += c->map.nr - before;
+		if (!c->in_len)
+			c->in = first;
 		c->in_len += d->len;
 		return VRING_OK;
 	}
-	if (unlikely(c->nr_in)) {
+	if (unlikely(c->in_len)) {
 		c->map.bad = d->addr;
 		return VRING_E_ORDER;
 	}
-	c->nr_out += c->map.nr - before;
 	c->out_len += d->len;
 	return VRING_OK;
+}
+
+/* How many links may be followed among @count descriptors: fewer than these, or what is bearable. */
+static __always_inline u32 vring_chain_links(const struct vring_chain *c, u32 count)
+{
+	return count - 1 < VRING_WORK_MAX - c->work ? count - 1 : VRING_WORK_MAX - c->work;
 }
 
 /**
@@ -136,7 +140,7 @@ static __always_inline enum vring_errno
 vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len)
 {
 	const struct vring_desc __user *table = NULL;
-	u32 count = len / sizeof(*table), found = 0, i = 0;
+	u32 count = len / sizeof(*table), i = 0, links;
 	struct vring_seen_desc d;
 	enum vring_errno code;
 	u64 off;
@@ -156,7 +160,7 @@ vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len)
 	if (unlikely(count > VRING_TABLE_MAX))
 		return VRING_E_TABLE_BIG;
 
-	for (;;) {
+	for (links = vring_chain_links(c, count);;) {
 		i = env_index_nospec(i, count);
 		if (likely(table)) {
 			if (unlikely(!vring_read_desc(&d, table + i))) {
@@ -176,14 +180,19 @@ vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len)
 		if (unlikely(code))
 			return code;
 		if (!(d.flags & VRING_DESC_F_NEXT))
-			return VRING_OK;
+			break;
 		i = d.next;
-		c->map.bad = i;
-		if (unlikely(i >= count))
+		if (unlikely(i >= count)) {
+			c->map.bad = i;
 			return VRING_E_NEXT;
-		if (unlikely(++found >= count || ++c->work > VRING_WORK_MAX))
+		}
+		if (unlikely(!links--)) {
+			c->map.bad = i;
 			return VRING_E_LOOP;
+		}
 	}
+	c->work += vring_chain_links(c, count) - links;
+	return VRING_OK;
 }
 
 #endif

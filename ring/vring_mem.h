@@ -13,9 +13,8 @@
  * @region: the memory map
  * @nr_region: its regions
  * @hit: region of the last translation; neighbouring buffers mostly share it
- * @iov: segments of the batch
- * @nr: segments filled, including those of an element that is not finished
- * @max: room
+ * @iov: where the next segment goes
+ * @end: where there is no more room
  * @bad: what was wrong, for &vring_error.value
  */
 struct vring_map {
@@ -23,25 +22,26 @@ struct vring_map {
 	u32 nr_region;
 	const struct vring_region *hit;
 	struct iovec *iov;
-	u32 nr;
-	u32 max;
+	const struct iovec *end;
 	u64 bad;
 };
 
 /* No memory at all is a valid map: then every address is refused. */
 static const struct vring_region vring_nowhere;
 
+/* @at: segments of the batch that are filled already */
 static __always_inline struct vring_map vring_map_of(const struct vring_mem *mem,
-						     const struct vring_batch *b)
+						     const struct vring_batch *b, u32 at)
 {
 	const struct vring_region *region = mem->nr ? mem->region : &vring_nowhere;
+	u32 max = b->max_iov < VRING_IOV_MAX ? b->max_iov : VRING_IOV_MAX;
 
 	return (struct vring_map){
 		.region = region,
 		.nr_region = mem->nr,
 		.hit = region,
-		.iov = b->iov,
-		.max = b->max_iov < VRING_IOV_MAX ? b->max_iov : VRING_IOV_MAX,
+		.iov = b->iov + at,
+		.end = b->iov + max,
 	};
 }
 
@@ -87,27 +87,29 @@ static __always_inline bool vring_map_find(struct vring_map *m, u64 addr, u64 *o
  */
 static __always_inline enum vring_errno vring_map_add(struct vring_map *m, u64 addr, u64 len)
 {
-	while (len) {
-		struct iovec *iov = &m->iov[m->nr];
+	struct iovec *iov = m->iov;
+
+	for (; len; iov++) {
 		u64 off, room;
 
-		if (unlikely(m->nr >= m->max)) {
-			m->bad = m->nr;
+		if (unlikely(iov == m->end)) {
+			m->bad = len;
 			return VRING_E_SEGMENTS;
 		}
 		if (unlikely(!vring_map_find(m, addr, &off)))
 			return VRING_E_ADDR;
-		m->nr++;
 		iov->iov_base = (void __user *)(unsigned long)(m->hit->uaddr + off);
 		room = m->hit->size - off;
-		if (likely(len <= room)) {
-			iov->iov_len = len;
-			break;
+		if (unlikely(len > room)) {
+			iov->iov_len = room;
+			addr += room;
+			len -= room;
+			continue;
 		}
-		iov->iov_len = room;
-		addr += room;
-		len -= room;
+		iov->iov_len = len;
+		len = 0;
 	}
+	m->iov = iov;
 	return VRING_OK;
 }
 

@@ -19,12 +19,11 @@ int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct
 	const struct vring_desc __user *desc = vr->desc;
 	u16 avail = vr->pos.avail, seen = vr->avail_seen, idx = 0;
 	enum vring_errno code = VRING_E_FAULT_RING;
-	u32 num = vr->num, n = 0, max;
+	struct vring_map map = vring_map_of(mem, b, 0);
 	struct vring_elem *e = b->elem;
 	struct iovec *iov = b->iov;
-	struct vring_map map = vring_map_of(mem, b);
+	u32 num = vr->num, n = 0;
 
-	max = b->max_elem < map.max ? b->max_elem : map.max;
 	if (unlikely(!env_access_begin(vr->avail, sizeof(*vr->avail))))
 		goto closed;
 
@@ -37,7 +36,7 @@ int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct
 	}
 
 	code = VRING_E_FAULT_RING;
-	for (; n < max && avail != seen; n++, avail++, e++, iov++) {
+	for (; n < b->max_elem && avail != seen; n++, avail++, e++, iov++) {
 		struct vring_seen_desc d;
 		__virtio16 raw;
 		bool write;
@@ -55,7 +54,7 @@ int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct
 			break;
 		if (unlikely(!vring_map_find(&map, d.addr, &off)))
 			break;
-		if (unlikely(!d.len || d.len > map.hit->size - off))
+		if (unlikely(!d.len || d.len > map.hit->size - off || iov == map.end))
 			break;
 
 		iov->iov_base = (void __user *)(unsigned long)(map.hit->uaddr + off);
