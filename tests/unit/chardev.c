@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Character devices: output that nobody reads, input that nobody has room for, peers that come and go. */
+/* Character devices: output nobody reads, input nobody has room for, peers that come and go. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The process around the machine: terminal, signals, pidfile, background, monitor; what a user sees and
- * what is left when it has gone. Guests are payloads that wait (serial_in) or end at once (exit).
+ * The process around the machine: terminal, signals, pidfile, background, monitor; what a user sees
+ * and what is left when it has gone. Guests are payloads that wait (serial_in) or end at once
+ * (exit).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -332,7 +333,8 @@ static void test_paused_monitor(void **state)
 	int fd;
 
 	(void)state;
-	start(&c, false, ENDS "-append code=5 -S -serial stdio -monitor unix:%s/mon,server=on,wait=off",
+	start(&c, false,
+	      ENDS "-append code=5 -S -serial stdio -monitor unix:%s/mon,server=on,wait=off",
 	      payload, dir);
 	fd = unix_connect("mon");
 	expect_fd(fd, &m, "(shunt) ");
@@ -461,8 +463,8 @@ static void test_reader_that_sleeps(void **state)
 		fcntl(p[1], F_SETFL, 0);
 		dup2(p[1], 1);
 		close(0);
-		execl(shunt, shunt, "-m", "32", "-serial", "stdio", "-device", "isa-debug-exit", "-kernel",
-		      elf, "-append", "code=0", NULL);
+		execl(shunt, shunt, "-m", "32", "-serial", "stdio", "-device", "isa-debug-exit",
+		      "-kernel", elf, "-append", "code=0", NULL);
 		_exit(127);
 	}
 	status = end(&c);

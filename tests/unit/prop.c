@@ -170,7 +170,8 @@ static void test_json(void **state)
 	props_free(table, &a);
 
 	assert_int_equal(keyvals_parse(&kvs, "-opt", "type",
-				       "{\"addr\":{\"type\":\"unix\",\"n\":[1,2]},\"f\":false}"), 0);
+				       "{\"addr\":{\"type\":\"unix\",\"n\":[1,2]},\"f\":false}"),
+			 0);
 	assert_string_equal(keyvals_take(&kvs, "addr.type"), "unix");
 	assert_string_equal(keyvals_take(&kvs, "addr.n.0"), "1");
 	assert_string_equal(keyvals_take(&kvs, "addr.n.1"), "2");
@@ -293,11 +294,19 @@ static void test_sizes(void **state)
 		const char *s;
 		uint64_t unit, v;
 	} ok[] = {
-		{ "0", 1, 0 }, { "512", 1 << 20, 512ull << 20 }, { "512", 1, 512 }, { "1k", 1 << 20, 1024 },
-		{ "3M", 1, 3 << 20 }, { "2g", 1, 2ull << 30 }, { "16777215T", 1, 16777215ull << 40 },
-		{ "0x10", 1, 16 }, { "010", 1, 10 }, { "7b", 1 << 20, 7 },
+		{ "0", 1, 0 },
+		{ "512", 1 << 20, 512ull << 20 },
+		{ "512", 1, 512 },
+		{ "1k", 1 << 20, 1024 },
+		{ "3M", 1, 3 << 20 },
+		{ "2g", 1, 2ull << 30 },
+		{ "16777215T", 1, 16777215ull << 40 },
+		{ "0x10", 1, 16 },
+		{ "010", 1, 10 },
+		{ "7b", 1 << 20, 7 },
 	};
-	static const char *const no[] = { "", " 1", "+1", "-1", "k", "1kk", "1 k", "16777216T", "1.5G", "0x" };
+	static const char *const no[] = { "",	 " 1",	"+1",	     "-1",   "k",
+					  "1kk", "1 k", "16777216T", "1.5G", "0x" };
 	uint64_t v;
 	size_t i;
 

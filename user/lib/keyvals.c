@@ -94,7 +94,8 @@ static int json_nested(struct keyvals *kvs, const char *opt, const char *key, js
 	if (depth == JSON_DEPTH)
 		return log_err("%s: JSON nested too deeply", opt);
 	json_object_foreach(v, k, sub) {
-		if (snprintf(name, sizeof(name), "%s%s%s", key, *key ? "." : "", k) >= (int)sizeof(name))
+		if (snprintf(name, sizeof(name), "%s%s%s", key, *key ? "." : "", k) >=
+		    (int)sizeof(name))
 			return log_err("%s: a key is too long", opt);
 		if (json_add(kvs, opt, name, sub, depth + 1))
 			return -1;

@@ -6,7 +6,10 @@
 /** log_init() - @name: prefix, kept by reference */
 void log_init(const char *name);
 
-/* Any thread. No trailing newline in @fmt. log_err() returns -1 so that "return log_err(...)" works. */
+/*
+ * Any thread. No trailing newline in @fmt. log_err() returns -1 so that "return log_err(...)"
+ * works.
+ */
 int log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -132,7 +132,8 @@ static int slot_get(struct loop *l)
 			return -ENOMEM;
 		l->slot = s;
 		for (i = l->nr_slots; i < nr; i++)
-			s[i] = (struct loop_slot){ .gen = 1, .next_free = i + 1 < nr ? (int)i + 1 : -1 };
+			s[i] = (struct loop_slot){ .gen = 1, .next_free = (int)i + 1 };
+		s[nr - 1].next_free = -1;
 		l->free_slot = (int)l->nr_slots;
 		l->nr_slots = nr;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The event loop: one thread waits here and runs, in this order, file descriptors, timers and bottom
- * halves. It lives on io_uring; where that is disabled it says so, naming kernel.io_uring_disabled,
- * and uses epoll. SHUNT_LOOP=epoll in the environment asks for epoll.
+ * The event loop: one thread waits here and runs, in this order, file descriptors, timers and
+ * bottom halves. It lives on io_uring; where that is disabled it says so, naming
+ * kernel.io_uring_disabled, and uses epoll. SHUNT_LOOP=epoll in the environment asks for epoll.
  *
  * Context: every function is called on the loop's thread, except loop_bh_schedule() and
  * loop_stop(), which any thread may call. Callbacks never block and may add or delete any source,
@@ -84,7 +84,9 @@ struct loop_bh {
 	int scheduled;
 };
 
-/** loop_bh_schedule() - any thread, lock-free; writes the wake-up eventfd only if the loop sleeps */
+/**
+ * loop_bh_schedule() - any thread, lock-free; writes the wake-up eventfd only if the loop sleeps
+ */
 void loop_bh_schedule(struct loop *l, struct loop_bh *bh);
 /** loop_bh_cancel() - loop's thread; after it returns @bh will not run unless scheduled again */
 void loop_bh_cancel(struct loop *l, struct loop_bh *bh);

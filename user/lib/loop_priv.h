@@ -71,7 +71,7 @@ struct loop {
 	struct loop_timer **heap;
 	unsigned int nr_timers, cap_timers;
 
-	/* bottom halves: any thread pushes to @bh_new, newest first; @bh_run is the loop's, in order */
+	/* bottom halves: any thread pushes to @bh_new, newest first; @bh_run is in order */
 	struct loop_bh *bh_new;
 	struct loop_bh *bh_run, **bh_run_tail;
 
@@ -136,7 +136,9 @@ static inline void loop_awake(struct loop *l)
 int loop_timer_init(struct loop *l);
 void loop_timer_exit(struct loop *l);
 void loop_timer_run(struct loop *l);
-/** loop_timer_wait() - Return: nanoseconds to the first deadline, 0 if it passed, -1 without timers */
+/**
+ * loop_timer_wait() - Return: nanoseconds to the first deadline, 0 if it passed, -1 without timers
+ */
 int64_t loop_timer_wait(struct loop *l);
 
 int loop_offload_init(struct loop *l);

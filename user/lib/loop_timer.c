@@ -106,7 +106,7 @@ void loop_timer_run(struct loop *l)
 	if (!n)
 		return;
 	now = loop_now_ns();
-	/* at most as many as there were: a timer that sets itself to "now" must not hold the loop */
+	/* at most as many as there were: a timer that sets itself to now must not hold us */
 	while (n-- && l->nr_timers && l->heap[1]->deadline_ns <= now) {
 		t = l->heap[1];
 		loop_timer_del(l, t);

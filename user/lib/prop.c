@@ -65,7 +65,8 @@ int parse_size(const char *s, uint64_t unit, uint64_t *out)
 
 static int parse_bool(const char *s, bool *out)
 {
-	static const char *const on[] = { "on", "yes", "true" }, *const off[] = { "off", "no", "false" };
+	static const char *const on[] = { "on", "yes", "true" };
+	static const char *const off[] = { "off", "no", "false" };
 	size_t i;
 
 	for (i = 0; i < 3; i++) {
@@ -144,6 +145,7 @@ static void size_text(uint64_t v, char *buf, size_t len)
 static const char *takes(const struct prop *p, char *buf, size_t len)
 {
 	char lo[24], hi[24];
+	const char *sep = "";
 	size_t at = 0, i;
 
 	switch (p->type) {
@@ -173,9 +175,11 @@ static const char *takes(const struct prop *p, char *buf, size_t len)
 		return "slot[.function] in hexadecimal, 0 to 1f and 0 to 7";
 	case PROP_ENUM:
 		buf[0] = 0;
-		for (i = 0; p->names[i] && at < len; i++)
-			at += (size_t)snprintf(buf + at, len - at, "%s%s",
-					       !i ? "" : p->names[i + 1] ? ", " : " or ", p->names[i]);
+		for (i = 0; p->names[i] && at < len; i++) {
+			if (i)
+				sep = p->names[i + 1] ? ", " : " or ";
+			at += (size_t)snprintf(buf + at, len - at, "%s%s", sep, p->names[i]);
+		}
 		return buf;
 	case PROP_END:
 		break;
@@ -280,8 +284,8 @@ static bool is_flag(const struct prop *p)
 }
 
 /*
- * The property that @kv means, and the text to parse for it; a bare "flag" or "noflag" becomes on or
- * off. *val is NULL for a bare key that needs a value.
+ * The property that @kv means, and the text to parse for it; a bare "flag" or "noflag" becomes on
+ * or off. *val is NULL for a bare key that needs a value.
  */
 static const struct prop *prop_match(const struct prop *table, const struct keyval *kv,
 				     const char **val)
@@ -314,7 +318,8 @@ static int no_such_key(const struct prop *table, const char *opt, const char *ke
 	size_t at = 0;
 
 	for (p = table; p->type != PROP_END && at < sizeof(names); p++)
-		at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", at ? ", " : "", p->name);
+		at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s", at ? ", " : "",
+				       p->name);
 	return log_err("%s: no property '%s'; takes %s", opt, key, names);
 }
 
@@ -348,7 +353,8 @@ static int apply(const struct prop *table, void *obj, const char *opt, struct ke
 			seen[row / 64] |= 1ull << row % 64;
 		}
 		if (!val)
-			return log_err("%s: %s= takes %s", opt, p->name, takes(p, buf, sizeof(buf)));
+			return log_err("%s: %s= takes %s", opt, p->name,
+				       takes(p, buf, sizeof(buf)));
 		ret = prop_set(p, obj, val);
 		if (ret == -2)
 			return log_err("%s: out of memory", opt);

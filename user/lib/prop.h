@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Properties: the "driver,key=value,flag=on" strings of a QEMU command line (or the JSON object that
- * libvirt sends instead), parsed into a struct by a table. The same table makes the help text.
+ * Properties: the "driver,key=value,flag=on" strings of a QEMU command line (or the JSON object
+ * that libvirt sends instead), parsed into a struct by a table. The same table makes the help text.
  */
 #ifndef LIB_PROP_H
 #define LIB_PROP_H
@@ -75,11 +75,13 @@ struct keyvals {
 	} kv[64];
 };
 
-/** keyvals_parse() - Return: 0; or -1 after one logged line that begins with @opt, such as "-netdev" */
+/**
+ * keyvals_parse() - Return: 0; or -1 after one logged line that begins with @opt, such as "-netdev"
+ */
 int keyvals_parse(struct keyvals *kvs, const char *opt, const char *implied_key, const char *arg);
 /**
- * keyvals_take() - Return: the first unused value of @key ("" for a bare flag), now marked used; NULL
- * when there is none (left)
+ * keyvals_take() - Return: the first unused value of @key ("" for a bare flag), now marked used;
+ * NULL when there is none (left)
  */
 const char *keyvals_take(struct keyvals *kvs, const char *key);
 void keyvals_free(struct keyvals *kvs);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Character devices: where serial ports and the monitor lead (stdio, pty, socket, file, null, pipe).
+ * Character devices: where serial ports and the monitor lead (stdio, pty, socket, file, null,
+ * pipe).
  *
- * Context: main thread under the device lock, except chardev_write(), which any thread may call under
- * the device lock. Output never blocks the caller: what does not fit at once is queued up to a bound,
- * then dropped. The terminal's settings are restored at exit.
+ * Context: main thread under the device lock, except chardev_write(), which any thread may call
+ * under the device lock. Output never blocks the caller: what does not fit at once is queued up to
+ * a bound, then dropped. The terminal's settings are restored at exit.
  */
 #ifndef VMM_CHARDEV_H
 #define VMM_CHARDEV_H
@@ -40,8 +41,8 @@ struct chardev_client {
 struct chardev *chardev_find(const char *id);
 struct chardev *chardev_from_spec(struct vm *vm, const char *opt, const char *spec);
 /**
- * chardev_attach() - main thread; a chardev with mux=on takes several clients, and Ctrl-A C moves the
- * input from one to the next, beginning with the last attached
+ * chardev_attach() - main thread; a chardev with mux=on takes several clients, and Ctrl-A C moves
+ * the input from one to the next, beginning with the last attached
  * Return: 0; -EBUSY when something else reads it
  */
 int chardev_attach(struct chardev *c, const struct chardev_client *client);
@@ -54,7 +55,9 @@ void chardev_kick(struct chardev *c);
 
 /** chardev_add() - one -chardev argument, checked. Return: 0, or -1 after one logged line */
 int chardev_add(const char *arg);
-/** chardev_check_spec() - whether chardev_from_spec() could take it. Return: 0 or -1 after logging */
+/**
+ * chardev_check_spec() - whether chardev_from_spec() could take it. Return: 0 or -1 after logging
+ */
 int chardev_check_spec(const char *opt, const char *spec);
 void chardev_help(void);
 /** chardev_on_stdio() - whether a -chardev leads to standard input and output */

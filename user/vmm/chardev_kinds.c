@@ -36,7 +36,8 @@ const struct chardev_kind chardev_null = {
 /* ---- file ---- */
 
 static const struct prop file_props[] = {
-	PROP("path", PROP_STR, struct chardev_opts, path, .required = true, .help = "file to write"),
+	PROP("path", PROP_STR, struct chardev_opts, path, .required = true,
+	     .help = "file to write"),
 	PROP("append", PROP_BOOL, struct chardev_opts, append, .help = "keep what it holds",
 	     .def = "off"),
 	PROP("mux", PROP_BOOL, struct chardev_opts, mux, .help = "several readers"),
@@ -85,7 +86,7 @@ static int pipe_end(const struct chardev *c, const char *suffix)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	/* read and write: opening waits for nobody, and the last writer's end is not the end of input */
+	/* read and write: opening waits for nobody, and no writer's end is the end of input */
 	return open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 }
 
@@ -119,7 +120,8 @@ const struct chardev_kind chardev_pipe = {
 
 static const struct prop pty_props[] = {
 	PROP("path", PROP_STR, struct chardev_opts, path, .help = "symbolic link to make to it"),
-	PROP("mux", PROP_BOOL, struct chardev_opts, mux, .help = "several readers, Ctrl-A commands"),
+	PROP("mux", PROP_BOOL, struct chardev_opts, mux,
+	     .help = "several readers, Ctrl-A commands"),
 	{ .type = PROP_END },
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * One character device for several clients: the serial port and the monitor on one terminal. Ctrl-A
- * begins a command, as in QEMU. What is typed while a client has no room is kept, up to a few bytes,
- * so that a guest that reads nothing does not disable the way out.
+ * begins a command, as in QEMU. What is typed while a client has no room is kept, up to a few
+ * bytes, so that a guest that reads nothing does not disable the way out.
  *
  * Context: device lock held.
  */

@@ -178,7 +178,8 @@ static int spec_rewrite(const char *spec, char *out, size_t len)
 			return -1;
 		n = snprintf(out, len, "%.4s,path=%s", spec, a);
 	} else if (!strncmp(spec, "unix:", 5)) {
-		n = snprintf(out, len, "socket,path=%.*s%s", (int)(rest - spec - 5), spec + 5, rest);
+		n = snprintf(out, len, "socket,path=%.*s%s", (int)(rest - spec - 5), spec + 5,
+			     rest);
 	} else if (!strncmp(spec, "tcp:", 4)) {
 		spec += 4;
 		/* the last colon before the options: IPv6 addresses hold more of them */

@@ -2,8 +2,8 @@
 /*
  * What the files of the character devices share.
  *
- * A kind (stdio, socket, …) opens descriptors and hands them to chardev_connect(); reading, queueing
- * and multiplexing are the same for all.
+ * A kind (stdio, socket, …) opens descriptors and hands them to chardev_connect(); reading,
+ * queueing and multiplexing are the same for all.
  */
 #ifndef VMM_CHARDEV_PRIV_H
 #define VMM_CHARDEV_PRIV_H
@@ -42,8 +42,8 @@ struct chardev_kind {
 	void (*info)(const struct chardev *c, FILE *out);
 };
 
-extern const struct chardev_kind chardev_stdio, chardev_pty, chardev_file, chardev_pipe, chardev_null,
-	chardev_socket;
+extern const struct chardev_kind chardev_stdio, chardev_pty, chardev_file, chardev_pipe,
+	chardev_null, chardev_socket;
 
 struct chardev_input {
 	struct chardev_client client;

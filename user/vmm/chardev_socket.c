@@ -19,6 +19,8 @@
 #include "../lib/log.h"
 #include "tap.h"
 
+#define ACCEPT_RETRY_NS	1000000000ull
+
 static const struct prop socket_props[] = {
 	PROP("path", PROP_STR, struct chardev_opts, path, .help = "of a Unix socket"),
 	PROP("host", PROP_STR, struct chardev_opts, host, .help = "TCP: name or address"),
@@ -30,15 +32,17 @@ static const struct prop socket_props[] = {
 	     .help = "server: the guest starts when a client is here; auto is on"),
 	PROP("reconnect", PROP_U32, struct chardev_opts, reconnect_s, .def = "0", .max = 86400,
 	     .help = "client: seconds between attempts, 0 for one attempt"),
-	PROP("nodelay", PROP_BOOL, struct chardev_opts, nodelay, .help = "TCP_NODELAY", .def = "off"),
-	PROP("mux", PROP_BOOL, struct chardev_opts, mux, .help = "several readers, Ctrl-A commands"),
+	PROP("nodelay", PROP_BOOL, struct chardev_opts, nodelay, .help = "TCP_NODELAY",
+	     .def = "off"),
+	PROP("mux", PROP_BOOL, struct chardev_opts, mux,
+	     .help = "several readers, Ctrl-A commands"),
 	{ .type = PROP_END },
 };
 
 /**
  * struct sock - the kind's part
  * @listen: while nobody is connected; fd -1 for a client
- * @retry: client with reconnect=
+ * @retry: client with reconnect=; server after a failure to accept
  * @bound: we made the path, and remove it
  */
 struct sock {
@@ -66,7 +70,8 @@ static int socket_check(const char *opt, const struct chardev_opts *o)
 		return log_err("%s: path=%s: takes 1 to %zu characters", opt, o->path,
 			       sizeof(sun.sun_path) - 1);
 	if (o->fd && tap_parse_fd(o->fd, &fd))
-		return log_err("%s: fd=%s: takes the number of an inherited descriptor", opt, o->fd);
+		return log_err("%s: fd=%s: takes the number of an inherited descriptor", opt,
+			       o->fd);
 	if (!o->server && o->wait == PROP_ON)
 		return log_err("%s: wait=on goes with server=on", opt);
 	if (o->server && o->reconnect_s)
@@ -94,8 +99,14 @@ static void on_client(struct loop_fd *w, short revents)
 	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)revents;
-	if (fd < 0)
+	if (fd < 0) {
+		/* out of descriptors, say: the client stays queued and must not keep us busy */
+		if (errno != EAGAIN && errno != ECONNABORTED) {
+			loop_fd_mod(c->loop, w, 0);
+			loop_timer_set(c->loop, &s->retry, loop_now_ns() + ACCEPT_RETRY_NS);
+		}
 		return;
+	}
 	vm_lock(c->vm);
 	no_delay(c, fd);
 	/* one at a time; the next waits in the kernel */
@@ -126,10 +137,13 @@ static int unix_bind(struct sock *s, int fd)
 	return 0;
 }
 
-/* Resolves and connects or binds. Before the guest runs, so that it may block. Return: fd or -errno */
+/*
+ * Resolves and connects or binds. Before the guest runs, so that it may block. Return: fd or -errno
+ */
 static int tcp_socket(struct chardev *c)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = c->o.server ? AI_PASSIVE : 0 };
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+				  .ai_flags = c->o.server ? AI_PASSIVE : 0 };
 	struct addrinfo *list, *ai;
 	const struct timeval patience = { .tv_sec = 10 };
 	int fd = -1, err = EADDRNOTAVAIL, one = 1, ret;
@@ -185,7 +199,8 @@ static int server_open(struct sock *s)
 	s->listen.fd = fd;
 	if (fd < 0 || ret || listen(fd, 1) || fcntl(fd, F_SETFL, O_NONBLOCK)) {
 		ret = ret ? -ret : errno;
-		return log_err("%s: %s: %s", c->opt, c->o.path ? c->o.path : "socket", strerror(ret));
+		return log_err("%s: %s: %s", c->opt, c->o.path ? c->o.path : "socket",
+			       strerror(ret));
 	}
 	s->listen.events = POLLIN;
 	s->listen.fn = on_client;
@@ -224,8 +239,13 @@ static void on_retry(struct loop_timer *t)
 {
 	struct sock *s = of_retry(t);
 	struct chardev *c = s->c;
-	int fd = unix_connect(c);
+	int fd;
 
+	if (s->listen_added) {
+		loop_fd_mod(c->loop, &s->listen, POLLIN);
+		return;
+	}
+	fd = unix_connect(c);
 	if (fd < 0) {
 		retry_later(s);
 		return;

@@ -21,7 +21,8 @@
 static const struct prop stdio_props[] = {
 	PROP("signal", PROP_ONOFFAUTO, struct chardev_opts, signal,
 	     .help = "Ctrl-C ends the VMM; auto: unless mux=on"),
-	PROP("mux", PROP_BOOL, struct chardev_opts, mux, .help = "several readers, Ctrl-A commands"),
+	PROP("mux", PROP_BOOL, struct chardev_opts, mux,
+	     .help = "several readers, Ctrl-A commands"),
 	{ .type = PROP_END },
 };
 
@@ -59,7 +60,8 @@ static void tty_setup(bool isig)
 	if (tcgetpgrp(STDIN_FILENO) != getpgrp())
 		return;
 	tty_raw = tty_old;
-	tty_raw.c_iflag &= ~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
+	tty_raw.c_iflag &=
+		~(tcflag_t)(IGNBRK | BRKINT | PARMRK | ISTRIP | INLCR | IGNCR | ICRNL | IXON);
 	/* output stays processed: messages to people end in a plain newline */
 	tty_raw.c_oflag |= OPOST;
 	tty_raw.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | IEXTEN);

@@ -44,8 +44,9 @@ int cmdline_check_id(const char *opt, const char *id, bool required)
 	for (p = id; isalnum((unsigned char)*p) || (p > id && *p && strchr("-._", *p)); p++)
 		;
 	if (!isalpha((unsigned char)*id) || *p || p - id > 63)
-		return log_err("%s: id=%s: takes a letter, then letters, digits, '-', '.' and '_', 63 at most",
-			       opt, id);
+		return log_err(
+			"%s: id=%s: takes a letter, then letters, digits, '-', '.' and '_', 63 at most",
+			opt, id);
 	return 0;
 }
 
@@ -269,7 +270,8 @@ static const struct option {
 	{ "accel", "kvm", "what runs the guest", opt_accel },
 	{ "append", "STRING", "command line of the kernel", opt_append },
 	{ "boot", "[strict=on|off][,menu=off]", "no effect: only -kernel can be booted", opt_boot },
-	{ "chardev", "TYPE,id=ID[,KEY=VALUE...]", "a character device (-chardev help)", opt_chardev },
+	{ "chardev", "TYPE,id=ID[,KEY=VALUE...]", "a character device (-chardev help)",
+	  opt_chardev },
 	{ "cpu", "MODEL[,FEATURE=on|off...]", "CPU model (-cpu help)", opt_cpu },
 	{ "daemonize", NULL, "go to the background once the machine is there", opt_daemonize },
 	{ "device", "TYPE[,id=ID][,KEY=VALUE...]", "a device (-device help, -device TYPE,help)",
@@ -293,13 +295,18 @@ static const struct option {
 	{ "no-reboot", NULL, "end where the guest resets", opt_no_reboot },
 	{ "no-user-config", NULL, "there are no configuration files anyway", opt_nothing },
 	{ "nodefaults", NULL, "no serial port or monitor that was not asked for", opt_nodefaults },
-	{ "nographic", NULL, "serial port and monitor on standard input and output", opt_nographic },
-	{ "object", "TYPE,id=ID[,KEY=VALUE...]", "guest RAM's memory-backend-memfd or -file", opt_object },
+	{ "nographic", NULL, "serial port and monitor on standard input and output",
+	  opt_nographic },
+	{ "object", "TYPE,id=ID[,KEY=VALUE...]", "guest RAM's memory-backend-memfd or -file",
+	  opt_object },
 	{ "parallel", "none", "there is no parallel port", opt_parallel },
-	{ "pidfile", "FILE", "write the process's number there, remove it at the end", opt_pidfile },
+	{ "pidfile", "FILE", "write the process's number there, remove it at the end",
+	  opt_pidfile },
 	{ "rtc", "[base=utc|localtime|DATE]", "start of the real-time clock", opt_rtc },
 	{ "S", NULL, "do not run before the monitor's cont", opt_paused },
-	{ "serial", "CHARDEV", "a serial port: stdio, mon:stdio, pty, null, none, file:P, unix:P, tcp:H:P, chardev:ID", opt_serial },
+	{ "serial", "CHARDEV",
+	  "a serial port: stdio, mon:stdio, pty, null, none, file:P, unix:P, tcp:H:P, chardev:ID",
+	  opt_serial },
 	{ "smp", "[cpus=]N[,cores=N]", "CPUs, 1 to 64", opt_smp },
 	{ "uuid", "UUID", "of the guest", opt_uuid },
 	{ "version", NULL, "print the version", opt_version },
@@ -342,7 +349,8 @@ static int check_chardevs(struct vm_config *cfg)
 		return -1;
 	stdio |= cfg->monitor && !strcmp(cfg->monitor, "stdio");
 	if (cfg->daemonize && stdio)
-		return log_err("-daemonize: standard input and output are gone: send -serial and -monitor elsewhere");
+		return log_err(
+			"-daemonize: standard input and output are gone: send -serial and -monitor elsewhere");
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The command line. Parsing looks at words (and at what -m and paths can be compared with); it opens,
- * starts and changes nothing.
+ * The command line. Parsing looks at words (and at what -m and paths can be compared with); it
+ * opens, starts and changes nothing.
  */
 #ifndef VMM_CMDLINE_H
 #define VMM_CMDLINE_H

@@ -40,8 +40,10 @@ static const struct prop machine_props[] = {
 	     .help = "interrupt controllers are KVM's"),
 	PROP("acpi", PROP_ENUM, struct machine_props, on, .names = only_on, .help = "ACPI tables"),
 	PROP("usb", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
-	PROP("graphics", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
-	PROP("vmport", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
+	PROP("graphics", PROP_ENUM, struct machine_props, off, .names = only_off,
+	     .help = "not there"),
+	PROP("vmport", PROP_ENUM, struct machine_props, off, .names = only_off,
+	     .help = "not there"),
 	PROP("smm", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
 	PROP("hpet", PROP_ENUM, struct machine_props, off, .names = only_off, .help = "not there"),
 	PROP("mem-merge", PROP_ENUM, struct machine_props, off, .names = only_off,
@@ -151,12 +153,14 @@ int opt_smp(struct vm_config *cfg, const char *arg)
 		return -1;
 	/* CPUID describes cores of one package */
 	if (p.threads > 1 || p.sockets > 1 || p.dies > 1)
-		return log_err("-smp %s: sockets, dies and threads take 1: CPUs are cores of one socket",
-			       arg);
+		return log_err(
+			"-smp %s: sockets, dies and threads take 1: CPUs are cores of one socket",
+			arg);
 	product = p.cores ? p.cores : p.cpus ? p.cpus : p.maxcpus ? p.maxcpus : 1;
 	if ((p.cpus && p.cpus != product) || (p.maxcpus && p.maxcpus != product))
-		return log_err("-smp %s: cpus, maxcpus and cores are not the same number, and CPUs are not plugged later",
-			       arg);
+		return log_err(
+			"-smp %s: cpus, maxcpus and cores are not the same number, and CPUs are not plugged later",
+			arg);
 	cfg->cpus = (uint32_t)product;
 	return 0;
 }
@@ -234,20 +238,22 @@ struct ram_props {
 };
 
 static const struct prop memfd_props[] = {
-	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46, .required = true,
-	     .help = "of guest RAM"),
+	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46,
+	     .required = true, .help = "of guest RAM"),
 	PROP("share", PROP_ENUM, struct ram_props, share, .names = only_on,
 	     .help = "guest RAM is always shared"),
-	PROP("hugetlb", PROP_BOOL, struct ram_props, hugetlb, .def = "off", .help = "use huge pages"),
-	PROP("hugetlbsize", PROP_SIZE, struct ram_props, hugetlbsize, .help = "size of a huge page"),
+	PROP("hugetlb", PROP_BOOL, struct ram_props, hugetlb, .def = "off",
+	     .help = "use huge pages"),
+	PROP("hugetlbsize", PROP_SIZE, struct ram_props, hugetlbsize,
+	     .help = "size of a huge page"),
 	PROP("prealloc", PROP_BOOL, struct ram_props, prealloc, .def = "off",
 	     .help = "allocate before the start"),
 	{ .type = PROP_END },
 };
 
 static const struct prop ramfile_props[] = {
-	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46, .required = true,
-	     .help = "of guest RAM"),
+	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46,
+	     .required = true, .help = "of guest RAM"),
 	PROP("mem-path", PROP_STR, struct ram_props, mem_path, .required = true,
 	     .help = "file, or folder"),
 	PROP("share", PROP_ENUM, struct ram_props, share, .names = only_on,
@@ -263,7 +269,8 @@ static struct {
 	const struct prop *table;
 } ram;
 
-static int object_add(const struct prop *table, const char *opt, const char *id, struct keyvals *kvs)
+static int object_add(const struct prop *table, const char *opt, const char *id,
+		      struct keyvals *kvs)
 {
 	struct ram_props p = { 0 };
 
@@ -304,9 +311,11 @@ int opt_object(struct vm_config *cfg, const char *arg)
 		return -1;
 	type = keyvals_take(&kvs, "qom-type");
 	if (type && !strcmp(type, "memory-backend-memfd"))
-		ret = object_add(memfd_props, "-object memory-backend-memfd", keyvals_take(&kvs, "id"), &kvs);
+		ret = object_add(memfd_props, "-object memory-backend-memfd",
+				 keyvals_take(&kvs, "id"), &kvs);
 	else if (type && !strcmp(type, "memory-backend-file"))
-		ret = object_add(ramfile_props, "-object memory-backend-file", keyvals_take(&kvs, "id"), &kvs);
+		ret = object_add(ramfile_props, "-object memory-backend-file",
+				 keyvals_take(&kvs, "id"), &kvs);
 	else
 		ret = log_err("-object %s: takes memory-backend-memfd or memory-backend-file",
 			      type ? type : "");
@@ -319,15 +328,19 @@ static int object_finish(struct vm_config *cfg)
 	const struct ram_props *p = &ram.p;
 
 	if (cmdline.memory_backend && (!ram.set || strcmp(ram.p.id, cmdline.memory_backend)))
-		return log_err("-machine memory-backend=%s: no -object has this id", cmdline.memory_backend);
+		return log_err("-machine memory-backend=%s: no -object has this id",
+			       cmdline.memory_backend);
 	if (!ram.set)
 		return 0;
 	if (!cmdline.memory_backend)
-		return log_err("-object %s: nothing uses it; pass -machine memory-backend=%s", p->id, p->id);
+		return log_err("-object %s: nothing uses it; pass -machine memory-backend=%s",
+			       p->id, p->id);
 	if (cfg->mem_path || cfg->mem_prealloc)
-		return log_err("-machine memory-backend=%s: excludes -mem-path and -mem-prealloc", p->id);
+		return log_err("-machine memory-backend=%s: excludes -mem-path and -mem-prealloc",
+			       p->id);
 	if (p->size % MIB)
-		return log_err("-object %s: size=%llu: takes whole MiB", p->id, (unsigned long long)p->size);
+		return log_err("-object %s: size=%llu: takes whole MiB", p->id,
+			       (unsigned long long)p->size);
 	if (cmdline.m_given && cfg->mem_size != p->size)
 		return log_err("-m: %lluM is not the size of -object %s, %lluM",
 			       (unsigned long long)(cfg->mem_size / MIB), p->id,
@@ -431,7 +444,9 @@ static int rtc_base(struct vm_config *cfg, const char *base)
 	if (!end)
 		end = strptime(base, "%Y-%m-%d", &tm);
 	if (!end || *end)
-		return log_err("-rtc base=%s: takes utc, localtime, 2006-06-17T16:01:21 or 2006-06-17", base);
+		return log_err(
+			"-rtc base=%s: takes utc, localtime, 2006-06-17T16:01:21 or 2006-06-17",
+			base);
 	cfg->rtc_base = timegm(&tm);
 	return 0;
 }
@@ -495,7 +510,8 @@ int opt_uuid(struct vm_config *cfg, const char *arg)
 		if (form[i] == 'x' ? !isxdigit((unsigned char)arg[i]) : arg[i] != '-')
 			break;
 	if (i < sizeof(form) - 1 || arg[i])
-		return log_err("-uuid %s: takes a UUID such as 550e8400-e29b-41d4-a716-446655440000", arg);
+		return log_err(
+			"-uuid %s: takes a UUID such as 550e8400-e29b-41d4-a716-446655440000", arg);
 	cfg->uuid = arg;
 	return 0;
 }
@@ -517,7 +533,8 @@ int cmdline_machine_finish(struct vm_config *cfg)
 		return -1;
 	if (total && cfg->mem_size > total)
 		return log_err("-m: %lluM is more than this host has, %lluM",
-			       (unsigned long long)(cfg->mem_size / MIB), (unsigned long long)(total / MIB));
+			       (unsigned long long)(cfg->mem_size / MIB),
+			       (unsigned long long)(total / MIB));
 	if (!cfg->kernel && cfg->initrd)
 		return log_err("-initrd: goes with -kernel");
 	if (!cfg->kernel && cfg->append)

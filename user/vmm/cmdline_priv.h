@@ -22,7 +22,8 @@ const char *cmdline_keep(const char *s);
 typedef int cmdline_fn(struct vm_config *cfg, const char *arg);
 
 cmdline_fn opt_accel, opt_append, opt_boot, opt_cpu, opt_initrd, opt_kernel, opt_m, opt_machine,
-	opt_mem_path, opt_mem_prealloc, opt_name, opt_object, opt_parallel, opt_rtc, opt_smp, opt_uuid;
+	opt_mem_path, opt_mem_prealloc, opt_name, opt_object, opt_parallel, opt_rtc, opt_smp,
+	opt_uuid;
 
 void cmdline_machine_defaults(struct vm_config *cfg);
 /** cmdline_machine_finish() - what depends on several options. Return: 0 or -1 after logging */

@@ -57,8 +57,8 @@ static void table_print(const struct command *table, const char *prefix, FILE *o
 	char left[64];
 
 	for (; table->name; table++) {
-		snprintf(left, sizeof(left), "%s%s%s%s", prefix, table->name, table->args ? " " : "",
-			 table->args ? table->args : "");
+		snprintf(left, sizeof(left), "%s%s%s%s", prefix, table->name,
+			 table->args ? " " : "", table->args ? table->args : "");
 		fprintf(out, "%-20s %s\n", left, table->help);
 	}
 }
@@ -141,7 +141,8 @@ static void info_name(struct vm *vm, const char *arg, FILE *out)
 static void info_uuid(struct vm *vm, const char *arg, FILE *out)
 {
 	(void)arg;
-	fprintf(out, "%s\n", vm->cfg->uuid ? vm->cfg->uuid : "00000000-0000-0000-0000-000000000000");
+	fprintf(out, "%s\n",
+		vm->cfg->uuid ? vm->cfg->uuid : "00000000-0000-0000-0000-000000000000");
 }
 
 static void info_memory(struct vm *vm, const char *arg, FILE *out)
@@ -165,9 +166,11 @@ static void info_network(struct vm *vm, const char *arg, FILE *out)
 
 static void info_chardev(struct vm *vm, const char *arg, FILE *out)
 {
-	(void)vm;
 	(void)arg;
+	/* vCPU threads count what was dropped */
+	vm_lock(vm);
 	chardev_info(out);
+	vm_unlock(vm);
 }
 
 static void info_loop(struct vm *vm, const char *arg, FILE *out)

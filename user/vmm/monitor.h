@@ -12,7 +12,9 @@ struct vm;
 struct loop;
 struct chardev;
 
-/** monitor_add() - put a monitor on @c; @vm is used by commands only. Return: 0, or -1 after logging */
+/**
+ * monitor_add() - put a monitor on @c; @vm is used by commands only. Return: 0, or -1 after logging
+ */
 int monitor_add(struct vm *vm, struct loop *loop, struct chardev *c);
 /** monitor_free_all() - no command runs after this */
 void monitor_free_all(void);

@@ -34,7 +34,8 @@ struct tap_props {
 static const struct prop tap_props[] = {
 	PROP("ifname", PROP_STR, struct tap_props, ifname,
 	     .help = "interface to use or make; without it the kernel chooses a tap name"),
-	PROP("fd", PROP_STR, struct tap_props, fd, .help = "descriptor of an opened tap, inherited"),
+	PROP("fd", PROP_STR, struct tap_props, fd,
+	     .help = "descriptor of an opened tap, inherited"),
 	PROP("script", PROP_STR, struct tap_props, script,
 	     .help = "program to set the interface up, or no; " IFUP " if it is there"),
 	PROP("downscript", PROP_STR, struct tap_props, downscript,
@@ -74,23 +75,26 @@ static int tap_check(struct tap *t)
 	if (p->fd && (p->ifname || p->script || p->downscript))
 		return log_err("-netdev %s: fd= excludes ifname=, script= and downscript=", p->id);
 	if (p->fd && (tap_parse_fd(p->fd, &fd)))
-		return log_err("-netdev %s: fd=%s: takes the number of an inherited descriptor", p->id,
-			       p->fd);
+		return log_err("-netdev %s: fd=%s: takes the number of an inherited descriptor",
+			       p->id, p->fd);
 	if (p->vhostfd && tap_parse_fd(p->vhostfd, &fd))
-		return log_err("-netdev %s: vhostfd=%s: takes the number of an inherited descriptor",
-			       p->id, p->vhostfd);
+		return log_err(
+			"-netdev %s: vhostfd=%s: takes the number of an inherited descriptor",
+			p->id, p->vhostfd);
 	if (p->ifname && (!*p->ifname || strlen(p->ifname) >= sizeof(t->nd.ifname) ||
 			  strchr(p->ifname, '/')))
-		return log_err("-netdev %s: ifname=%s: takes an interface name of 1 to %zu characters",
-			       p->id, p->ifname, sizeof(t->nd.ifname) - 1);
+		return log_err(
+			"-netdev %s: ifname=%s: takes an interface name of 1 to %zu characters",
+			p->id, p->ifname, sizeof(t->nd.ifname) - 1);
 	if (p->queues > 1)
-		return log_err("-netdev %s: queues=%u: more than one queue pair is not there yet", p->id,
-			       p->queues);
+		return log_err("-netdev %s: queues=%u: more than one queue pair is not there yet",
+			       p->id, p->queues);
 	if (p->vhost == PROP_OFF && (p->vhostforce || p->vhostfd))
 		return log_err("-netdev %s: vhost=off contradicts vhostforce= and vhostfd=", p->id);
 	if (p->vhost != PROP_ON && !p->vhostforce && !p->vhostfd)
-		return log_err("-netdev %s: pass vhost=on: queues served outside the kernel are not there yet",
-			       p->id);
+		return log_err(
+			"-netdev %s: pass vhost=on: queues served outside the kernel are not there yet",
+			p->id);
 	return 0;
 }
 
@@ -168,15 +172,18 @@ static int vhost_open(struct tap *t)
 		if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC))
 			return log_err("-netdev %s: vhostfd=%d: %s", t->nd.id, fd, strerror(errno));
 		if (!vhost_fd_is_net(fd))
-			return log_err("-netdev %s: vhostfd=%d is not a vhost-net device", t->nd.id, fd);
+			return log_err("-netdev %s: vhostfd=%d is not a vhost-net device", t->nd.id,
+				       fd);
 		t->nd.vhost_fd = fd;
 		return 0;
 	}
 	fd = open(VHOST_NET, O_RDWR | O_CLOEXEC);
 	if (fd < 0) {
 		if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
-			return log_err("-netdev %s: no " VHOST_NET ": load the module vhost_net (make load, or modprobe vhost_net)",
-				       t->nd.id);
+			return log_err(
+				"-netdev %s: no " VHOST_NET
+				": load the module vhost_net (make load, or modprobe vhost_net)",
+				t->nd.id);
 		return log_err("-netdev %s: " VHOST_NET ": %s", t->nd.id, strerror(errno));
 	}
 	t->nd.vhost_fd = fd;
@@ -275,8 +282,8 @@ void netdev_info(FILE *out)
 	for (i = 0; i < nr_taps; i++) {
 		const struct netdev *nd = &taps[i]->nd;
 
-		fprintf(out, "%s: tap, ifname=%s, mtu=%u, vhost=on, device %s\n", nd->id, nd->ifname,
-			nd->mtu, nd->user ? nd->user : "none");
+		fprintf(out, "%s: tap, ifname=%s, mtu=%u, vhost=on, device %s\n", nd->id,
+			nd->ifname, nd->mtu, nd->user ? nd->user : "none");
 	}
 	if (!nr_taps)
 		fprintf(out, "no netdev\n");

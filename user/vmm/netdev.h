@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Host network back ends: -netdev tap. Opened when the command line has been checked and the process
- * has forked; closed, and its downscript run, at exit.
+ * Host network back ends: -netdev tap. Opened when the command line has been checked and the
+ * process has forked; closed, and its downscript run, at exit.
  */
 #ifndef VMM_NETDEV_H
 #define VMM_NETDEV_H

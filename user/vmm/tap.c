@@ -57,11 +57,13 @@ static int tun_explain(const char *id, const char *want, int err)
 	case EBUSY:
 		return log_err("-netdev %s: %s is busy: another process holds it", id, name);
 	case EPERM:
-		return log_err("-netdev %s: %s: not permitted: needs CAP_NET_ADMIN, or a tap made for this user (ip tuntap add mode tap user)",
-			       id, name);
+		return log_err(
+			"-netdev %s: %s: not permitted: needs CAP_NET_ADMIN, or a tap made for this user (ip tuntap add mode tap user)",
+			id, name);
 	case EINVAL:
-		return log_err("-netdev %s: %s is not a single-queue tap (ip tuntap add mode tap, without multi_queue)",
-			       id, name);
+		return log_err(
+			"-netdev %s: %s is not a single-queue tap (ip tuntap add mode tap, without multi_queue)",
+			id, name);
 	default:
 		return log_err("-netdev %s: %s: %s", id, name, strerror(err));
 	}
@@ -76,7 +78,8 @@ int tap_open(const char *id, const char *want, char *ifname)
 	fd = open(TUN_DEV, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
-			return log_err("-netdev %s: no " TUN_DEV ": load the module tun (modprobe tun)",
+			return log_err("-netdev %s: no " TUN_DEV
+				       ": load the module tun (modprobe tun)",
 				       id);
 		return log_err("-netdev %s: " TUN_DEV ": %s", id, strerror(errno));
 	}
@@ -108,8 +111,9 @@ int tap_adopt(const char *id, int fd, char *ifname)
 		return log_err("-netdev %s: fd=%d: %s", id, fd, strerror(errno));
 	if (ioctl(fd, TUNGETIFF, &ifr)) {
 		if (errno == EBADFD)
-			return log_err("-netdev %s: fd=%d: no interface attached (TUNSETIFF comes first)",
-				       id, fd);
+			return log_err(
+				"-netdev %s: fd=%d: no interface attached (TUNSETIFF comes first)",
+				id, fd);
 		return log_err("-netdev %s: fd=%d is not a tap", id, fd);
 	}
 	if (!(ifr.ifr_flags & IFF_TAP))
