@@ -23,8 +23,9 @@ packages=(
 missing() {
 	local p have
 
-	have=" $(dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "${packages[@]}" 2>/dev/null |
-		 sed -n 's/^ii //p' | tr '\n' ' ')"
+	# dpkg-query fails when it has never heard of one of them
+	have=" $({ dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' "${packages[@]}" 2>/dev/null ||
+		   true; } | sed -n 's/^ii //p' | tr '\n' ' ')"
 	for p in "${packages[@]}"; do
 		[ "${have#* $p }" != "$have" ] || echo "$p"
 	done
