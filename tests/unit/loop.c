@@ -63,6 +63,14 @@ static void run_ms(unsigned int ms)
 	run();
 }
 
+/* Until @_cond holds; a slow machine takes its time. */
+#define UNTIL(_cond) do { \
+	bool _ok = false; \
+	for (int _i = 0; _i < 2000 && !(_ok = (_cond)); _i++) \
+		run_ms(2); \
+	assert_true(_ok); \
+} while (0)
+
 struct watch {
 	struct loop_fd w;	/* first */
 	unsigned int hits;
@@ -148,7 +156,9 @@ static void test_fd_many(void **state)
 	run_ms(5);
 	for (i = 0; i < N; i++)
 		assert_int_equal(write(p[i][1], "x", 1), 1);
-	run_ms(50);
+	for (i = 0; i < N; i++)
+		UNTIL(t[i].hits);
+	run_ms(5);
 	for (i = 0; i < N; i++) {
 		assert_int_equal(t[i].hits, 1);
 		loop_fd_del(loop, &t[i].w);
@@ -174,7 +184,8 @@ static void test_fd_del_in_callback(void **state)
 	a->del = b->del = true;
 	assert_int_equal(write(p[1], "x", 1), 1);
 	assert_int_equal(write(q[1], "x", 1), 1);
-	run_ms(20);
+	UNTIL(a->hits + b->hits);
+	run_ms(5);
 	assert_int_equal(a->hits + b->hits, 1);
 	free(a);
 	free(b);
@@ -260,7 +271,8 @@ static void test_fd_mod_in_callback(void **state)
 	watch(&t, p[0], POLLIN);
 	t.w.fn = mod_fn;
 	close(p[1]);
-	run_ms(10);
+	UNTIL(t.hits);
+	run_ms(5);
 	assert_int_equal(t.hits, 1);
 	loop_fd_del(loop, &t.w);
 	close(p[0]);
@@ -364,7 +376,8 @@ static void test_timer_order(void **state)
 		loop_timer_del(loop, &k[i].t);
 		loop_timer_del(loop, &k[i].t);
 	}
-	run_ms(40);
+	UNTIL(next_nr == N - (N + 2) / 3);
+	run_ms(5);
 	for (i = 0; i < N; i++) {
 		if (i % 3 == 0) {
 			assert_int_equal(k[i].nr, -1);
@@ -392,7 +405,7 @@ static void test_timer_again(void **state)
 	watch(&t, p[0], POLLIN);
 	next_nr = 0;
 	assert_int_equal(loop_timer_set(loop, &k.t, 0), 0);
-	run_ms(200);
+	UNTIL(next_nr == 1001 && t.hits);
 	/* a timer that is always due starves nobody */
 	assert_int_equal(next_nr, 1001);
 	assert_int_equal(t.hits, 1);
@@ -443,7 +456,7 @@ static void test_bh(void **state)
 	loop_bh_cancel(loop, &h[3].bh);
 	h[0].victim = &h[1].bh;
 	h[2].again = 10;
-	run_ms(20);
+	UNTIL(h[2].hits == 11);
 	assert_int_equal(h[0].hits, 1);
 	assert_int_equal(h[1].hits, 0);
 	assert_int_equal(h[2].hits, 11);
@@ -452,7 +465,7 @@ static void test_bh(void **state)
 	/* cancelled ones can be scheduled again */
 	loop_bh_schedule(loop, &h[3].bh);
 	loop_bh_schedule(loop, &h[1].bh);
-	run_ms(5);
+	UNTIL(h[1].hits);
 	assert_int_equal(h[1].hits, 1);
 	assert_int_equal(h[3].hits, 1);
 	assert_true(h[3].nr < h[1].nr);
