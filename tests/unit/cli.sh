@@ -218,7 +218,41 @@ if [ -w /dev/kvm ]; then
 	bad "not/there: " "${k[@]}" -serial file:not/there
 	bad "not/there: " "${k[@]}" -pidfile not/there
 	bad "-cpu" "${k[@]}" -cpu nosuch
+	# what -cpu help lists is taken: the kernel is what is missed
+	run -cpu help
+	for model in $(awk '/^  / { print $1 }' out); do
+		bad "nowhere" "${k[@]}" -cpu "$model"
+	done
 	bad "-cpu" "${k[@]}" -cpu host,+nosuch
+fi
+# --- a host without KVM, and one whose /dev/kvm is something else
+if unshare -m mount -t tmpfs none /dev 2> /dev/null; then
+	real=$shunt
+	cat > without << 'END'
+#!/bin/sh
+case $1 in
+absent) mount -t tmpfs none /dev ;;
+other) mount --bind /dev/null /dev/kvm ;;
+esac
+shift
+exec "$@"
+END
+	chmod +x without
+	for how in absent other; do
+		n=$((n + 1))
+		timeout 10 unshare -m ./without $how "$real" "${k[@]}" > out 2> err < /dev/null
+		if [ $? = 1 ] && [ "$(wc -l < err)" = 1 ] && grep -q '^shunt: .*/dev/kvm' err && [ ! -e pid ]; then
+			echo "ok $n - /dev/kvm: $how ($(cat err))"
+		else
+			echo "not ok $n - /dev/kvm: $how"
+			failed=1
+			sed 's/^/# /' out err
+		fi
+	done
+	rm without
+else
+	n=$((n + 1))
+	echo "ok $n - /dev/kvm: absent # SKIP needs root"
 fi
 leftover=$(find . -type f ! -name out ! -name err -o -type s)
 [ -z "$leftover" ]

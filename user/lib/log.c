@@ -44,8 +44,8 @@ static void log_line(const char *level, const char *fmt, va_list ap)
 			line[i] = '?';
 	line[len++] = '\n';
 	/* nobody is left to tell when standard error is gone */
-	if (write(STDERR_FILENO, line, len) < 0)
-		errno = saved;
+	n = (int)write(STDERR_FILENO, line, len);
+	(void)n;
 	errno = saved;
 }
 

@@ -25,11 +25,14 @@ static void loop_wake(struct loop *l)
 {
 	uint64_t one = 1;
 	int saved = errno;
+	ssize_t n;
 
-	/* full counter: a wake-up is pending already */
-	if (__atomic_exchange_n(&l->sleeping, 0, __ATOMIC_SEQ_CST) &&
-	    write(l->wake.fd, &one, sizeof(one)) < 0)
-		errno = saved;
+	if (__atomic_exchange_n(&l->sleeping, 0, __ATOMIC_SEQ_CST)) {
+		/* fails when the counter is full: then a wake-up is under way already */
+		n = write(l->wake.fd, &one, sizeof(one));
+		(void)n;
+	}
+	/* signal handlers call loop_stop() */
 	errno = saved;
 }
 

@@ -211,11 +211,15 @@ static int devices_create(void)
 
 static int monitor_open(struct loop *l)
 {
+	const char *spec = cfg.monitor;
 	struct chardev *c;
 
-	if (!cfg.monitor)
+	if (!spec)
 		return 0;
-	c = chardev_from_spec(&vm, "-monitor", cfg.monitor);
+	/* "mon:" would put a second one behind it */
+	if (!strncmp(spec, "mon:", 4))
+		spec += 4;
+	c = chardev_from_spec(&vm, "-monitor", spec);
 	return c ? monitor_add(&vm, l, c) : -1;
 }
 
