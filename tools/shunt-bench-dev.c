@@ -180,9 +180,9 @@ int vdrv_worker_find(pid_t owner, pid_t *tids, int max)
 	return found ? found : find_in("/proc", name, tids, max);
 }
 
-int vdrv_worker_runtime(pid_t tid, uint64_t *ns)
+int vdrv_worker_runtime(pid_t tid, uint64_t *ns, uint64_t *slices)
 {
-	unsigned long long v;
+	unsigned long long v, n_slices;
 	char path[64];
 	FILE *f;
 	int n;
@@ -191,10 +191,11 @@ int vdrv_worker_runtime(pid_t tid, uint64_t *ns)
 	f = fopen(path, "re");
 	if (!f)
 		return -errno;
-	n = fscanf(f, "%llu", &v);
+	n = fscanf(f, "%llu %*u %llu", &v, &n_slices);
 	fclose(f);
-	if (n != 1)
+	if (n != 2)
 		return -ENODATA;
 	*ns = v;
+	*slices = n_slices;
 	return 0;
 }

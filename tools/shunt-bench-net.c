@@ -120,17 +120,21 @@ out:
 }
 
 /* The worker's own time since it started; 0 and no worker where it cannot be found. */
-static void worker_time(struct net_bench *b, uint64_t *ns)
+static void worker_time(struct net_bench *b, uint64_t *ns, uint64_t *runs)
 {
 	pid_t tid[8];
-	uint64_t t;
+	uint64_t t, slices;
 	int n, i;
 
 	*ns = 0;
+	*runs = 0;
 	n = vdrv_worker_find(getpid(), tid, 8);
-	for (i = 0; i < n && i < 8; i++)
-		if (!vdrv_worker_runtime(tid[i], &t))
-			*ns += t;
+	for (i = 0; i < n && i < 8; i++) {
+		if (vdrv_worker_runtime(tid[i], &t, &slices))
+			continue;
+		*ns += t;
+		*runs += slices;
+	}
 	b->r->worker = n ? tid[0] : 0;
 }
 
@@ -138,7 +142,7 @@ static void measure_from(struct net_bench *b)
 {
 	unsigned int i;
 
-	worker_time(b, &b->start.worker_ns);
+	worker_time(b, &b->start.worker_ns, &b->start.worker_runs);
 	b->start.elapsed_ns = clock_ns(CLOCK_MONOTONIC);
 	b->start.driver_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	b->start.packets = b->r->packets;
@@ -154,8 +158,9 @@ static void measure_to(struct net_bench *b)
 	struct bench_result *r = b->r;
 
 	r->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - b->start.elapsed_ns;
-	worker_time(b, &r->worker_ns);
+	worker_time(b, &r->worker_ns, &r->worker_runs);
 	r->worker_ns -= b->start.worker_ns;
+	r->worker_runs -= b->start.worker_runs;
 	r->driver_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - b->start.driver_ns;
 	r->packets -= b->start.packets;
 	r->calls = b->calls - b->start.calls;
@@ -418,6 +423,18 @@ static int rx_one(struct net_bench *b, struct rx_state *s)
 	return 1;
 }
 
+/*
+ * Where sender and worker share a processor, the scheduler decides after which frame the worker
+ * runs, and what a frame costs follows from that. A sender that nobody preempts gives bursts.
+ */
+static void no_preemption(const struct bench_opt *o, bool on)
+{
+	struct sched_param p = { .sched_priority = on };
+
+	if (!o->trickle)
+		sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &p);
+}
+
 static int rx_run(struct net_bench *b, struct rx_state *s, uint64_t total)
 {
 	const struct bench_opt *o = b->o;
@@ -456,7 +473,9 @@ static int rx_run(struct net_bench *b, struct rx_state *s, uint64_t total)
 			s->sent++;
 		}
 		b->what = "packet socket on the tap";
+		no_preemption(o, true);
 		ret = vdrv_inject_flush(&s->in);
+		no_preemption(o, false);
 		if (ret)
 			return ret;
 		ret = net_idle(b, vq, progress);

@@ -28,6 +28,7 @@ enum {
 	OPT_DEVICE = 256, OPT_TAP, OPT_SIZE, OPT_COUNT, OPT_WARMUP, OPT_RING, OPT_BATCH,
 	OPT_WINDOW, OPT_TIME, OPT_WAIT, OPT_RXBUF, OPT_SEGMENTS, OPT_INDIRECT, OPT_VERIFY,
 	OPT_INJECT, OPT_JSON, OPT_NO_EVENT_IDX, OPT_NO_MRG, OPT_LEGACY, OPT_VHOST_HDR,
+	OPT_TRICKLE,
 };
 
 static const struct {
@@ -56,6 +57,8 @@ static const struct {
 	{ { "vhost-hdr", 0, NULL, OPT_VHOST_HDR }, NULL,
 	  "the device makes the virtio-net header, the tap has none" },
 	{ { "inject", 1, NULL, OPT_INJECT }, "HOW", "net-rx: sender uses ring or copy (copy)" },
+	{ { "trickle", 0, NULL, OPT_TRICKLE }, NULL,
+	  "net-rx: the worker may run after each frame, not after each batch" },
 	{ { "verify", 0, NULL, OPT_VERIFY }, NULL, "compare order and contents (slower)" },
 	{ { "json", 0, NULL, OPT_JSON }, NULL, "print JSON" },
 	{ { "help", 0, NULL, 'h' }, NULL, "this text" },
@@ -193,6 +196,9 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 		case OPT_INDIRECT:
 			o->indirect = true;
 			break;
+		case OPT_TRICKLE:
+			o->trickle = true;
+			break;
 		case OPT_VERIFY:
 			o->verify = true;
 			break;
@@ -250,21 +256,21 @@ static void report(const struct bench_opt *o, const struct bench_result *r)
 	const char *form = "mode=%s\nsize=%u\nring=%u\nbatch=%u\nfeatures=0x%" PRIx64 "\n"
 		"packets=%" PRIu64 "\nlost=%" PRIu64 "\nbad=%" PRIu64 "\nseconds=%.6f\n"
 		"packets_per_second=%.0f\nkicks=%" PRIu64 "\ncalls=%" PRIu64 "\n"
-		"worker_tid=%d\nworker_ns=%" PRIu64 "\nworker_ns_per_packet=%.1f\n"
-		"driver_ns_per_packet=%.1f\n";
+		"worker_tid=%d\nworker_runs=%" PRIu64 "\nworker_ns=%" PRIu64 "\n"
+		"worker_ns_per_packet=%.1f\ndriver_ns_per_packet=%.1f\n";
 
 	if (o->json)
 		form = "{\"mode\":\"%s\",\"size\":%u,\"ring\":%u,\"batch\":%u,"
 			"\"features\":\"0x%" PRIx64 "\",\"packets\":%" PRIu64 ",\"lost\":%" PRIu64
 			",\"bad\":%" PRIu64 ",\"seconds\":%.6f,\"packets_per_second\":%.0f,"
 			"\"kicks\":%" PRIu64 ",\"calls\":%" PRIu64 ",\"worker_tid\":%d,"
-			"\"worker_ns\":%" PRIu64 ",\"worker_ns_per_packet\":%.1f,"
-			"\"driver_ns_per_packet\":%.1f}\n";
+			"\"worker_runs\":%" PRIu64 ",\"worker_ns\":%" PRIu64 ","
+			"\"worker_ns_per_packet\":%.1f,\"driver_ns_per_packet\":%.1f}\n";
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	printf(form, o->mode, o->size, o->ring, o->batch, o->features, r->packets, r->lost, r->bad,
-	       s, s > 0 ? r->packets / s : 0, r->kicks, r->calls, r->worker, r->worker_ns,
-	       r->worker_ns / per, r->driver_ns / per);
+	       s, s > 0 ? r->packets / s : 0, r->kicks, r->calls, r->worker, r->worker_runs,
+	       r->worker_ns, r->worker_ns / per, r->driver_ns / per);
 #pragma GCC diagnostic pop
 }
 

@@ -33,6 +33,7 @@ struct bench_opt {
 	bool indirect;
 	bool verify;
 	bool inject_copy;
+	bool trickle;
 	bool json;
 };
 
@@ -43,6 +44,7 @@ struct bench_opt {
  * @bad: contents or lengths that differ
  * @elapsed_ns: wall time
  * @worker_ns: run time of the worker; instructions where the machine counts them
+ * @worker_runs: how often the worker was put on a processor
  */
 struct bench_result {
 	uint64_t packets;
@@ -52,6 +54,7 @@ struct bench_result {
 	uint64_t calls;
 	uint64_t elapsed_ns;
 	uint64_t worker_ns;
+	uint64_t worker_runs;
 	uint64_t driver_ns;
 	pid_t worker;
 };

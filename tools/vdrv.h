@@ -85,8 +85,11 @@ size_t vdrv_net_hdr_len(uint64_t features);
  * owner itself. Returns how many were found, at most @max of them in @tids.
  */
 int vdrv_worker_find(pid_t owner, pid_t *tids, int max);
-/* CPU time of a thread in ns; with an instruction-counting machine this is instructions. */
-int vdrv_worker_runtime(pid_t tid, uint64_t *ns);
+/*
+ * CPU time of a thread in ns; with an instruction-counting machine this is instructions. And how
+ * often it was put on a processor.
+ */
+int vdrv_worker_runtime(pid_t tid, uint64_t *ns, uint64_t *slices);
 
 struct vdrv_buf {
 	uint64_t gpa;
