@@ -121,7 +121,7 @@ vring_chain_add(struct vring_chain *c, const struct vring_seen_desc *d)
 	return VRING_OK;
 }
 
-/* How many links may be followed among @count descriptors: fewer than these, or what is bearable. */
+/* How many links may be followed among @count descriptors: fewer, and no more than bearable. */
 static __always_inline u32 vring_chain_links(const struct vring_chain *c, u32 count)
 {
 	return count - 1 < VRING_WORK_MAX - c->work ? count - 1 : VRING_WORK_MAX - c->work;

@@ -315,6 +315,8 @@ static void op_desc(void)
 		return;
 	put_le(p, pick_gpa(), 8);
 	put_le(p + 8, shape & 0x80 ? take(4) : shape & 0x40 ? take(1) * 16 : take(2) % 600, 4);
+	if (shape == 0xff)
+		put_le(p + 8, 65536 * 16 + (take(1) & 0x30), 4);
 	put_le(p + 12, shape & 0x20 ? shape & 7 : shape & 3, 2);
 	put_le(p + 14, shape & 0x10 ? take(2) : slot + 1, 2);
 }
@@ -543,12 +545,11 @@ static void op_restart(void)
 
 /* --- one input -------------------------------------------------------------------------------- */
 
-static u8 *new_area(struct area *a, u32 size, size_t align, bool writable)
+static u8 *new_area(struct area *a, u32 size, bool writable)
 {
 	a->size = size;
-	a->host = aligned_alloc(align, (size + align - 1) / align * align);
+	a->host = calloc(1, size);
 	check(a->host);
-	memset(a->host, 0, size);
 	hook_allow(a->host, size, writable);
 	return a->host;
 }
@@ -571,9 +572,11 @@ static void set_up(void)
 			break;
 		if (!(gap & 1))
 			size = (size + 15) / 16 * 16;
+		if (!i && (shape & 0xc0) == 0x40)		/* room for a table that is too big */
+			size += 0x110000;
 		f.mem->region[i].gpa = gpa;
 		f.mem->region[i].size = size;
-		f.mem->region[i].uaddr = (uintptr_t)new_area(&f.area[i], size, 1, false);
+		f.mem->region[i].uaddr = (uintptr_t)new_area(&f.area[i], size, false);
 		gpa += size;
 	}
 	f.mem->nr = i;
@@ -582,9 +585,9 @@ static void set_up(void)
 	f.vr.num = 1 << (shape & 0x0f) % 9;
 	f.vr.event_idx = shape & 0x10;
 	f.vr.notify_on_empty = shape & 0x20;
-	f.vr.desc = (void *)new_area(&f.area[MAX_REGION], 16 * f.vr.num, 16, false);
-	f.vr.avail = (void *)new_area(&f.area[MAX_REGION + 1], 6 + 2 * f.vr.num, 2, false);
-	f.vr.used = (void *)new_area(&f.area[MAX_REGION + 2], 6 + 8 * f.vr.num, 4, true);
+	f.vr.desc = (void *)new_area(&f.area[MAX_REGION], 16 * f.vr.num, false);
+	f.vr.avail = (void *)new_area(&f.area[MAX_REGION + 1], 6 + 2 * f.vr.num, false);
+	f.vr.used = (void *)new_area(&f.area[MAX_REGION + 2], 6 + 8 * f.vr.num, true);
 	f.b.elem = f.elem;
 	f.b.iov = f.iov;
 	f.max_elem = take(1) % (MAX_ELEM + 1);
