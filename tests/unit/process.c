@@ -444,6 +444,59 @@ static void test_daemonize(void **state)
 	close(fd);
 }
 
+static void read_comm(pid_t pid, char *buf, int len)
+{
+	char path[64];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(buf, len, f));
+	fclose(f);
+}
+
+static void test_names(void **state)
+{
+	struct child c, m = { 0 };
+	char comm[32];
+	int fd;
+
+	(void)state;
+	start(&c, false, WAITS "-S -name one,,two,process=guest7 -rtc base=localtime -boot strict=on "
+	      "-uuid 550e8400-e29b-41d4-a716-446655440000 -enable-kvm -cpu max -no-user-config "
+	      "-serial null -monitor unix:%s/mon,server=on", payload, dir);
+	fd = unix_connect("mon");
+	assert_int_equal(write(fd, "info name\ninfo uuid\ninfo cpus\n", 30), 30);
+	expect_fd(fd, &m, "one,two");
+	expect_fd(fd, &m, "550e8400-e29b-41d4-a716-446655440000");
+	expect_fd(fd, &m, "1 CPUs");
+	read_comm(c.pid, comm, sizeof(comm));
+	assert_string_equal(comm, "guest7\n");
+	assert_int_equal(write(fd, "q\n", 2), 2);
+	end_status(&c, 0);
+	close(fd);
+}
+
+static void test_memory_objects(void **state)
+{
+	struct child c;
+
+	(void)state;
+	/* also: a device in JSON, and its exit status */
+	start(&c, false, "-kernel %s/exit.elf -append code=1 -serial stdio "
+	      "-object memory-backend-memfd,id=r,size=64M,share=on,prealloc=on "
+	      "-machine pc,accel=kvm,memory-backend=r,usb=off "
+	      "-device {\"driver\":\"isa-debug-exit\",\"iobase\":1281,\"id\":\"e\"}", payload);
+	expect(&c, "leaving with 1");
+	end_status(&c, 3);
+	start(&c, false, "-kernel %s/exit.elf -append code=2 -serial stdio -m 32 -device isa-debug-exit "
+	      "-object {\"qom-type\":\"memory-backend-file\",\"id\":\"r\",\"size\":33554432,"
+	      "\"mem-path\":\"%s\",\"share\":true} -M memory-backend=r", payload, dir);
+	expect(&c, "leaving with 2");
+	end_status(&c, 5);
+}
+
 static void test_reader_that_sleeps(void **state)
 {
 	struct child c;
@@ -553,6 +606,8 @@ int main(void)
 		T(test_wait_for_client),
 		T(test_pidfile),
 		T(test_daemonize),
+		T(test_names),
+		T(test_memory_objects),
 		T(test_reader_that_sleeps),
 		T(test_epoll),
 #ifndef __SANITIZE_ADDRESS__
