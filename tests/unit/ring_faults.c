@@ -155,7 +155,7 @@ static int persist(struct fixture *t, int (*call)(struct fixture *))
 static unsigned long run(const struct scenario *s, unsigned long fail_at, bool fail_on)
 {
 	struct fixture *t = fix_new(32, START);
-	u32 i, at, id, len, total, popped = 0, irqs = 0;
+	u32 i, at, id = 0, len = 0, total, popped = 0, irqs = 0;
 	unsigned long count;
 
 	t->vr.event_idx = s->event_idx;
