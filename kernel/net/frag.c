@@ -2,10 +2,10 @@
 /*
  * Buffers for packets on their way to the tap.
  *
- * A page costs more than the packets in it: kernels that zero what they allocate write all of it. So a
- * page whose packets are gone is cut up again instead of freed. Its reference count says when: it is
- * raised by a bias in advance, each buffer given away carries one of those references, and when as many
- * are left as we still own, no buffer is in use.
+ * A page costs more than the packets in it: kernels that zero what they allocate write all of it.
+ * So a page whose packets are gone is cut up again instead of freed. Its reference count says when:
+ * it is raised by a bias in advance, each buffer given away carries one of those references, and
+ * when as many are left as we still own, no buffer is in use.
  */
 #include <linux/gfp.h>
 #include <linux/mm.h>
@@ -38,8 +38,8 @@ static bool frag_refill(struct frag_page *f, u32 size)
 }
 
 /*
- * The last holder's reads of a buffer come before its atomic decrement, and our writes depend on the
- * count read here: no barrier is missing.
+ * The last holder's reads of a buffer come before its atomic decrement, and our writes depend on
+ * the count read here: no barrier is missing.
  */
 static bool frag_reuse(struct frag_page *f)
 {

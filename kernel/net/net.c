@@ -79,7 +79,7 @@ static struct socket *net_get_socket(int fd)
 
 /*
  * Replace the back end of one queue. Called with the vq mutex.
- * Return: 0 with the socket to drop in *@old, or a negative errno with nothing changed
+ * Return: 0, or a negative errno with nothing changed; either way *@old is a socket to drop, if any
  */
 static long net_vq_set_backend(struct vhost_net *net, struct net_vq *nvq, int fd,
 			       struct socket **old)
@@ -104,17 +104,25 @@ static long net_vq_set_backend(struct vhost_net *net, struct net_vq *nvq, int fd
 	}
 
 	*old = nvq->vq.backend;
-	err = vhc_vq_start(&nvq->vq, sock);
-	if (err) {
-		*old = sock;
-		return err;
-	}
 	vhc_poll_stop(&nvq->sock_poll);
+	err = vhc_poll_start(&nvq->sock_poll, sock->file);
+	if (err)
+		goto err_poll;
+	err = vhc_vq_start(&nvq->vq, sock);
+	if (err)
+		goto err_poll;
 	if (nvq->vq.index == NET_VQ_RX) {
 		net_rx_release(&net->rx);
 		net->rx.ring = tun_get_tx_ring(sock->file);
 	}
 	return 0;
+
+err_poll:
+	vhc_poll_stop(&nvq->sock_poll);
+	if (*old)
+		vhc_poll_start(&nvq->sock_poll, (*old)->file);
+	*old = sock;
+	return err;
 }
 
 static long net_set_backend(struct vhost_net *net, const struct vhost_vring_file __user *argp)

@@ -2,13 +2,14 @@
 /*
  * Tap to guest.
  *
- * Packets are taken from the tap's queue in batches, and buffers popped for as many. Each packet goes
- * through the tap's recvmsg, which writes the header and the data; headers are finished for the whole
- * batch in one user access window, then the batch is published and the guest notified, once. Buffers
- * that were not needed are given back to the ring. Packets that found no buffers stay with us until the
- * guest kicks, or return to the tap when the back end is cleared.
+ * Packets are taken from the tap's queue in batches, and buffers popped for as many. Each packet
+ * goes through the tap's recvmsg, which writes the header and the data; headers are finished for
+ * the whole batch in one user access window, then the batch is published and the guest notified,
+ * once. Buffers that were not needed are given back to the ring. Packets that found no buffers stay
+ * with us until the guest kicks, or return to the tap when the back end is cleared.
  *
- * A packet that can never fit, however many buffers come, is dropped; waiting would block all others.
+ * A packet that can never fit, however many buffers come, is dropped; waiting would block all
+ * others.
  */
 #include <linux/minmax.h>
 #include <linux/skb_array.h>
@@ -154,7 +155,10 @@ static int rx_finish_hdrs(const struct net_vq *nvq, struct net_rx *rx)
 	rx->nr_hdr = 0;
 	if (!nr)
 		return 0;
-	/* Every address in the batch lies in the memory table, which was passed through access_ok(). */
+	/*
+	 * Every address in the batch lies in the memory table, which was passed through
+	 * access_ok().
+	 */
 	if (!user_access_begin(rx->hdr[0].base, 1))
 		return -EFAULT;
 	for (i = 0; i < nr; i++) {
@@ -234,33 +238,37 @@ static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool merge
 }
 
 /*
- * A packet needs more than the @nr buffers it was offered.
- * Return: true to go on at once, false to wait for a kick
+ * A packet needs more than the @nr buffers it was offered, of which none is used. The caller gives
+ * them back; vq->batch is lost.
+ * Return: true to go on at once, false to wait for a kick, or because the ring is broken
  */
 static bool rx_more_bufs(struct net_vq *nvq, struct net_rx *rx, u32 asked, u32 nr)
 {
 	struct vhc_vq *vq = &nvq->vq;
 	u32 limit = rx_limit(vq);
 
-	if (nr >= limit || (nr < asked && vq->ring.pos.avail != vq->ring.avail_seen)) {
-		/* All there can be, by number or by segments */
-		rx_drop(rx);
-		rx->want = 1;
-		return true;
-	}
-	if (nr == asked) {
+	if (nr == asked && nr < limit) {
 		rx->want = min(2 * asked, limit);
 		return true;
 	}
 	/* The ring is drained. Asked for before the buffers return, so that only new ones count. */
-	return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
+	if (nr < limit && vhc_vq_drained(vq))
+		return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
+	/* There is more: what kept the engine from taking it? */
+	if (nr < limit && vhc_vq_pop(vq, 1) < 0)
+		return false;
+	/* All that one packet can have, by number or by segments */
+	rx_drop(rx);
+	rx->want = 1;
+	return true;
 }
 
 /*
  * Pop, deliver, complete once.
  * Return: true to go on, false to wait for a kick, or because the ring is broken
  */
-static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable, u32 *pkts, size_t *bytes)
+static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable, u32 *pkts,
+		     size_t *bytes)
 {
 	struct vhc_vq *vq = &nvq->vq;
 	u16 want = rx_want(rx, nvq, mergeable);
@@ -277,10 +285,14 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable, u32 
 	stop = rx_deliver(nvq, rx, mergeable, &done, pkts, bytes);
 	if (rx_finish_hdrs(nvq, rx))
 		done = 0;
-	if (stop == RX_NO_BUF && !done)
+	if (stop == RX_NO_BUF && !done) {
+		struct vring_elem first = vq->batch.elem[0];
+
 		go_on = rx_more_bufs(nvq, rx, want, nr);
-	if (done < nr)
+		vhc_vq_rewind(vq, &first);
+	} else if (done < nr) {
 		vhc_vq_rewind(vq, &vq->batch.elem[done]);
+	}
 	if (vhc_vq_complete(vq, done))
 		return false;
 	if (stop == RX_BROKEN) {

@@ -2,13 +2,13 @@
 /*
  * Guest to tap.
  *
- * A batch of buffers is popped. Packets that fit a page are copied into buffers of our own, all in one
- * user access window, and handed to the tap by one sendmsg; larger ones (GSO) go one by one as an
- * iov_iter. The order of packets is kept: a large one first sends what was collected. Then the batch is
- * published and the guest notified, once.
+ * A batch of buffers is popped. Packets that fit a page are copied into buffers of our own, all in
+ * one user access window, and handed to the tap by one sendmsg; larger ones (GSO) go one by one as
+ * an iov_iter. The order of packets is kept: a large one first sends what was collected. Then the
+ * batch is published and the guest notified, once.
  *
- * A malformed ring breaks the queue. A malformed packet, or one whose memory cannot be read, is dropped:
- * that is what networks do.
+ * A malformed ring breaks the queue. A malformed packet, or one whose memory cannot be read, is
+ * dropped: that is what networks do.
  */
 #include <linux/if_ether.h>
 #include <linux/if_vlan.h>
@@ -130,7 +130,10 @@ static u32 tx_gather_short(const struct tx_run *run, u32 i)
 	const struct iovec *iov = run->nvq->vq.batch.iov;
 	u32 vhost_hlen = run->nvq->vhost_hlen, sock_hlen = run->nvq->sock_hlen;
 
-	/* Every address in the batch lies in the memory table, which was passed through access_ok(). */
+	/*
+	 * Every address in the batch lies in the memory table, which was passed through
+	 * access_ok().
+	 */
 	if (!user_access_begin((void __user *)iov[tx->src[i]->iov].iov_base, 1))
 		return i;
 	for (; i < tx->nr; i++) {

@@ -4,15 +4,17 @@
  *
  * A driver embeds struct vhc_dev and its struct vhc_vq in its own state, fills struct vhc_dev_ops
  * and adds the one ioctl that attaches its back end. Everything else about the life of a device
- * (owner, memory table, eventfds, ring set-up) is vhc_ioctl(). Kernel names begin with vhc_, so that
- * this core and the stock vhost.ko can be loaded side by side.
+ * (owner, memory table, eventfds, ring set-up) is vhc_ioctl(). Kernel names begin with vhc_, so
+ * that this core and the stock vhost.ko can be loaded side by side.
  *
  * Contexts
- *   configuration	process context, vhc_dev.mutex held; takes vhc_vq.mutex of one queue at a time
- *   worker		vhc_vq_ops.handle, vhc_vq.mutex held, in the owner's address space; may sleep
- *   wake-up		wait-queue callbacks of eventfds and sockets: any context, interrupts off, wait
- *			queue locked. They queue work and do nothing else; in particular they never
- *			signal an eventfd.
+ *   configuration	process context, vhc_dev.mutex held; takes vhc_vq.mutex of one queue at a
+ *			time
+ *   worker		vhc_vq_ops.handle, vhc_vq.mutex held, in the owner's address space; may
+ *			sleep
+ *   wake-up		wait-queue callbacks of eventfds and sockets: any context, interrupts off,
+ *			wait queue locked. They queue work and do nothing else; in particular they
+ *			never signal an eventfd.
  * Lock order: vhc_dev.mutex, worker mutex, vhc_vq.mutex, wait queues.
  */
 #ifndef VHOST_CORE_H
@@ -82,8 +84,8 @@ struct vhc_poll {
 
 /**
  * struct vhc_vq_ops - what makes a queue the driver's
- * @handle: serve the queue. Worker context; the vq mutex is held, a back end is set and the ring is
- *	not broken. Runs after a kick, after a poller fired, after vhc_vq_queue().
+ * @handle: serve the queue. Worker context; the vq mutex is held, a back end is set and the ring
+ *	is not broken. Runs after a kick, after a poller fired, after vhc_vq_queue().
  * @max_elem: buffers taken from the ring at once, 1..1024
  */
 struct vhc_vq_ops {
@@ -117,7 +119,7 @@ struct vhc_vq {
 	const struct vhc_vq_ops *ops;
 	u32 index;
 
-	struct mutex mutex;
+	struct mutex mutex; /* worker against configuration */
 	struct vring_engine ring;
 	const struct vhc_mem *mem;
 	u64 features;
@@ -139,8 +141,8 @@ struct vhc_vq {
  * struct vhc_dev_ops - what makes a device the driver's; called in configuration context
  * @features: bits offered, %VHC_FEATURES and the driver's own
  * @set_features: the vq mutex is held; @vq->features is new. May be NULL.
- * @stop: stop every queue, vhc_dev_flush(), drop the back ends and forget what @set_features derived:
- *	the device is about to lose its owner, if it had one
+ * @stop: stop every queue, vhc_dev_flush(), drop the back ends and forget what @set_features
+ *	derived: the device is about to lose its owner, if it had one
  */
 struct vhc_dev_ops {
 	u64 features;
@@ -164,7 +166,7 @@ struct vhc_dev {
 	struct vhc_vq **vqs;
 	u32 nvqs;
 
-	struct mutex mutex;
+	struct mutex mutex; /* configuration against configuration */
 	struct mm_struct *mm;
 	struct vhc_mem *mem;
 	struct vhc_worker *worker;
@@ -177,7 +179,8 @@ struct vhc_dev {
  * @vqs: zeroed queues, ops set; the array lives until vhc_dev_release()
  * @nvqs: how many
  */
-void vhc_dev_init(struct vhc_dev *dev, const struct vhc_dev_ops *ops, struct vhc_vq **vqs, u32 nvqs);
+void vhc_dev_init(struct vhc_dev *dev, const struct vhc_dev_ops *ops, struct vhc_vq **vqs,
+		  u32 nvqs);
 
 /**
  * vhc_dev_release() - end a device, in its release()
@@ -236,8 +239,8 @@ bool vhc_vq_ready(const struct vhc_vq *vq);
  * @vq: mutex held, vhc_vq_ready(), in the owner's address space
  * @backend: not NULL
  *
- * Takes up the used ring where its index stands, forgets an earlier error and queues the work once,
- * for buffers whose kick was not seen.
+ * Takes up the used ring where its index stands, forgets an earlier error and queues the work
+ * once, for buffers whose kick was not seen.
  * Return: 0, or -EFAULT with the queue as it was
  */
 int vhc_vq_start(struct vhc_vq *vq, void *backend);
@@ -264,6 +267,15 @@ void vhc_vq_queue(struct vhc_vq *vq);
  * Return: how many, 0 when the ring is empty, negative when it is broken: the handler returns
  */
 int vhc_vq_pop(struct vhc_vq *vq, u16 max_elem);
+
+/**
+ * vhc_vq_drained() - was every buffer popped that was there when the ring was last looked at?
+ * @vq: mutex held, worker context
+ */
+static inline bool vhc_vq_drained(const struct vhc_vq *vq)
+{
+	return vq->ring.pos.avail == vq->ring.avail_seen;
+}
 
 /**
  * vhc_vq_rewind() - give back popped buffers
@@ -299,8 +311,8 @@ static inline int vhc_vq_kicks_off(struct vhc_vq *vq)
  * vhc_vq_kicks_on() - a kick is wanted for the next buffer
  * @vq: mutex held, worker context, every buffer seen was popped
  *
- * Return: 1 when buffers came meanwhile and the handler must go on, 0 when it may return, negative
- * when the ring is broken
+ * Return: 1 when buffers came meanwhile and the handler must go on, 0 when it may return,
+ * negative when the ring is broken
  */
 int vhc_vq_kicks_on(struct vhc_vq *vq);
 
@@ -340,8 +352,8 @@ void vhc_poll_stop(struct vhc_poll *poll);
  * vhc_poll_disarm() - stay in the wait queue, but leave the work alone
  * @poll: vq mutex held
  *
- * Cheaper than vhc_poll_stop() for short runs of a handler; in long ones whoever makes the file ready
- * pays for it.
+ * Cheaper than vhc_poll_stop() for short runs of a handler; in long ones whoever makes the file
+ * ready pays for it.
  */
 static inline void vhc_poll_disarm(struct vhc_poll *poll)
 {
@@ -352,13 +364,13 @@ static inline void vhc_poll_disarm(struct vhc_poll *poll)
  * vhc_poll_arm() - queue the work at wake-ups again
  * @poll: vq mutex held; polling
  *
- * Look at the file once more after this: what made it ready before woke nobody. The barrier pairs with
- * that of whoever makes the file ready and then looks for waiters.
+ * Look at the file once more after this: what made it ready before woke nobody. The barrier pairs
+ * with that of whoever makes the file ready and then looks for waiters.
  */
 static inline void vhc_poll_arm(struct vhc_poll *poll)
 {
 	WRITE_ONCE(poll->armed, true);
-	smp_mb();
+	smp_mb(); /* before the caller looks at the file */
 }
 
 #endif

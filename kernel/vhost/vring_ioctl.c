@@ -12,7 +12,7 @@
 #include "internal.h"
 
 /* A ring that runs neither changes its size nor its position. */
-static long set_num(struct vhc_vq *vq, void __user *argp)
+static long set_num(struct vhc_vq *vq, void __user *argp, struct file **drop)
 {
 	struct vhost_vring_state s;
 
@@ -26,7 +26,7 @@ static long set_num(struct vhc_vq *vq, void __user *argp)
 	return 0;
 }
 
-static long set_base(struct vhc_vq *vq, void __user *argp)
+static long set_base(struct vhc_vq *vq, void __user *argp, struct file **drop)
 {
 	struct vhost_vring_state s;
 
@@ -40,7 +40,7 @@ static long set_base(struct vhc_vq *vq, void __user *argp)
 	return 0;
 }
 
-static long get_base(struct vhc_vq *vq, void __user *argp)
+static long get_base(struct vhc_vq *vq, void __user *argp, struct file **drop)
 {
 	struct vhost_vring_state s = {
 		.index = vq->index,
@@ -50,7 +50,7 @@ static long get_base(struct vhc_vq *vq, void __user *argp)
 	return copy_to_user(argp, &s, sizeof(s)) ? -EFAULT : 0;
 }
 
-static long set_addr(struct vhc_vq *vq, void __user *argp)
+static long set_addr(struct vhc_vq *vq, void __user *argp, struct file **drop)
 {
 	struct vhost_vring_addr a;
 
@@ -74,8 +74,7 @@ static long set_addr(struct vhc_vq *vq, void __user *argp)
 	return 0;
 }
 
-/* Takes the kick eventfd; on return *@old is the one to drop after a flush. */
-static long set_kick(struct vhc_vq *vq, void __user *argp, struct file **old)
+static long set_kick(struct vhc_vq *vq, void __user *argp, struct file **drop)
 {
 	struct vhost_vring_file f;
 	struct file *file = NULL;
@@ -87,7 +86,7 @@ static long set_kick(struct vhc_vq *vq, void __user *argp, struct file **old)
 		if (IS_ERR(file))
 			return PTR_ERR(file);
 	}
-	*old = vq->kick_file;
+	*drop = vq->kick_file;
 	vhc_poll_stop(&vq->kick);
 	vq->kick_file = file;
 	if (!file)
@@ -115,18 +114,53 @@ static long set_eventfd(struct eventfd_ctx **slot, void __user *argp)
 	return 0;
 }
 
+static long set_call(struct vhc_vq *vq, void __user *argp, struct file **drop)
+{
+	return set_eventfd(&vq->call, argp);
+}
+
+static long set_err(struct vhc_vq *vq, void __user *argp, struct file **drop)
+{
+	return set_eventfd(&vq->err, argp);
+}
+
+/*
+ * Called with the vq mutex. A file left in *@drop is let go after a flush: what it asked for has
+ * been served when the ioctl returns.
+ */
+static const struct {
+	unsigned int cmd;
+	long (*fn)(struct vhc_vq *vq, void __user *argp, struct file **drop);
+} vring_ioctls[] = {
+	{ VHOST_SET_VRING_NUM, set_num },
+	{ VHOST_SET_VRING_ADDR, set_addr },
+	{ VHOST_SET_VRING_BASE, set_base },
+	{ VHOST_GET_VRING_BASE, get_base },
+	{ VHOST_SET_VRING_KICK, set_kick },
+	{ VHOST_SET_VRING_CALL, set_call },
+	{ VHOST_SET_VRING_ERR, set_err },
+};
+
 /**
  * vhc_vring_ioctl() - an ioctl whose argument begins with a queue's index
  * @dev: dev->mutex is held, current is the owner
  * @cmd: VHOST_*
  * @argp: user address
+ *
+ * Return: as the stock module, -ENOIOCTLCMD for an unknown @cmd
  */
 long vhc_vring_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 {
-	struct file *old_kick = NULL;
+	struct file *drop = NULL;
 	struct vhc_vq *vq;
-	u32 index;
+	u32 index, i;
 	long ret;
+
+	for (i = 0; i < ARRAY_SIZE(vring_ioctls); i++)
+		if (vring_ioctls[i].cmd == cmd)
+			break;
+	if (i == ARRAY_SIZE(vring_ioctls))
+		return -ENOIOCTLCMD;
 
 	if (get_user(index, (u32 __user *)argp))
 		return -EFAULT;
@@ -135,37 +169,11 @@ long vhc_vring_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 	vq = dev->vqs[array_index_nospec(index, dev->nvqs)];
 
 	mutex_lock(&vq->mutex);
-	switch (cmd) {
-	case VHOST_SET_VRING_NUM:
-		ret = set_num(vq, argp);
-		break;
-	case VHOST_SET_VRING_ADDR:
-		ret = set_addr(vq, argp);
-		break;
-	case VHOST_SET_VRING_BASE:
-		ret = set_base(vq, argp);
-		break;
-	case VHOST_GET_VRING_BASE:
-		ret = get_base(vq, argp);
-		break;
-	case VHOST_SET_VRING_KICK:
-		ret = set_kick(vq, argp, &old_kick);
-		break;
-	case VHOST_SET_VRING_CALL:
-		ret = set_eventfd(&vq->call, argp);
-		break;
-	case VHOST_SET_VRING_ERR:
-		ret = set_eventfd(&vq->err, argp);
-		break;
-	default:
-		ret = -ENOIOCTLCMD;
-	}
+	ret = vring_ioctls[i].fn(vq, argp, &drop);
 	mutex_unlock(&vq->mutex);
-
-	if (old_kick) {
-		/* What the old eventfd asked for has been served when the ioctl returns. */
+	if (drop) {
 		vhc_dev_flush(dev);
-		fput(old_kick);
+		fput(drop);
 	}
 	return ret;
 }

@@ -2,9 +2,9 @@
 /*
  * The thread that serves a device's queues.
  *
- * Where the kernel can, it is a thread of the owner (vhost_task): it lives in the owner's mm, cgroups
- * and limits, and dies with the owner's SIGKILL even if somebody else keeps the device open. Otherwise
- * it is a kernel thread that borrows the owner's mm and joins its cgroups.
+ * Where the kernel can, it is a thread of the owner (vhost_task): it lives in the owner's mm,
+ * cgroups and limits, and dies with the owner's SIGKILL even if somebody else keeps the device
+ * open. Otherwise it is a kernel thread that borrows the owner's mm and joins its cgroups.
  */
 #include <linux/cgroup.h>
 #include <linux/completion.h>
@@ -48,7 +48,7 @@ struct vhc_worker {
 	const struct worker_ops *ops;
 	struct vhc_dev *dev;
 	struct llist_head list;
-	struct mutex mutex;
+	struct mutex mutex; /* flushes against the end of the thread */
 	bool killed;
 	struct mm_struct *mm;
 	union {
@@ -259,7 +259,8 @@ struct vhc_worker *vhc_worker_create(struct vhc_dev *dev)
 
 /**
  * vhc_worker_destroy() - stop a worker
- * @worker: nothing can queue to it: pollers are stopped, its queues have no back end and were flushed
+ * @worker: nothing can queue to it: pollers are stopped, its queues have no back end and were
+ *	flushed
  */
 void vhc_worker_destroy(struct vhc_worker *worker)
 {

@@ -5,8 +5,8 @@
 #include <linux/version.h>
 
 /*
- * Threads of the owner exist since 6.4, with a call for the owner's SIGKILL since 6.10. Without them
- * none can be created, and the core takes a kernel thread.
+ * Threads of the owner exist since 6.4, with a call for the owner's SIGKILL since 6.10. Without
+ * them none can be created, and the core takes a kernel thread.
  */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 10, 0)
 #include_next <linux/sched/vhost_task.h>
