@@ -213,7 +213,7 @@ static void config_space(void)
 
 	for (i = 0; i < 16; i++)
 		saved[i] = pci_read(d, 4 * i, 4);
-	for (i = 0; i < 1500; i++) {
+	for (i = 0; i < 600; i++) {
 		u32 r = rt_random(), off = r >> 8 & 0xff;
 
 		/* PCI_CFG's data register is a write to the device: seen to above. */
@@ -227,11 +227,11 @@ static void config_space(void)
 		pci_write(d, 4 * i, 4, saved[i]);
 	pci_write(d, cap + 2, 2, 0);
 	pci_write(d, PCI_COMMAND, 2, 7);
-	works("1500 garbage writes to configuration space");
+	works("600 garbage writes to configuration space");
 
 	/* BARs and decoding change while traffic flows. */
 	if (net_start(&n, 0)) {
-		for (i = 0; i < 50; i++) {
+		for (i = 0; i < 20; i++) {
 			u32 old = saved[4 + 4], l;
 
 			net_send(&n, 'B', 0, 5u << 16 | 200, 60, true);
@@ -255,7 +255,7 @@ static void msix_table(void)
 
 	if (!net_start(&n, 0))
 		return;
-	for (i = 0; i < 1500; i++) {
+	for (i = 0; i < 600; i++) {
 		u32 r = rt_random(), v = rt_random();
 		u64 at = m->table + (r >> 8) % (16 * m->n);
 
@@ -284,15 +284,18 @@ static void msix_table(void)
 		case 4: msix_enable(m, v & 1); break;
 		case 5: msix_fmask(m, v & 1); break;
 		case 6: mmio_r32(m->pba); break;
-		default: net_send(&n, 'E', i, 0, 60, true); net_recv(&n, 'e', &l);
+		default:
+			if (!(i & 3))
+				net_send(&n, 'E', i, 0, 60, true);
+			net_recv(&n, 'e', &l);
 		}
 	}
-	works("1500 garbage writes to the MSI-X table under traffic");
+	works("600 garbage writes to the MSI-X table under traffic");
 }
 
 int main(void)
 {
-	u32 rounds = cmdline_num("rounds", 5), count = cmdline_num("count", 1000), i;
+	u32 rounds = cmdline_num("rounds", 3), count = cmdline_num("count", 1000), i;
 
 	net_find(&n);
 	works("power-on");

@@ -56,6 +56,8 @@ bool net_send(struct net *n, u8 op, u32 seq, u32 arg, u32 len, bool kick);
 struct frame *net_recv(struct net *n, u8 op, u32 *len);
 /* Reclaim what was sent. */
 void net_reap(struct net *n);
+/* Until nothing that was asked for earlier is still on its way. */
+void net_drain(struct net *n);
 /* @count echoes of @len bytes, @window in flight; how many came back whole. */
 u32 net_echo(struct net *n, u32 count, u32 len, u32 window);
 /* Ask for @count frames of @len; how many came, within @ms. */
