@@ -71,7 +71,8 @@ struct leaf_mask {
 /* The first 64-bit processors: SSE3, CMPXCHG16B, no-execute, and KVM's own additions */
 static const struct leaf_mask baseline[] = {
 	{ 1, { ANY, ANY, 1 << 0 | 1 << 13 | 1 << 21 | 1 << 24 | 1u << 31, 0x178bfbff } },
-	{ 0x80000001, { ANY, ANY, 1 << 0 | 1 << 22, 0x2193fbff } },
+	{ 0x80000001, { ANY, ANY, 1 << 0, 0x2193fbff } },
+	{ 0x80000008, { ANY, 0, ANY, 0 } },
 };
 
 static const struct cpu_model {
@@ -83,9 +84,9 @@ static const struct cpu_model {
 	{ .name = "host" },
 	{ .name = "max" },
 	{ .name = "qemu64", .brand = "QEMU Virtual CPU", .mask = baseline,
-	  .nr_mask = 2, .max_leaf = 0xb, .signature = 0x00060fb1 },
+	  .nr_mask = 3, .max_leaf = 0xb, .signature = 0x00060fb1 },
 	{ .name = "kvm64", .brand = "Common KVM processor", .mask = baseline,
-	  .nr_mask = 2, .max_leaf = 0xb, .signature = 0x00000f61 },
+	  .nr_mask = 3, .max_leaf = 0xb, .signature = 0x00000f61 },
 };
 
 static struct {
