@@ -400,6 +400,14 @@ static void test_wait_for_client(void **state)
 	kill(c.pid, SIGTERM);
 	end_status(&c, 0);
 	assert_false(exists("con"));
+
+	start(&c, false, ENDS "-serial unix:%s/con,server=on -monitor unix:%s/mon,server=on,wait=off",
+	      payload, dir, dir);
+	expect(&c, "waiting for a client");
+	fd = unix_connect("mon");
+	assert_int_equal(write(fd, "quit\n", 5), 5);
+	end_status(&c, 0);
+	close(fd);
 }
 
 static void test_pidfile(void **state)

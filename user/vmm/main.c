@@ -230,8 +230,9 @@ static int run(struct loop *l)
 		return 1;
 	if (vm_create(&vm, &cfg, l) || devices_create() || vm_ready(&vm))
 		return 1;
+	/* a signal, or the monitor's quit */
 	if (!chardev_wait())
-		return asked_to_end ? 0 : 1;
+		return asked_to_end ? 0 : vm_exit_status(&vm);
 	if (!cfg.start_paused && vm_start(&vm))
 		return 1;
 	daemon_ready();
