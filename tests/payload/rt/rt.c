@@ -16,8 +16,13 @@ struct start_info {
 extern u32 start_info;
 extern char __image_end[];
 
+extern u64 rt_pd[];		/* start.S: page directory of the first 4 GiB, 2 MiB an entry */
+
 char cmdline[512];
 u64 rsdp_paddr;
+struct rt_region rt_map[32];
+u32 rt_map_n;
+u64 rt_module, rt_module_size;
 static u64 heap = (u64)__image_end;
 static unsigned int nr_reports, nr_failed;
 
@@ -252,6 +257,15 @@ void *alloc_zeroed(size_t bytes)
 	return memset(alloc_pages(n), 0, (size_t)n << 12);
 }
 
+#define WINDOW	0x7fe00000ull
+
+void *rt_window(u64 phys)
+{
+	rt_pd[WINDOW >> 21] = (phys & ~0x1fffffull) | 0x83;
+	asm volatile("invlpg (%0)" :: "r"(WINDOW) : "memory");
+	return (void *)(WINDOW | (phys & 0x1fffff));
+}
+
 static const char *cmdline_find(const char *word)
 {
 	size_t n = strlen(word);
@@ -311,6 +325,16 @@ void rt_start(void)
 			cmdline[n] = s[n];
 	}
 	rsdp_paddr = si->rsdp;
+	if (si->version >= 1 && si->memmap) {
+		rt_map_n = si->memmap_entries;
+		if (rt_map_n > ARRAY_SIZE(rt_map))
+			rt_die("%u entries in the memory map", rt_map_n);
+		memcpy(rt_map, (void *)si->memmap, rt_map_n * sizeof(rt_map[0]));
+	}
+	if (si->nr_modules) {
+		rt_module = mmio_r64(si->modlist);
+		rt_module_size = mmio_r64(si->modlist + 8);
+	}
 	irq_init();
 	main();
 	report_done();

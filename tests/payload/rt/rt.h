@@ -102,6 +102,17 @@ void report_skip(const char *fmt, ...) __printf(1, 2);
 void __noreturn report_done(void);
 void __noreturn rt_exit(u8 code);
 void __noreturn rt_die(const char *fmt, ...) __printf(1, 2);
+/* RAM as the loader tells it. */
+struct rt_region {
+	u64 addr, size;
+	u32 type, reserved;
+};
+extern struct rt_region rt_map[32];
+extern u32 rt_map_n;
+/* First module (initrd): where it is and its size; zero without one. */
+extern u64 rt_module, rt_module_size;
+/* A window of 2 MiB onto any physical address; the next call moves it. */
+void *rt_window(u64 phys);
 /* Pages that nothing has cleared, never given back. */
 void *alloc_pages(unsigned int n);
 void *alloc_zeroed(size_t bytes);
@@ -157,6 +168,10 @@ extern bool apic_x2;
 #define APIC_ISR	0x100
 #define APIC_IRR	0x200
 #define APIC_ICR	0x300
+#define APIC_TIMER	0x320
+#define APIC_TIMER_COUNT 0x380
+#define APIC_TIMER_NOW	0x390
+#define APIC_TIMER_DIV	0x3e0
 #define ICR_INIT	0x4500
 #define ICR_SIPI	0x4600
 #define ICR_FIXED	0x4000

@@ -180,6 +180,8 @@ pml4:	.quad	pdpt + 0x3
 	.fill	511, 8, 0
 pdpt:	.quad	pd + 0x0003, pd + 0x1003, pd + 0x2003, pd + 0x3003
 	.fill	508, 8, 0
+	.globl	rt_pd
+rt_pd:
 pd:	.set	pa, 0
 	.rept	1536
 	.quad	pa + 0x83
