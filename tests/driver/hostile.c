@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A hostile driver with a clock: children that write nonsense into rings of a running device while a
- * second thread changes memory tables, addresses, eventfds, features and backends below it. The
+ * A hostile driver with a clock: children that write nonsense into rings of a running device while
+ * a second thread changes memory tables, addresses, eventfds, features and backends below it. The
  * machine must live, every child must be able to die, and an honest device must work afterwards.
  * TAP on stdout; the runner reads the kernel's log.
  *
@@ -79,8 +79,10 @@ static uint64_t some_gpa(uint64_t *s)
 
 static uint32_t some_len(uint64_t *s)
 {
-	static const uint32_t lens[] = { 0, 1, 9, 10, 11, 12, 13, 26, 72, 1526, 4096, 65535, 65536,
-					 0x7fffffff, 0x80000000, 0xffffffff };
+	static const uint32_t lens[] = {
+		0, 1, 9, 10, 11, 12, 13, 26, 72, 1526, 4096, 65535, 65536,
+		0x7fffffff, 0x80000000, 0xffffffff,
+	};
 
 	switch (rnd(s) % 4) {
 	case 0:		return lens[rnd(s) % ARRAY_SIZE(lens)];
@@ -344,7 +346,8 @@ int main(void)
 	e = getenv("SEED");
 	seed = e ? strtoull(e, NULL, 0) : (uint64_t)time(NULL);
 	t_note("SEED=%llu", (unsigned long long)seed);
-	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
 	t_need(tally == MAP_FAILED ? -errno : 0, "mmap");
 	while (t_now_ms() < end) {
 		pid = fork();

@@ -175,8 +175,8 @@ static void test_kill(unsigned int loops)
 		close(p[0]);
 	}
 	t_ok(started == loops && killed == loops,
-	     "SIGKILL under load: %u of %u started, %u killed, slowest death %llu ms", started, loops,
-	     killed, (unsigned long long)slowest);
+	     "SIGKILL under load: %u of %u started, %u killed, slowest death %llu ms", started,
+	     loops, killed, (unsigned long long)slowest);
 	t_ok(slowest < 3000, "death does not wait");
 	t_ok(wait_clean(workers, interfaces), "no worker, tap or module user is left");
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Offloads: large TCP segments and partial checksums, out to the tap and in from it. What leaves the
- * tap must carry the driver's header; what the driver gets depends on what it lets the tap leave
- * undone. TAP on stdout.
+ * Offloads: large TCP segments and partial checksums, out to the tap and in from it. What leaves
+ * the tap must carry the driver's header; what the driver gets depends on what it lets the tap
+ * leave undone. TAP on stdout.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -148,12 +148,13 @@ static void test_out(uint64_t features, unsigned int indirect, size_t payload, b
 	memset(&seen, 0xff, sizeof(seen));
 	if (have > 0)
 		memcpy(&seen, got, sizeof(seen));
-	t_ok(!ret && have == (ssize_t)(len + sizeof(seen)) && !memcmp(got + sizeof(seen), pkt, len) &&
-	     seen.gso_type == h.gso_type && seen.gso_size == h.gso_size && seen.flags == h.flags &&
+	t_ok(!ret && have == (ssize_t)(len + sizeof(seen)) &&
+	     !memcmp(got + sizeof(seen), pkt, len) && seen.gso_type == h.gso_type &&
+	     seen.gso_size == h.gso_size && seen.flags == h.flags &&
 	     seen.csum_start == h.csum_start && seen.csum_offset == h.csum_offset,
-	     "out, %s of %zu bytes, header of %zu%s: ret %d, %zd bytes, gso %u/%u, flags %u, csum %u+%u",
-	     gso ? "segment" : "partial checksum", payload, r.hdr_len, indirect ? ", indirect" : "",
-	     ret, have, seen.gso_type, seen.gso_size, seen.flags, seen.csum_start,
+	     "out, %s of %zu bytes, header of %zu%s: ret %d, %zd bytes, gso %u/%u, flags %u, "
+	     "csum %u+%u", gso ? "segment" : "partial checksum", payload, r.hdr_len,
+	     indirect ? ", indirect" : "", ret, have, seen.gso_type, seen.gso_size, seen.flags, seen.csum_start,
 	     seen.csum_offset);
 	close(sock);
 	rig_close(&r);
@@ -242,7 +243,8 @@ static void test_in(unsigned int offload, size_t payload, bool gso, unsigned int
 	     (res.first.gso_type == VIRTIO_NET_HDR_GSO_TCPV4) == whole &&
 	     (!whole || res.first.gso_size == MSS) &&
 	     !!(res.first.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == partial,
-	     "in, %s of %zu bytes, TUN_F %#x: ret %d, %u frames, %zu bytes, gso %u/%u, flags %u%s%s",
+	     "in, %s of %zu bytes, TUN_F %#x: ret %d, %u frames, %zu bytes, gso %u/%u, flags %u"
+	     "%s%s",
 	     gso ? "segment" : "partial checksum", payload, offload, ret, res.frames, res.payload,
 	     res.first.gso_type, res.first.gso_size, res.first.flags,
 	     res.contents ? "" : ", contents differ", res.sums ? "" : ", checksum wrong");

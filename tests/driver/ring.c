@@ -110,7 +110,7 @@ static void good(struct rig *r, struct vdrv_vq *vq, unsigned int i)
 #include "ring_tx.h"
 #include "ring_rx.h"
 
-/* Wait until the device has done something and then rests; false when the ring was called broken. */
+/* Until the device has done something and then rests; false when it called the ring broken. */
 static bool settle(struct vdrv_vq *vq)
 {
 	uint64_t start = t_now_ms(), since = 0, now;
@@ -189,7 +189,7 @@ static unsigned int gather(struct rig *r, struct vdrv_vq *vq, unsigned int head,
 	struct vring_desc *t = vq->desc, *d;
 	unsigned int got = 0, n, budget = 4096;
 
-	for (; budget-- && got < len; d->flags & htole16(NEXT) ? head = le16toh(d->next) : (len = got)) {
+	while (budget-- && got < len) {
 		d = &t[head];
 		if (d->flags & htole16(INDIRECT)) {
 			t = at(r, le64toh(d->addr));
@@ -202,6 +202,9 @@ static unsigned int gather(struct rig *r, struct vdrv_vq *vq, unsigned int head,
 			return got;
 		peek(r, le64toh(d->addr), to + got, n);
 		got += n;
+		if (!(d->flags & htole16(NEXT)))
+			break;
+		head = le16toh(d->next);
 	}
 	return got;
 }

@@ -35,7 +35,13 @@ CASE(rx_len_0_first)
 	desc(1, BUF(1), 2000, WRITE, 0);
 	avail(vq, 0);
 }
-CASE(rx_len_0) { desc(0, BUF(0), 0, WRITE, 0); avail(vq, 0); desc(1, BUF(1), 2000, WRITE, 0); avail(vq, 1); }
+CASE(rx_len_0)
+{
+	desc(0, BUF(0), 0, WRITE, 0);
+	avail(vq, 0);
+	desc(1, BUF(1), 2000, WRITE, 0);
+	avail(vq, 1);
+}
 CASE(rx_readable) { desc(0, BUF(0), 2000, 0, 0); avail(vq, 0); (void)r; }
 CASE(rx_readable_first)
 {

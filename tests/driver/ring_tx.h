@@ -93,7 +93,12 @@ CASE(tx_addr_hole) { packet(r, BUF(0), 0, FRAME); desc(0, END, 72, 0, 0); avail(
 CASE(tx_addr_below) { desc(0, VDRV_GPA - 72, 72, 0, 0); avail(vq, 0); (void)r; }
 CASE(tx_addr_0) { desc(0, 0, 72, 0, 0); avail(vq, 0); (void)r; }
 CASE(tx_addr_into_hole) { desc(0, END - 40, 72, 0, 0); avail(vq, 0); (void)r; }
-CASE(tx_addr_up_to_end) { packet(r, END - 72, 0, FRAME); desc(0, END - 72, 72, 0, 0); avail(vq, 0); }
+CASE(tx_addr_up_to_end)
+{
+	packet(r, END - 72, 0, FRAME);
+	desc(0, END - 72, 72, 0, 0);
+	avail(vq, 0);
+}
 CASE(tx_addr_wraps) { desc(0, ~0ULL - 30, 72, 0, 0); avail(vq, 0); (void)r; }
 CASE(tx_addr_wraps_into_memory)
 {
@@ -114,8 +119,18 @@ CASE(tx_hole_in_second)
 	desc(1, END, 40, 0, 0);
 	avail(vq, 0);
 }
-CASE(tx_two_regions) { packet(r, BOUNDARY - 30, 0, FRAME); desc(0, BOUNDARY - 30, 72, 0, 0); avail(vq, 0); }
-CASE(tx_odd_address) { packet(r, BUF(0) + 3, 0, FRAME); desc(0, BUF(0) + 3, 72, 0, 0); avail(vq, 0); }
+CASE(tx_two_regions)
+{
+	packet(r, BOUNDARY - 30, 0, FRAME);
+	desc(0, BOUNDARY - 30, 72, 0, 0);
+	avail(vq, 0);
+}
+CASE(tx_odd_address)
+{
+	packet(r, BUF(0) + 3, 0, FRAME);
+	desc(0, BUF(0) + 3, 72, 0, 0);
+	avail(vq, 0);
+}
 CASE(tx_len_max) { desc(0, BUF(0), 0xffffffff, 0, 0); avail(vq, 0); (void)r; }
 CASE(tx_len_0) { desc(0, BUF(0), 0, 0, 0); avail(vq, 0); good(r, vq, 1); }
 CASE(tx_len_0_hole) { desc(0, END + 0x100000, 0, 0, 0); avail(vq, 0); good(r, vq, 1); }
@@ -141,7 +156,12 @@ CASE(tx_0_last_hole)
 	desc(1, 0, 0, 0, 0);
 	avail(vq, 0);
 }
-CASE(tx_flags_unknown) { packet(r, BUF(0), 0, FRAME); desc(0, BUF(0), 72, 0xfff8, 0); avail(vq, 0); }
+CASE(tx_flags_unknown)
+{
+	packet(r, BUF(0), 0, FRAME);
+	desc(0, BUF(0), 72, 0xfff8, 0);
+	avail(vq, 0);
+}
 
 /* Directions */
 CASE(tx_writable) { packet(r, BUF(0), 0, FRAME); desc(0, BUF(0), 72, WRITE, 0); avail(vq, 0); }

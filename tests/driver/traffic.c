@@ -98,7 +98,8 @@ static void test_ring_sizes(void)
 	for (i = 0; i < ARRAY_SIZE(nums); i++) {
 		struct rig_opt o = { .num = nums[i], .features = RIG_FEATURES | EVENT,
 				     .mem_size = 32 << 20 };
-		struct both b = { .tx = { .min = 60, .max = 300 }, .rx = { .min = 60, .max = 300 } };
+		struct both b = { .tx = { .min = 60, .max = 300 },
+				  .rx = { .min = 60, .max = 300 } };
 
 		snprintf(name, sizeof(name), "ring of %u", nums[i]);
 		run(name, &b, &o, nums[i] < 300 ? 300 : nums[i] < 2000 ? nums[i] + 10 : 2000);
@@ -160,7 +161,8 @@ static void test_wrap(void)
 		struct both b = { .tx = { .min = 64, .max = 99 }, .rx = { .min = 64, .max = 99 } };
 
 		o.features = RIG_FEATURES | (event ? EVENT : 0);
-		run(event ? "index starts at 65530, EVENT_IDX" : "index starts at 65530", &b, &o, 500);
+		run(event ? "index starts at 65530, EVENT_IDX" : "index starts at 65530", &b, &o,
+		    500);
 	}
 	o = (struct rig_opt){ .num = 256, .features = RIG_FEATURES | EVENT };
 	run("all 65536 indices", &long_run, &o, 66000);
