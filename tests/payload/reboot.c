@@ -5,7 +5,7 @@
  *
  * how=cf9|i8042|port92|triple|acpi, passes=n, cpus=n (the last processor resets)
  */
-#include "rt/rt.h"
+#include "rt/testdev.h"
 
 #define MARKER		0x1800000ull
 #define MARKER_MAGIC	0x6f6f626572ull
@@ -94,6 +94,19 @@ static void check_power_on(void)
 		if (pci_cfg(dev << 11) != 0xffffffff)
 			decoding += pci_cfg(dev << 11 | 4) >> 2 & 1;
 	report(decoding == 0, "no PCI device is a bus master");
+	dev = pci_find(TD_VENDOR, TD_DEVICE, 0);
+	if (dev != ~0u) {
+		struct testdev td;
+
+		report(!(pci_read(dev, pci_cap(dev, PCI_CAP_MSIX, 0) + 2, 2) & 0xc000), "MSI-X is off");
+		report(pci_read(dev, PCI_BAR0, 4) == *(u32 *)(MARKER + 16), "BAR 0 is where it was at first");
+		testdev_find(&td);
+		report(mmio_r32(td.mem + TD_R_SCRATCH) == 0 && mmio_r32(td.mem + TD_R_PENDING) == 0,
+		       "the test device is reset");
+		for (i = 0, masked = 0; i < td.msix.n; i++)
+			masked += mmio_r32(td.msix.table + 16 * i + 12) & 1 && !mmio_r32(td.msix.table + 16 * i);
+		report(masked == td.msix.n, "so is its MSI-X table");
+	}
 	outb(0x70, CMOS_INDEX);
 	report(inb(0x71) == CMOS_VALUE, "CMOS memory survived");
 }
@@ -114,6 +127,20 @@ static void dirty_state(void)
 			outl(0xcf8, 0x80000000 | dev << 11 | 4);
 			outw(0xcfc, inw(0xcfc) | 4);
 		}
+	dev = pci_find(TD_VENDOR, TD_DEVICE, 0);
+	if (dev != ~0u) {
+		struct testdev td;
+
+		testdev_find(&td);
+		*(u32 *)(MARKER + 16) = td.mem;
+		mmio_w32(td.mem + TD_R_SCRATCH, 0x12345678);
+		mmio_w32(td.mem + TD_R_BELL(1), 0);	/* pending for INTx */
+		msix_set(&td.msix, 0, 0x55);
+		msix_enable(&td.msix, true);
+		msix_mask(&td.msix, 0, true);
+		mmio_w32(td.mem + TD_R_BELL(0), 0);	/* pending for MSI-X */
+		pci_write(dev, PCI_BAR0, 4, 0xd0000000);
+	}
 	outb(0x70, CMOS_INDEX);
 	outb(0x71, CMOS_VALUE);
 	/* a running timer */
