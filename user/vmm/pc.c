@@ -35,6 +35,7 @@ struct pc {
 	struct vm_hook hook;
 	uint16_t sts, en, cnt;
 	uint8_t cf9, port92;
+	unsigned int warned;
 };
 
 /* ---- ACPI fixed hardware ---- */
@@ -77,7 +78,7 @@ static void write_cnt(struct pc *pc, uint16_t v)
 		return;
 	if (CNT_SLP_TYP(v) == PM_S5_TYPE)
 		vm_request(pc->vm, VM_POWEROFF, 0);
-	else
+	else if (!pc->warned++)
 		log_warn("the guest asks for sleep type %u, which does not exist", CNT_SLP_TYP(v));
 }
 

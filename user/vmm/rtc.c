@@ -56,17 +56,21 @@ struct rtc {
 	struct loop_timer timer;
 	struct loop_bh bh;
 	uint8_t index, cmos[128];
-	int64_t offset_ns;		/* guest time minus CLOCK_REALTIME */
-	int64_t seen_ns;		/* guest time up to which flags were worked out */
+	int64_t offset_s;		/* guest time minus CLOCK_REALTIME, whole seconds */
+	int64_t seen_ns;		/* CLOCK_REALTIME up to which flags were worked out */
 	bool stopped;
 };
 
-static int64_t guest_now(const struct rtc *r)
+/*
+ * Nanoseconds are the host's: a guest may set years that 64 bits of them cannot hold. Its seconds begin
+ * when the host's do.
+ */
+static int64_t host_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return ts.tv_sec * NSEC + ts.tv_nsec + r->offset_ns;
+	return ts.tv_sec * NSEC + ts.tv_nsec;
 }
 
 /* ---- registers and calendar ---- */
@@ -98,19 +102,21 @@ static int hour_from_reg(const struct rtc *r, uint8_t v)
 /* The running clock into the registers */
 static void latch(struct rtc *r)
 {
-	time_t secs = (time_t)(guest_now(r) / NSEC);
+	time_t secs = (time_t)(host_ns() / NSEC + r->offset_s);
 	struct tm tm;
+	int year;
 
 	if (r->stopped || !gmtime_r(&secs, &tm))
 		return;
+	year = tm.tm_year + 1900 > 0 ? tm.tm_year + 1900 : 0;
 	r->cmos[REG_SEC] = to_reg(r, tm.tm_sec);
 	r->cmos[REG_MIN] = to_reg(r, tm.tm_min);
 	r->cmos[REG_HOUR] = hour_to_reg(r, tm.tm_hour);
 	r->cmos[REG_WDAY] = to_reg(r, tm.tm_wday + 1);
 	r->cmos[REG_MDAY] = to_reg(r, tm.tm_mday);
 	r->cmos[REG_MON] = to_reg(r, tm.tm_mon + 1);
-	r->cmos[REG_YEAR] = to_reg(r, tm.tm_year % 100);
-	r->cmos[REG_CENTURY] = to_reg(r, (tm.tm_year + 1900) / 100);
+	r->cmos[REG_YEAR] = to_reg(r, year % 100);
+	r->cmos[REG_CENTURY] = to_reg(r, year / 100);
 }
 
 /* The registers into the running clock; nonsense is normalised as the calendar has it. */
@@ -125,10 +131,9 @@ static void unlatch(struct rtc *r)
 		.tm_year = from_reg(r, r->cmos[REG_YEAR]) - 1900 +
 			   from_reg(r, r->cmos[REG_CENTURY]) * 100,
 	};
-	int64_t now = guest_now(r);
 
-	r->offset_ns += timegm(&tm) * NSEC - now / NSEC * NSEC;
-	r->seen_ns = guest_now(r);
+	r->seen_ns = host_ns();
+	r->offset_s = timegm(&tm) - r->seen_ns / NSEC;
 }
 
 static bool is_time(uint8_t index)
@@ -145,16 +150,23 @@ static bool alarm_field(uint8_t reg, uint8_t want)
 	return reg >= ALARM_ANY || reg == want;
 }
 
+static int clock_field(int64_t sec, int64_t unit, int64_t wrap)
+{
+	int64_t v = (sec - (sec % unit + unit) % unit) / unit % wrap;
+
+	return (int)(v < 0 ? v + wrap : v);	/* before 1970 */
+}
+
 /* 12-hour alarms use bit 7 for the afternoon, which leaves 0xc0..0xff for "any" all the same. */
 static bool alarm_minute(const struct rtc *r, int64_t sec)
 {
-	return alarm_field(r->cmos[REG_MIN_ALARM], to_reg(r, (int)(sec / 60 % 60))) &&
-	       alarm_field(r->cmos[REG_HOUR_ALARM], hour_to_reg(r, (int)(sec / 3600 % 24)));
+	return alarm_field(r->cmos[REG_MIN_ALARM], to_reg(r, clock_field(sec, 60, 60))) &&
+	       alarm_field(r->cmos[REG_HOUR_ALARM], hour_to_reg(r, clock_field(sec, 3600, 24)));
 }
 
 static bool alarm_at(const struct rtc *r, int64_t sec)
 {
-	return alarm_field(r->cmos[REG_SEC_ALARM], to_reg(r, (int)(sec % 60))) &&
+	return alarm_field(r->cmos[REG_SEC_ALARM], to_reg(r, clock_field(sec, 1, 60))) &&
 	       alarm_minute(r, sec);
 }
 
@@ -180,7 +192,7 @@ static void update_irq(struct rtc *r)
 
 static void update_flags(struct rtc *r)
 {
-	int64_t now = guest_now(r), p = period(r), from, to = now / NSEC;
+	int64_t now = host_ns(), p = period(r), from, to = now / NSEC;
 
 	if (r->stopped || now < r->seen_ns) {
 		r->seen_ns = now;
@@ -194,14 +206,14 @@ static void update_flags(struct rtc *r)
 		if (to - from > 86400)
 			from = to - 86400;
 		while (++from <= to && !(r->cmos[REG_C] & C_AF))
-			if (alarm_at(r, from))
+			if (alarm_at(r, from + r->offset_s))
 				r->cmos[REG_C] |= C_AF;
 	}
 	r->seen_ns = now;
 	update_irq(r);
 }
 
-/* Guest time of the next enabled interrupt whose flag is not up yet; 0: none */
+/* CLOCK_REALTIME of the next enabled interrupt whose flag is not up yet; 0: none */
 static int64_t next_event(const struct rtc *r)
 {
 	uint8_t want = r->cmos[REG_B] & ~r->cmos[REG_C];
@@ -215,8 +227,8 @@ static int64_t next_event(const struct rtc *r)
 		t = sec * NSEC;
 	if (want & B_AIE) {
 		/* Every second of a minute that matches, else the next minute */
-		if (!alarm_minute(r, sec))
-			sec = (sec / 60 + 1) * 60;
+		if (!alarm_minute(r, sec + r->offset_s))
+			sec += 60 - clock_field(sec + r->offset_s, 1, 60);
 		if (!t || sec * NSEC < t)
 			t = sec * NSEC;
 	}
@@ -226,7 +238,7 @@ static int64_t next_event(const struct rtc *r)
 /* Main thread, device lock held: timers belong to the loop's thread. */
 static void rearm(struct rtc *r)
 {
-	int64_t t = next_event(r), now = guest_now(r);
+	int64_t t = next_event(r), now = host_ns();
 
 	if (t)
 		loop_timer_set(r->vm->loop, &r->timer,
@@ -272,7 +284,7 @@ static uint8_t read_reg(struct rtc *r)
 	switch (r->index) {
 	case REG_A:
 		v = r->cmos[REG_A] & (uint8_t)~A_UIP;
-		if (!r->stopped && guest_now(r) % NSEC >= NSEC - UIP_NS)
+		if (!r->stopped && host_ns() % NSEC >= NSEC - UIP_NS)
 			v |= A_UIP;
 		return v;
 	case REG_C:
@@ -417,13 +429,13 @@ int rtc_create(struct vm *vm)
 	r->range = (struct bus_range){ 0x70, 2, &rtc_ops, r, "rtc" };
 	r->hook = (struct vm_hook){ .reset = rtc_reset, .destroy = rtc_destroy, .dev = r };
 	if (vm->cfg->rtc_base >= 0)
-		r->offset_ns = (vm->cfg->rtc_base - (int64_t)now) * NSEC;
+		r->offset_s = vm->cfg->rtc_base - (int64_t)now;
 	else if (vm->cfg->rtc_localtime && localtime_r(&now, &tm))
-		r->offset_ns = tm.tm_gmtoff * NSEC;
+		r->offset_s = tm.tm_gmtoff;
 	r->cmos[REG_A] = 0x26;
 	r->cmos[REG_B] = B_24H;
 	r->cmos[REG_D] = D_VALID;
-	r->seen_ns = guest_now(r);
+	r->seen_ns = host_ns();
 	memory_bytes(r);
 	vm_hook(vm, &r->hook);
 	if (bus_add(&vm->pio, &r->range))

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "../lib/log.h"
 
@@ -128,6 +129,16 @@ static void exit_system_event(struct vcpu *v)
 	}
 }
 
+/* A guest that falls over in a loop says so once a second. */
+static void log_triple_fault(struct vcpu *v)
+{
+	static time_t last;
+	time_t now = time(NULL);
+
+	if (__atomic_exchange_n(&last, now, __ATOMIC_RELAXED) != now)
+		log_info("CPU %u: triple fault", v->id);
+}
+
 static void handle_exit(struct vcpu *v)
 {
 	struct kvm_run *run = v->run;
@@ -144,7 +155,7 @@ static void handle_exit(struct vcpu *v)
 	case KVM_EXIT_HLT:
 		break;
 	case KVM_EXIT_SHUTDOWN:
-		log_info("CPU %u: triple fault", v->id);
+		log_triple_fault(v);
 		vcpu_die(v, VM_RESET);
 		break;
 	case KVM_EXIT_SYSTEM_EVENT:
