@@ -9,7 +9,8 @@
  * Context: one struct vring_engine belongs to one worker at a time; the engine takes no lock and
  * allocates nothing. In the kernel the caller runs in the mm that the ring addresses belong to, may
  * sleep (any access may fault), and has passed every ring and region address through access_ok()
- * beforehand, and aligned the rings as the layout asks (16, 2, 4).
+ * beforehand. Rings are aligned as the layout asks: avail to 2 bytes, used to 4, descriptors to 16
+ * (a machine that loads misaligned words forgives the last).
  *
  * Trust: whatever the driver wrote is read once, bounded and then used. A malformed ring gives an
  * error, recorded in &vring_engine.err, and leaves the cursor at the element that was refused.

@@ -572,7 +572,7 @@ static void set_up(void)
 			break;
 		if (!(gap & 1))
 			size = (size + 15) / 16 * 16;
-		if (!i && (shape & 0xc0) == 0x40)		/* room for a table that is too big */
+		if (!i && (shape & 0xc0) == 0x40)	/* room for a table that is too big */
 			size += 0x110000;
 		f.mem->region[i].gpa = gpa;
 		f.mem->region[i].size = size;

@@ -31,8 +31,8 @@ for src in tests/unit/ring*.c; do
 done
 "$tools/llvm-profdata" merge -o "$work/all" "$work"/*.profraw
 "$tools/llvm-cov" export -instr-profile "$work/all" "${objects[@]}" >"$work/json"
-# The same function in several tests is one function. A branch inside a macro such as unlikely() lies
-# where the macro is defined, with a file number for each use of it.
+# The same function in several tests is one function. A branch inside a macro such as unlikely()
+# lies where the macro is defined, with a file number for each use of it.
 python3 - "$work/json" "$limit" "${1-}" <<'PY'
 import json, os, sys
 
@@ -54,7 +54,7 @@ percent = 100 * taken / total
 for (where, name, number, line, column, *_), w in sorted(ways.items()):
 	for what, n in zip(("true", "false"), w):
 		if not n and (sys.argv[3] == "-v" or percent < float(sys.argv[2])):
-			print(f"# never {what}: ring/{where} {name}(): {w[2]}:{line}:{column} ({number})")
+			print(f"# never {what}: ring/{where} {name}(): {w[2]}:{line}:{column}")
 good = percent >= float(sys.argv[2])
 print(f"{'ok' if good else 'not ok'} 1 - {percent:.1f} % of {total} branches in ring/ are taken")
 sys.exit(not good)

@@ -3,8 +3,8 @@
 #
 # Breaks a copy of ring/ in one place at a time and expects a unit test to notice. TAP.
 #
-# A mutant is a file, the text that must occur in it exactly once, and what takes its place. One that
-# no longer applies, or does not compile, is a failure: the list follows the engine.
+# A mutant is a file, the text that must occur in it exactly once, and what takes its place. One
+# that no longer applies, or does not compile, is a failure: the list follows the engine.
 #
 #	ring-mutants.py [PATTERN]	only those whose description contains PATTERN
 import os, shutil, subprocess, sys, tempfile

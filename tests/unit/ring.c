@@ -261,7 +261,7 @@ static void test_table_full(void **state)
 
 	(void)state;
 	for (i = 0; i < 65536; i++)
-		guest_desc(&t->g, BIG_GPA, i, 0x100, i % 128 ? 0 : 1, i < 65535 ? D_NEXT : 0, i + 1);
+		guest_desc(&t->g, BIG_GPA, i, 0x100, !(i % 128), i < 65535 ? D_NEXT : 0, i + 1);
 	driver_desc(&t->d, 0, BIG_GPA, 65536 * 16, D_INDIRECT, 0);
 	fix_offer(t, 0);
 	assert_int_equal(fix_pop(t), 1);
@@ -279,7 +279,8 @@ static void test_endless_tables(void **state)
 	for (i = 0; i < 65536; i++)
 		guest_desc(&t->g, BIG_GPA, i, 0, 0, i < 65535 ? D_NEXT : 0, i + 1);
 	for (i = 0; i < 64; i++)
-		driver_desc(&t->d, i, BIG_GPA, 65536 * 16, D_INDIRECT | (i < 63 ? D_NEXT : 0), i + 1);
+		driver_desc(&t->d, i, BIG_GPA, 65536 * 16,
+			    D_INDIRECT | (i < 63 ? D_NEXT : 0), i + 1);
 	fix_offer(t, 0);
 	hook_reset();
 	assert_refused(t, -EINVAL, VRING_E_LOOP);

@@ -111,7 +111,8 @@ static void test_signalled_wraps(void **state)
 		for (batch = 1; batch <= 256; batch *= 16) {
 			u32 n;
 
-			assert_int_equal(vring_start(&t->vr, (struct vring_cursor){ .used = 9 }), 0);
+			assert_int_equal(vring_start(&t->vr, (struct vring_cursor){
+					.used = 9 }), 0);
 			assert_int_equal(vring_need_notify(&t->vr), 1);
 			for (n = counts[i]; n >= batch; n -= batch)
 				complete(t, batch);

@@ -2,8 +2,8 @@
 /*
  * Any access to guest memory may fail. Here every one does, in turn.
  *
- * A worker's whole round (kicks off, pop, complete, notify, kicks on) is run once without faults and
- * then again and again, failing another access each time: once, or all from there on until the
+ * A worker's whole round (kicks off, pop, complete, notify, kicks on) is run once without faults
+ * and then again and again, failing another access each time: once, or all from there on until the
  * worker has met it three times. Whatever fails, the cursor stays, nothing is published by halves,
  * and going on yields each buffer exactly once, as if nothing had happened.
  */
@@ -23,7 +23,8 @@ struct scenario {
 static const struct vector lone_out = {
 	.item = { { V_BUFFER, 0x100, 60, 0 } }, .nr_out = 1, .iov = { { 0x100, 60 } } };
 static const struct vector lone_in = {
-	.item = { { V_BUFFER, BIG_GPA, 1500, D_WRITE } }, .nr_in = 1, .iov = { { BIG_GPA, 1500 } } };
+	.item = { { V_BUFFER, BIG_GPA, 1500, D_WRITE } }, .nr_in = 1,
+	.iov = { { BIG_GPA, 1500 } } };
 static const struct vector two_regions = {
 	.item = { { V_BUFFER, 0xff0, 0x20, 0 } }, .nr_out = 2,
 	.iov = { { 0xff0, 0x10 }, { MID_GPA, 0x10 } } };

@@ -59,9 +59,11 @@ static const struct vector vectors[] = {
 	{ "empty writable before a readable", { W(0x100, 0), R(0, 8) }, GOOD(1, 0),
 	  .iov = { { 0, 8 } } },
 	{ "first byte of memory", { R(0, 1) }, GOOD(1, 0), .iov = { { 0, 1 } } },
-	{ "last byte of a region", { R(MID_GPA - 1, 1) }, GOOD(1, 0), .iov = { { MID_GPA - 1, 1 } } },
+	{ "last byte of a region", { R(MID_GPA - 1, 1) }, GOOD(1, 0),
+	  .iov = { { MID_GPA - 1, 1 } } },
 	{ "last byte before a hole", { W(HOLE - 1, 1) }, GOOD(0, 1), .iov = { { HOLE - 1, 1 } } },
-	{ "a whole region", { R(BIG_GPA, 0x200000) }, GOOD(1, 0), .iov = { { BIG_GPA, 0x200000 } } },
+	{ "a whole region", { R(BIG_GPA, 0x200000) }, GOOD(1, 0),
+	  .iov = { { BIG_GPA, 0x200000 } } },
 	{ "two regions", { R(0xff0, 0x20) }, GOOD(2, 0),
 	  .iov = { { 0xff0, 0x10 }, { MID_GPA, 0x10 } } },
 	{ "four regions", { W(0xfff, 0x2001) }, GOOD(0, 4),
@@ -172,7 +174,8 @@ static const struct vector vectors[] = {
 #undef BAD
 
 /* Chains the vector from ring descriptor @at on; returns how many it took. */
-static inline u32 vector_lay_split(struct guest *g, struct driver *d, u32 at, const struct vector *v)
+static inline u32 vector_lay_split(struct guest *g, struct driver *d, u32 at,
+				   const struct vector *v)
 {
 	const struct v_item *i, *last = v->item;
 	u32 used = 0, entry = 0;
@@ -190,7 +193,8 @@ static inline u32 vector_lay_split(struct guest *g, struct driver *d, u32 at, co
 			entry++;
 			continue;
 		}
-		driver_desc(d, (at + used) % d->num, i->addr, i->len, flags, (at + used + 1) % d->num);
+		driver_desc(d, (at + used) % d->num, i->addr, i->len, flags,
+			    (at + used + 1) % d->num);
 		used++;
 		table = i->addr;
 		entry = 0;

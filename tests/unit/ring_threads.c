@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A driver and a device on two threads, each of which sleeps when it has nothing to do.
+ *
+ * Both decide "nobody needs waking" and "I may sleep" from words the other writes at that moment: a
+ * barrier too few, and sooner or later both sleep. Buffers carry numbers, so that one which is
+ * lost, doubled or seen before its content is found, too.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define VRING_ENV_FAULTS
+#include "ring/vring_chain.c"
+#include "ring/vring_err.c"
+#include "ring/vring_event.c"
+#include "ring/vring_split.c"
+
+#define NUM 4
+#define BUFFERS 100000U
+#define LOST_MS 20000
+
+static struct {
+	/* the ring, little endian as this machine must be for this test */
+	struct { u64 addr; u32 len; u16 flags, next; } desc[NUM] __attribute__((aligned(16)));
+	struct { u16 flags, idx, ring[NUM], used_event; } avail;
+	struct { u16 flags, idx; struct { u32 id, len; } ring[NUM]; u16 avail_event; } used;
+	u32 data[NUM];
+
+	bool event_idx;
+	int kick, call;
+	const char *failure;
+} s;
+
+#define rd(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define wr(x, v) __atomic_store_n(&(x), v, __ATOMIC_RELAXED)
+
+static void give_up(const char *why)
+{
+	__atomic_store_n(&s.failure, why, __ATOMIC_SEQ_CST);
+}
+
+static bool failed(void)
+{
+	return __atomic_load_n(&s.failure, __ATOMIC_SEQ_CST);
+}
+
+/* The other thread may run between any two accesses of the engine, and often does. */
+static void stumble(void)
+{
+	static __thread u32 dice = 1;
+
+	dice ^= dice << 13;
+	dice ^= dice >> 17;
+	dice ^= dice << 5;
+	if (dice % 8 == 0)
+		sched_yield();
+}
+
+bool vring_env_access(const void *ptr, size_t len, bool write)
+{
+	(void)ptr;
+	(void)len;
+	(void)write;
+	stumble();
+	return false;
+}
+
+bool vring_env_begin(const void *ptr, size_t len)
+{
+	return !vring_env_access(ptr, len, false);
+}
+
+void vring_env_end(void)
+{
+	stumble();
+}
+
+static void wake(int fd)
+{
+	u64 one = 1;
+
+	if (write(fd, &one, sizeof(one)) != sizeof(one))
+		give_up("eventfd");
+}
+
+static void sleep_on(int fd, const char *what)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	u64 count;
+
+	if (poll(&p, 1, LOST_MS) != 1 || read(fd, &count, sizeof(count)) != sizeof(count))
+		give_up(what);
+}
+
+static void *device(void *arg)
+{
+	struct vring_engine vr = {
+		.num = NUM,
+		.event_idx = s.event_idx,
+		.desc = (void *)s.desc,
+		.avail = (void *)&s.avail,
+		.used = (void *)&s.used,
+	};
+	struct { u32 nr; struct vring_region region[1]; } mem = {
+		1, { { 0, sizeof(s.data), (uintptr_t)s.data } }
+	};
+	struct vring_elem elem[NUM];
+	struct iovec iov[NUM];
+	struct vring_batch b = { .elem = elem, .iov = iov, .max_iov = NUM };
+	struct vring_done done[NUM];
+	u32 seen = 0;
+	int n, i;
+
+	(void)arg;
+	if (vring_start(&vr, (struct vring_cursor){ 0, 0 }))
+		give_up("start");
+	while (seen < BUFFERS && !failed()) {
+		vring_kicks_off(&vr);
+		b.max_elem = 1 + seen % NUM;
+		while ((n = vring_pop_batch(&vr, (void *)&mem, &b)) > 0) {
+			for (i = 0; i < n; i++) {
+				u32 *p = iov[elem[i].iov].iov_base;
+
+				if (*p != seen++)
+					give_up("a buffer is lost, doubled or not written yet");
+				*p = ~*p;
+				done[i] = (struct vring_done){ elem[i].head, sizeof(*p) };
+			}
+			vring_complete_batch(&vr, done, n);
+			if (vring_need_notify(&vr))
+				wake(s.call);
+		}
+		if (n < 0)
+			give_up("the engine refuses the ring");
+		if (seen < BUFFERS && !vring_kicks_on(&vr))
+			sleep_on(s.kick, "the device waits for a lost kick");
+	}
+	return NULL;
+}
+
+static void *driver(void *arg)
+{
+	u32 offered = 0, taken = 0, i;
+	u16 used_idx = 0, old;
+	bool kick;
+
+	(void)arg;
+	for (i = 0; i < NUM; i++) {
+		s.desc[i].addr = i * sizeof(s.data[0]);
+		s.desc[i].len = sizeof(s.data[0]);
+		s.desc[i].flags = 2;
+	}
+	while (taken < BUFFERS && !failed()) {
+		old = s.avail.idx;
+		for (i = offered % 5; offered < BUFFERS && offered - taken < NUM; i--) {
+			s.data[offered % NUM] = offered;
+			wr(s.avail.ring[offered % NUM], offered % NUM);
+			offered++;
+			if (!i)
+				break;
+		}
+		__atomic_thread_fence(__ATOMIC_RELEASE);
+		stumble();
+		wr(s.avail.idx, offered);
+		__atomic_thread_fence(__ATOMIC_SEQ_CST);
+		if (s.event_idx)
+			kick = (u16)(offered - rd(s.used.avail_event) - 1) < (u16)(offered - old);
+		else
+			kick = old != (u16)offered && !(rd(s.used.flags) & 1);
+		if (kick)
+			wake(s.kick);
+
+		for (;;) {
+			while (used_idx != rd(s.used.idx)) {
+				__atomic_thread_fence(__ATOMIC_ACQUIRE);
+				i = rd(s.used.ring[used_idx % NUM].id);
+				if (i != taken % NUM || s.data[i] != ~taken)
+					give_up("a completion is lost, doubled or not written yet");
+				taken++;
+				used_idx++;
+			}
+			if (offered - taken < NUM && offered < BUFFERS)
+				break;
+			if (taken == BUFFERS || failed())
+				break;
+			/* full: sleep until the next completion */
+			wr(s.avail.flags, 0);
+			wr(s.avail.used_event, used_idx);
+			stumble();
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+			if (used_idx == rd(s.used.idx))
+				sleep_on(s.call, "the driver waits for a lost interrupt");
+			wr(s.avail.flags, 1);
+		}
+	}
+	return NULL;
+}
+
+static void run(bool event_idx)
+{
+	pthread_t a, b;
+
+	memset(&s, 0, sizeof(s));
+	s.event_idx = event_idx;
+	s.kick = eventfd(0, 0);
+	s.call = eventfd(0, 0);
+	assert_int_equal(pthread_create(&a, NULL, device, NULL), 0);
+	assert_int_equal(pthread_create(&b, NULL, driver, NULL), 0);
+	pthread_join(b, NULL);
+	pthread_join(a, NULL);
+	close(s.kick);
+	close(s.call);
+	if (s.failure)
+		fail_msg("%s", s.failure);
+}
+
+static void test_flags(void **state)
+{
+	(void)state;
+	run(false);
+}
+
+static void test_event_idx(void **state)
+{
+	(void)state;
+	run(true);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_flags),
+		cmocka_unit_test(test_event_idx),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
