@@ -5,7 +5,22 @@
  */
 #include "rt/net.h"
 
+#define NOBODYS_TYPE	0x88b6		/* leaves the tap and is dropped: the peer must not be the brake */
+
 static struct net n;
+
+static bool send_away(u32 seq, u32 len)
+{
+	u32 slot = n.tx_sent % n.tx.size;
+	struct frame *f = (void *)(n.txbuf[slot] + sizeof(struct net_hdr));
+
+	if (!net_send(&n, 'C', seq, 0, len, false))
+		return false;
+	f->type = __builtin_bswap16(NOBODYS_TYPE);
+	if ((seq & 3) == 3)
+		vq_kick(&n.tx);
+	return true;
+}
 
 int main(void)
 {
@@ -19,9 +34,9 @@ int main(void)
 	rt_printf("# ready\n");
 	end = rdtsc() + seconds * 1000ull * tsc_per_ms();
 	while (!seconds || rdtsc() < end) {
-		if (!(seq & 0x3f))
+		if (!(seq & 0x7f))
 			net_send(&n, 'B', 0, 40u << 16 | 1000, 60, true);
-		if (!net_send(&n, seq & 1 ? 'C' : 'E', seq, 0, 64 + (seq & 0x3ff), (seq & 3) == 3))
+		if (!send_away(seq, 64 + (seq & 0x3ff)))
 			break;
 		seq++;
 		while (net_recv(&n, 'x', &l))

@@ -7,7 +7,7 @@ set -u
 rounds=${ROUNDS:-50}
 tap=kv$$
 dir=$(mktemp -d)
-peer= vmm=
+peer='' vmm=''
 
 cleanup() {
 	[ -z "$vmm" ] || kill -9 "$vmm" 2> /dev/null
@@ -78,7 +78,7 @@ for i in $(seq "$rounds"); do
 	wait "$vmm" 2> /dev/null
 	ms=$(((${EPOCHREALTIME/./} - ${t/./}) / 1000))
 	[ $ms -le $slowest ] || slowest=$ms
-	for j in $(seq 100); do
+	for _ in $(seq 100); do
 		[ "$(workers)" = 0 ] && break
 		nap 0.02
 	done
