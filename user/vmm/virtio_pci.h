@@ -105,7 +105,24 @@ int virtio_pci_create(struct vm *vm, struct virtio_dev *vd, const struct virtio_
 /** virtio_config_changed() - @vd->config has new content: tell the driver. Device lock held */
 void virtio_config_changed(struct virtio_dev *vd);
 
-/* ---- virtio_backend.c: for virtio_pci.c ---- */
+/* ---- virtio_regs.c: for virtio_pci.c ---- */
+
+/* Where the structures are in the BAR */
+#define VIRTIO_BAR_BYTES	0x4000
+#define VIRTIO_PART_BYTES	0x1000
+enum { VIRTIO_PART_COMMON, VIRTIO_PART_ISR, VIRTIO_PART_DEVICE, VIRTIO_PART_NOTIFY };
+#define VIRTIO_NOTIFY_STRIDE	4
+#define VIRTIO_COMMON_BYTES	56	/* struct virtio_pci_common_cfg */
+
+extern const struct bus_ops virtio_bar_ops;
+/** virtio_queue_intx() - irq_src.intx of every queue */
+void virtio_queue_intx(struct irq_src *src);
+/** virtio_registers_reset() - the back end is idle: power-on state */
+void virtio_registers_reset(struct virtio_dev *vd);
+/** virtio_broken() - DEVICE_NEEDS_RESET and a configuration interrupt */
+void virtio_broken(struct virtio_dev *vd, const char *why);
+
+/* ---- virtio_backend.c: for the other two ---- */
 
 /** virtio_backend_kick() - want_start or want_reset changed; any thread, device lock held */
 void virtio_backend_kick(struct virtio_dev *vd);
@@ -116,9 +133,5 @@ void virtio_backend_quiesce(struct virtio_dev *vd);
 /** virtio_backend_init() - virtio_backend_exit() - main thread; quiesced before */
 void virtio_backend_init(struct virtio_dev *vd);
 void virtio_backend_exit(struct virtio_dev *vd);
-/** virtio_registers_reset() - the back end is idle: power-on state */
-void virtio_registers_reset(struct virtio_dev *vd);
-/** virtio_broken() - DEVICE_NEEDS_RESET and a configuration interrupt */
-void virtio_broken(struct virtio_dev *vd, const char *why);
 
 #endif
