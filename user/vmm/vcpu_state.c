@@ -142,7 +142,7 @@ out:
 /* What firmware would have done: caches on, fast strings on. */
 static void msrs_firmware(int fd)
 {
-	static const struct kvm_msr_entry entry[] = {
+	static const struct kvm_msr_entry set[] = {
 		{ .index = MSR_MTRR_DEF_TYPE, .data = 6 | 1 << 11 },
 		{ .index = MSR_IA32_MISC_ENABLE, .data = 1 },
 	};
@@ -150,10 +150,13 @@ static void msrs_firmware(int fd)
 
 	if (!one)
 		return;
-	for (unsigned int i = 0; i < sizeof(entry) / sizeof(entry[0]); i++) {
+	for (unsigned int i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
 		one->nmsrs = 1;
-		one->entries[0] = entry[i];
+		one->entries[0] = (struct kvm_msr_entry){ .index = set[i].index };
 		/* An old KVM or another vendor's processor may lack it, and a guest then does too. */
+		if (ioctl(fd, KVM_GET_MSRS, one) != 1)
+			continue;
+		one->entries[0].data |= set[i].data;
 		if (ioctl(fd, KVM_SET_MSRS, one) != 1)
 			continue;
 	}
