@@ -44,14 +44,12 @@ struct vring_seen_desc {
 	u16 next;
 };
 
-static __always_inline void vring_unpack_desc(struct vring_seen_desc *d, __le64 lo, __le64 hi)
+static __always_inline void vring_unpack_desc(struct vring_seen_desc *d, u64 lo, u64 hi)
 {
-	u64 rest = le64_to_cpu(hi);
-
-	d->addr = le64_to_cpu(lo);
-	d->len = (u32)rest;
-	d->flags = (u16)(rest >> 32);
-	d->next = (u16)(rest >> 48);
+	d->addr = lo;
+	d->len = (u32)hi;
+	d->flags = (u16)(hi >> 32);
+	d->next = (u16)(hi >> 48);
 }
 
 /* Two loads take all four fields, each once. */
@@ -63,38 +61,53 @@ static __always_inline bool vring_read_desc(struct vring_seen_desc *d,
 
 	env_get(lo, half, fault);
 	env_get(hi, half + 1, fault);
-	vring_unpack_desc(d, lo, hi);
+	vring_unpack_desc(d, le64_to_cpu(lo), le64_to_cpu(hi));
 	return true;
 fault:
 	return false;
 }
 
-/* Byte by byte, for a descriptor that is misaligned or lies in two regions. */
+/* Eight bytes of guest memory, one by one. */
 static __always_inline enum vring_errno
-vring_read_desc_split(struct vring_seen_desc *d, struct vring_map *m, u64 addr)
+vring_read_split(struct vring_map *m, u64 addr, u64 *value)
 {
-	union {
-		u8 byte[16];
-		__le64 half[2];
-	} raw;
-	u64 off;
-	u32 i;
+	u32 shift;
 
-	for (i = 0; i < sizeof(raw); i++) {
+	*value = 0;
+	for (shift = 0; shift < 64; shift += 8, addr++) {
 		const u8 __user *p;
+		u64 off;
+		u8 byte;
 
 		/* The caller has seen that all of the table is mapped; ask again all the same. */
-		if (unlikely(!vring_map_find(m, addr + i, &off)))
+		if (unlikely(!vring_map_find(m, addr, &off)))
 			return VRING_E_ADDR;
 		off = env_index_nospec(off, m->hit->size);
 		p = (const u8 __user *)(unsigned long)(m->hit->uaddr + off);
-		env_get(raw.byte[i], p, fault);
+		env_get(byte, p, fault);
+		*value |= (u64)byte << shift;
 	}
-	vring_unpack_desc(d, raw.half[0], raw.half[1]);
 	return VRING_OK;
 fault:
 	m->bad = addr;
 	return VRING_E_FAULT_TABLE;
+}
+
+/* For a descriptor that is misaligned or lies in two regions. */
+static __always_inline enum vring_errno
+vring_read_desc_split(struct vring_seen_desc *d, struct vring_map *m, u64 addr)
+{
+	enum vring_errno code;
+	u64 lo, hi;
+
+	code = vring_read_split(m, addr, &lo);
+	if (unlikely(code))
+		return code;
+	code = vring_read_split(m, addr + sizeof(lo), &hi);
+	if (unlikely(code))
+		return code;
+	vring_unpack_desc(d, lo, hi);
+	return VRING_OK;
 }
 
 /* One buffer. An empty writable one has no segment, and may precede a readable one. */
