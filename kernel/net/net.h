@@ -101,6 +101,8 @@ struct rx_hdr {
  * @want: buffers to ask for at least
  * @buf_len: size of the last buffer seen, to guess how many a packet takes
  * @nr_hdr: filled in @hdr
+ * @taken: packets delivered or dropped, and turns without any, in this run
+ * @bytes: delivered in this run
  * @pkt: taken from @ring; they go back when the back end is cleared
  * @len: bytes of each, without header
  * @hdr: headers of this batch
@@ -112,6 +114,8 @@ struct net_rx {
 	u16 want;
 	u16 nr_hdr;
 	u32 buf_len;
+	u32 taken;
+	size_t bytes;
 	void *pkt[NET_BATCH];
 	u32 len[NET_BATCH];
 	struct rx_hdr hdr[NET_BATCH];

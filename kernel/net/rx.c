@@ -184,15 +184,11 @@ fault:
 static void rx_drop(struct net_rx *rx)
 {
 	tun_ptr_free(rx->pkt[rx->head++]);
+	rx->taken++;
 }
 
-/*
- * Deliver packets into the popped buffers.
- * @nr_done: buffers used, from the start of the batch
- * @pkts, @bytes: delivered, added up
- */
-static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool mergeable, u32 *nr_done,
-			       u32 *pkts, size_t *bytes)
+/* Deliver packets into the popped buffers; the first *@nr_done of them are used. */
+static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool mergeable, u32 *nr_done)
 {
 	struct vhc_vq *vq = &nvq->vq;
 	const struct vring_batch *b = &vq->batch;
@@ -221,11 +217,11 @@ static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool merge
 			rx_drop(rx);
 			continue;
 		}
+		rx->taken++;
 		if (rx_recv(nvq, rx, rx->pkt[rx->head++], &b->iov[b->elem[first].iov], nr_iov,
 			    total, n - first))
 			continue;
-		*bytes += total;
-		++*pkts;
+		rx->bytes += total;
 		for (i = first; i < n; i++) {
 			vq->done[i].head = b->elem[i].head;
 			vq->done[i].len = b->elem[i].in_len;
@@ -267,8 +263,7 @@ static bool rx_more_bufs(struct net_vq *nvq, struct net_rx *rx, u32 asked, u32 n
  * Pop, deliver, complete once.
  * Return: true to go on, false to wait for a kick, or because the ring is broken
  */
-static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable, u32 *pkts,
-		     size_t *bytes)
+static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 {
 	struct vhc_vq *vq = &nvq->vq;
 	u16 want = rx_want(rx, nvq, mergeable);
@@ -282,7 +277,7 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable, u32 
 	if (!nr)
 		return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
 
-	stop = rx_deliver(nvq, rx, mergeable, &done, pkts, bytes);
+	stop = rx_deliver(nvq, rx, mergeable, &done);
 	if (rx_finish_hdrs(nvq, rx))
 		done = 0;
 	if (stop == RX_NO_BUF && !done) {
@@ -307,14 +302,18 @@ static void net_rx_handle(struct vhc_vq *vq)
 	struct net_vq *nvq = to_net_vq(vq);
 	struct net_rx *rx = &to_net(vq)->rx;
 	bool mergeable = vhc_vq_has_feature(vq, VIRTIO_NET_F_MRG_RXBUF);
-	size_t bytes = 0;
-	u32 pkts = 0;
 
 	if (vhc_vq_kicks_off(vq))
 		return;
-	while (pkts < NET_WEIGHT_PKTS && bytes < NET_WEIGHT_BYTES) {
-		if (!rx_refill(rx, nvq) || !rx_batch(nvq, rx, mergeable, &pkts, &bytes))
+	rx->taken = 0;
+	rx->bytes = 0;
+	while (rx->taken < NET_WEIGHT_PKTS && rx->bytes < NET_WEIGHT_BYTES) {
+		u32 before = rx->taken;
+
+		if (!rx_refill(rx, nvq) || !rx_batch(nvq, rx, mergeable))
 			return;
+		/* A turn counts even if it took nothing: the driver can make us look for ever. */
+		rx->taken += rx->taken == before;
 	}
 	vhc_vq_queue(vq);
 }

@@ -110,12 +110,12 @@ static void tx_mark_bad(struct xdp_buff *xdp)
 	xdp->data_end = xdp->data;
 }
 
-static bool tx_is_long(const struct xdp_buff *xdp)
+static __always_inline bool tx_is_long(const struct xdp_buff *xdp)
 {
 	return xdp->data_end - xdp->data > TX_WINDOW_LEN;
 }
 
-static struct virtio_net_hdr *tx_hdr(const struct xdp_buff *xdp)
+static __always_inline struct virtio_net_hdr *tx_hdr(const struct xdp_buff *xdp)
 {
 	return &((struct tun_xdp_hdr *)xdp->data_hard_start)->gso;
 }
@@ -354,23 +354,18 @@ static void net_tx_handle(struct vhc_vq *vq)
 	vhc_poll_stop(&run.nvq->sock_poll);
 	if (vhc_vq_kicks_off(vq))
 		return;
-	for (;;) {
+	while (pkts < NET_WEIGHT_PKTS && bytes < NET_WEIGHT_BYTES) {
 		ret = vhc_vq_pop(vq, NET_BATCH);
 		if (ret < 0)
 			return;
-		if (!ret) {
-			if (vhc_vq_kicks_on(vq) <= 0 || vhc_vq_kicks_off(vq))
-				return;
-			continue;
-		}
-		if (tx_batch(&run, ret, &bytes))
+		if (!ret && (vhc_vq_kicks_on(vq) <= 0 || vhc_vq_kicks_off(vq)))
 			return;
-		pkts += ret;
-		if (pkts >= NET_WEIGHT_PKTS || bytes >= NET_WEIGHT_BYTES) {
-			vhc_vq_queue(vq);
+		if (ret && tx_batch(&run, ret, &bytes))
 			return;
-		}
+		/* A turn counts even if it found nothing: the driver can make us look for ever. */
+		pkts += ret + !ret;
 	}
+	vhc_vq_queue(vq);
 }
 
 const struct vhc_vq_ops net_tx_ops = {

@@ -157,9 +157,9 @@ void vhc_vq_break(struct vhc_vq *vq, const char *why)
 	/* A dying worker's page faults fail: that says nothing about the ring. */
 	if (fatal_signal_pending(current))
 		return;
-	pr_warn_ratelimited("vhost-%d: queue %u broken: %s (avail %u, used %u, head %u, value 0x%llx)\n",
-			    task_pid_nr(current), vq->index, why, vq->ring.pos.avail,
-			    vq->ring.pos.used, vq->ring.err.head, vq->ring.err.value);
+	pr_warn_ratelimited("%s: queue %u broken: %s (avail %u, used %u, head %u, value 0x%llx)\n",
+			    current->comm, vq->index, why, vq->ring.pos.avail, vq->ring.pos.used,
+			    vq->ring.err.head, vq->ring.err.value);
 	if (vq->err)
 		eventfd_signal(vq->err);
 }
