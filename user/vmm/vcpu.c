@@ -210,13 +210,21 @@ static void *vcpu_thread(void *arg)
 	return NULL;
 }
 
+/* A default stack of 8 MiB may be given a transparent huge page: 2 MiB resident for each vCPU. */
+#define VCPU_STACK	(256 * 1024)
+
 int vcpus_spawn(struct vm *vm)
 {
+	pthread_attr_t attr;
 	sigset_t all, old;
 	int err = 0;
 
 	if (vcpu_kick_setup())
 		return -1;
+	err = pthread_attr_init(&attr);
+	if (err)
+		return log_err("cannot start a vCPU thread: %s", strerror(err));
+	pthread_attr_setstacksize(&attr, VCPU_STACK);
 	/* Every other signal belongs to the main thread. */
 	sigfillset(&all);
 	sigdelset(&all, KICK_SIGNAL);
@@ -225,7 +233,7 @@ int vcpus_spawn(struct vm *vm)
 		struct vcpu *v = &vm->vcpu[i];
 		char name[32];
 
-		err = pthread_create(&v->thread, NULL, vcpu_thread, v);
+		err = pthread_create(&v->thread, &attr, vcpu_thread, v);
 		if (err)
 			break;
 		v->started = true;
@@ -233,6 +241,7 @@ int vcpus_spawn(struct vm *vm)
 		pthread_setname_np(v->thread, name);
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
 	if (err)
 		return log_err("cannot start a vCPU thread: %s", strerror(err));
 	return 0;
