@@ -127,7 +127,7 @@ static bool settle(struct vdrv_vq *vq)
 			since = now;
 			before = idx;
 		}
-		if (since ? now - since >= 8 : now - start >= 120)
+		if (since ? now - since >= 15 : now - start >= 200)
 			return !err;
 		if (err)
 			t_sleep_ms(1);

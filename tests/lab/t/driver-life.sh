@@ -12,6 +12,7 @@ free_kib() {
 	awk '/^MemAvailable:/ { print $2 }' /proc/meminfo
 }
 
+DRIVER_LIMIT=$((150 + ${LOOPS:-50} + ${SECONDS_LONG:-8}))
 driver_load ours
 LOOPS=5 timeout 60 "$programs/life" >/dev/null
 before=$(free_kib)
