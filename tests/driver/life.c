@@ -177,7 +177,7 @@ static void test_kill(unsigned int loops)
 	t_ok(started == loops && killed == loops,
 	     "SIGKILL under load: %u of %u started, %u killed, slowest death %llu ms", started,
 	     loops, killed, (unsigned long long)slowest);
-	t_ok(slowest < 3000, "death does not wait");
+	t_ok(slowest < 10000, "death does not wait");
 	t_ok(wait_clean(workers, interfaces), "no worker, tap or module user is left");
 }
 
@@ -215,7 +215,7 @@ static void test_close(void)
 		rig_close(&r);
 	}
 	t_ok(!ret, "close under load, 20 times: %s", t_err(ret));
-	t_ok(slowest < 3000, "close does not wait: %llu ms", (unsigned long long)slowest);
+	t_ok(slowest < 10000, "close does not wait: %llu ms", (unsigned long long)slowest);
 	t_ok(wait_clean(workers, interfaces), "no worker, tap or module user is left");
 }
 

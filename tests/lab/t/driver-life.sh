@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Worker threads, close and SIGKILL under load, hostile drivers; then what is left of memory.
-#	LOOPS		kills under load (50)
-#	SECONDS_LONG	hostile drivers for so long (8)
+#	LOOPS		kills under load (50, in make soak 1000)
+#	SECONDS_LONG	hostile drivers for so long (8, in make soak 300)
 . "$SHUNT_TOP/tests/driver/lab.sh"
 
 # KiB that nobody can get back: guest memory of a worker that lives on would show at once.
@@ -12,7 +12,11 @@ free_kib() {
 	awk '/^MemAvailable:/ { print $2 }' /proc/meminfo
 }
 
-DRIVER_LIMIT=$((150 + ${LOOPS:-50} + ${SECONDS_LONG:-8}))
+if [ "${SHUNT_SOAK:-}" = 1 ]; then
+	: "${LOOPS:=1000}" "${SECONDS_LONG:=300}"
+fi
+export LOOPS=${LOOPS:-50} SECONDS_LONG=${SECONDS_LONG:-8}
+DRIVER_LIMIT=$((150 + LOOPS + SECONDS_LONG))
 driver_load ours
 LOOPS=5 timeout 60 "$programs/life" >/dev/null
 before=$(free_kib)
