@@ -6,7 +6,7 @@ set -u -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 k=${K:-6.1}
-t0=$SECONDS
+t0=$((SECONDS - ${DEMO_ELAPSED:-0}))
 say() { printf '\033[1m[%3ds]\033[0m %s\n' $((SECONDS - t0)) "$*"; }
 
 inside() { # runs where the modules can be loaded: the host itself, or the lab
@@ -22,12 +22,13 @@ inside() { # runs where the modules can be loaded: the host itself, or the lab
 			case $line in
 			worker=*)	say "  worker thread: $(ps -eLo pid,tid,comm | awk -v w="${line#*=}" '$3 == w { print "tid " $2 " " $3; exit }')" ;;
 			kernel=*)	say "  guest is up: stock kernel ${line#*=}" ;;
-			iperf-*)	say "  $line" ;;
-			ping-p50*)	say "  $line" ;;
+			iperf-*)	say "  ${line%%=*}: ${line#*=}" ;;
+			ping-p50*)	say "  ${line%%=*}: ${line#*=}" ;;
 			esac
 		done < <(scripts/net-guest.sh -v "$2" -b "$guest/vmlinuz" -i "$guest/initramfs" -s 4 -n 50 || echo failed=1)
 		[ -z "${r[$col,failed]:-}" ]
 	}
+	modprobe -q kvm_amd || modprobe -q kvm_intel
 	say "loading our modules on $(uname -r)"
 	scripts/load.sh ours | sed 's/^/        /' || return 1
 	say "shunt -netdev tap,vhost=on: booting the guest, then ping and iperf3 both ways"
@@ -63,19 +64,21 @@ fi
 
 say "setting up packages, kernels and programs"
 make --no-print-directory setup || exit 1
-say "building shunt and the modules"
-make --no-print-directory user modules || exit 1
-say "preparing the guest: a stock Debian $k kernel, its own modules in a generated initramfs"
-guest=build/demo
-mkdir -p $guest
-tests/lab/net-initramfs -k "$k" $guest || exit 1
-[ -t 1 ] || true
 where=$k
+kdir=$(scripts/kernel.sh kdir "$k") || exit 1
 if tests/lab/run --host-capable; then
 	where=host
+	kdir=/lib/modules/$(uname -r)/build
+fi
+say "building shunt and the modules"
+make --no-print-directory user modules KDIR="$kdir" || exit 1
+say "preparing the guest: a stock Debian $k kernel, its own modules in a generated initramfs"
+guest=build/guest/$k
+tests/lab/net-initramfs -k "$k" "$guest" || exit 1
+if [ $where = host ]; then
 	say "this machine takes modules and has KVM: running on it directly"
 else
 	say "no loadable modules or no hardware KVM here: starting the lab (a stock $k kernel under emulation)"
 fi
-tests/lab/run -k "$where" -t 220 -- scripts/demo.sh --inside "$guest" || exit 1
+tests/lab/run -k "$where" -t 220 -- env DEMO_ELAPSED=$((SECONDS - t0)) scripts/demo.sh --inside "$guest" || exit 1
 say "done; nothing is left behind"

@@ -64,6 +64,15 @@ start=$(date +%s%N)
 pid=$!
 pids+=("$pid")
 
+printed=0
+tell() { # what the guest said since last time, whole lines only
+	local whole
+	whole=$(wc -l <"$serial")
+	head -n "$whole" "$serial" | tail -n +$((printed + 1)) | tr -d '\r' | sed -n 's/^GUEST //p' |
+		tr ' ' '\n' | grep =
+	printed=$whole
+}
+
 seen=0
 worker_ns=0
 rebooted=0
@@ -83,6 +92,7 @@ while :; do
 		echo "boot-ms=$(( ($(date +%s%N) - start) / 1000000 ))"
 		cp "/proc/$pid/smaps" "$dir/rss" 2>/dev/null
 	fi
+	tell
 	kill -0 "$pid" 2>/dev/null || break
 	if [ "$(date +%s)" -ge "$end" ]; then
 		echo "error=timeout"
@@ -93,7 +103,7 @@ while :; do
 done
 wait "$pid"
 status=$?
-tr -d '\r' <"$serial" | sed -n 's/^GUEST //p' | tr ' ' '\n' | grep =
+tell
 echo "worker-ms=$((worker_ns / 1000000))"
 if [ -s "$dir/rss" ]; then
 	# Resident memory beyond guest RAM: every mapping but those of at least 16 MiB.
