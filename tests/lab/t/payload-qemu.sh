@@ -1,0 +1,14 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Payload guests under QEMU with vhost=on, on our modules: an independent VMM in front of them.
+set -u
+"$SHUNT_TOP/scripts/load.sh" "${MODULES:-ours}" > /dev/null || { echo "Bail out! no modules"; exit 1; }
+# Names and globs, for run to match.
+set -f
+# shellcheck disable=SC2086
+QEMU=1 VHOST=1 ACCEL=kvm LAB=1 TIMES=2 "$SHUNT_TOP/tests/payload/run" \
+	${PAYLOADS:-virtio_net virtio_net-mrg virtio_reset-plain virtio_reboot}
+rc=$?
+"$SHUNT_TOP/scripts/load.sh" none > /dev/null || rc=1
+exit $rc
