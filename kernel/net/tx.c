@@ -91,7 +91,8 @@ static int tx_copy(void *dst, struct tx_pos *pos, size_t len)
 	return 0;
 }
 
-static struct tx_pos tx_begin(const struct tx_run *run, const struct vring_elem *e)
+/* Where the tap's part of a packet begins */
+static __always_inline struct tx_pos tx_begin(const struct tx_run *run, const struct vring_elem *e)
 {
 	struct tx_pos pos = { .iov = &run->nvq->vq.batch.iov[e->iov] };
 	size_t skip = run->nvq->vhost_hlen;
@@ -128,7 +129,7 @@ static u32 tx_gather_short(const struct tx_run *run, u32 i)
 {
 	const struct net_tx *tx = &run->net->tx;
 	const struct iovec *iov = run->nvq->vq.batch.iov;
-	u32 vhost_hlen = run->nvq->vhost_hlen, sock_hlen = run->nvq->sock_hlen;
+	u32 sock_hlen = run->nvq->sock_hlen;
 
 	/*
 	 * Every address in the batch lies in the memory table, which was passed through
@@ -138,17 +139,11 @@ static u32 tx_gather_short(const struct tx_run *run, u32 i)
 		return i;
 	for (; i < tx->nr; i++) {
 		const struct xdp_buff *xdp = &tx->xdp[i];
-		struct tx_pos pos = { .iov = &iov[tx->src[i]->iov] };
-		size_t skip = vhost_hlen;
+		struct tx_pos pos;
 
 		if (tx_is_long(xdp))
 			continue;
-		while (skip) {
-			size_t n = tx_chunk(&pos, skip);
-
-			pos.off += n;
-			skip -= n;
-		}
+		pos = tx_begin(run, tx->src[i]);
 		if (tx_get(tx_hdr(xdp), &pos, sock_hlen) ||
 		    tx_get(xdp->data, &pos, xdp->data_end - xdp->data))
 			break;
