@@ -57,7 +57,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(B)/tests/%,$(unit_src))
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile $(wildcard tests/*/*.mk) | \
 		while IFS=$$'\t' read -r t text; do printf '  %-12s %s\n' "$$t" "$$text"; done
 
 .DEFAULT_GOAL := help
@@ -178,8 +178,11 @@ demo: ## boot a stock Debian guest on our modules and measure its network
 	@scripts/demo.sh
 
 .PHONY: bench
-bench: ## measure against the stock module, both sides in one boot
-	@scripts/bench.sh
+bench: setup ## measure against the stock module, both sides in one boot [K=6.1|6.12, else both]
+	@$(MAKE) user modules
+	@scripts/bench.sh $(if $(K),-k $(K))
+	@for k in $(or $(K),6.1 6.12); do scripts/bench-guest.sh -k $$k; done
+	@scripts/bench-start.py
 
 .PHONY: load
 load: ## load the modules into this kernel, ours or stock [MODULES=ours|stock]

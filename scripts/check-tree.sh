@@ -29,7 +29,7 @@ is "$(git grep -nIE '[ 	]+$' -- '*.c' '*.h' '*.S' '*.sh' '*.mk' '*.py' Makefile 
 	"no blanks at the end of lines"
 
 # make help names every target people may call
-targets=$(sed -n 's/^\.PHONY: //p' Makefile | tr ' ' '\n' | grep -vx force | sort)
+targets=$(cat Makefile tests/*/*.mk | sed -n 's/^\.PHONY: //p' | tr ' ' '\n' | grep -vx force | sort)
 is "$(make help | awk '{ print $1 }' | sort)" "$targets" "make help lists every target"
 
 bad=$(git ls-files -- 'scripts/*.sh' 'tests/*.sh' tests/run tests/lab/run tests/lab/suite .ci/run |

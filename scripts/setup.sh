@@ -17,7 +17,7 @@ packages=(
 	# the lab, the guest in it and what measures
 	qemu-system-x86 busybox-static cpio iproute2 iputils-ping iperf3 procps psmisc
 	# unit tests, fuzzers, static checks
-	libcmocka-dev clang llvm libclang-rt-14-dev gcovr sparse git perl python3
+	libcmocka-dev clang llvm libclang-rt-14-dev acpica-tools sparse git perl python3
 )
 
 missing() {
