@@ -22,7 +22,9 @@
 #define MSS	1448
 #define BUF	2048u
 
-static unsigned char pkt[70000], got[80000];
+/* Two bytes in, as the kernel has it, so that the IP header is aligned */
+static unsigned char pkt_store[70002] __attribute__((aligned(4))), got[80000];
+static unsigned char *const pkt = pkt_store + 2;
 
 static uint32_t sum(const void *data, size_t len, uint32_t s)
 {
@@ -40,12 +42,12 @@ static uint32_t sum(const void *data, size_t len, uint32_t s)
 /* Checksum over pseudo header, TCP header and payload, or over the first alone */
 static uint16_t tcp_sum(const unsigned char *frame, size_t len, bool pseudo_only)
 {
-	const struct iphdr *ip = (const void *)(frame + ETH_HLEN);
-	size_t tcp_len = len - ETH_HLEN - sizeof(*ip);
-	uint32_t s = sum(&ip->saddr, 8, IPPROTO_TCP + tcp_len);
+	const unsigned char *ip = frame + ETH_HLEN;
+	size_t tcp_len = len - ETH_HLEN - sizeof(struct iphdr);
+	uint32_t s = sum(ip + offsetof(struct iphdr, saddr), 8, IPPROTO_TCP + tcp_len);
 
 	if (!pseudo_only)
-		s = sum(frame + ETH_HLEN + sizeof(*ip), tcp_len, s);
+		s = sum(ip + sizeof(struct iphdr), tcp_len, s);
 	return s;
 }
 
@@ -172,7 +174,7 @@ struct in_result {
 static void receive(struct rig *r, uint64_t pool, struct in_result *res)
 {
 	struct vdrv_vq *vq = &r->vq[VDRV_RX];
-	uint64_t end = t_now_ms() + 1000;
+	uint64_t end = t_now_ms() + 2000, last = 0;
 	struct virtio_net_hdr_mrg_rxbuf hdr;
 	unsigned int nbuf = 0, have = 0;
 	uint32_t slot, len;
@@ -180,11 +182,12 @@ static void receive(struct rig *r, uint64_t pool, struct in_result *res)
 	*res = (struct in_result){ .contents = true, .sums = true };
 	while (t_now_ms() < end) {
 		if (vdrv_vq_get(vq, &slot, &len) != 1) {
-			if (res->frames && !nbuf && t_now_ms() + 950 > end)
-				end = t_now_ms() + 30;
+			if (last && t_now_ms() - last > 60)
+				break;
 			t_sleep_ms(1);
 			continue;
 		}
+		last = t_now_ms();
 		if (have + len > sizeof(got))
 			break;
 		memcpy(got + have, vdrv_mem_va(&r->mem, pool + slot * BUF), len);
