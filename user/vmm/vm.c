@@ -22,7 +22,8 @@
  * struct vm_life - run state
  * @pausing: vCPU threads park as soon as they see it; written under @mutex
  * @unparked: how many vCPU threads are not parked
- * @why: the first request since the last start, until the main thread has served it
+ * @why: the first request since the last start, until the main thread has served it; VM_QUIT, which
+ *	comes from the main thread, takes a reset's place
  */
 struct vm_life {
 	pthread_mutex_t mutex;
@@ -127,7 +128,8 @@ void vm_request(struct vm *vm, enum vm_why why, int status)
 
 	pthread_mutex_lock(&life->mutex);
 	first = life->why == VM_RUN;
-	if (first) {
+	/* A guest that resets itself without end leaves no other moment for a person. */
+	if (first || (why == VM_QUIT && life->why == VM_RESET)) {
 		life->why = why;
 		life->status = status;
 	}

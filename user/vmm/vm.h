@@ -79,8 +79,10 @@ static inline void vm_lock(struct vm *vm) { pthread_mutex_lock(&vm->lock); }
 static inline void vm_unlock(struct vm *vm) { pthread_mutex_unlock(&vm->lock); }
 
 /**
- * vm_request() - ask the main thread to end, reset or stop the machine; any thread, first one wins
+ * vm_request() - ask the main thread to end, reset or stop the machine; any thread
  * @status: for VM_DEBUG_EXIT, the process's exit status
+ *
+ * The first one wins, except that VM_QUIT, main thread only, wins over a reset.
  */
 void vm_request(struct vm *vm, enum vm_why why, int status);
 
