@@ -34,7 +34,8 @@ static struct chardev *stdio_user;
 
 void tty_restore(void)
 {
-	if (tty_is_raw)
+	/* in the background it is the shell's, and changing it would stop us for good */
+	if (tty_is_raw && tcgetpgrp(STDIN_FILENO) == getpgrp())
 		tcsetattr(STDIN_FILENO, TCSANOW, &tty_old);
 	tty_is_raw = 0;
 	if (stdout_flags >= 0)

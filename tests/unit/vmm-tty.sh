@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# A VMM that a shell's job control has put into the background ends when it is asked to: setting the
+# terminal back, which is not its own any more, would stop it. Needs /dev/kvm.
+#
+# SHUNT=program	the VMM (build/san/bin/shunt, else build/bin/shunt)
+
+set -u
+top=$(cd "$(dirname "$0")/../.." && pwd)
+shunt=${SHUNT:-$top/build/san/bin/shunt}
+[ -x "$shunt" ] || shunt=$top/build/bin/shunt
+if [ ! -w /dev/kvm ]; then
+	echo "1..0 # SKIP no access to /dev/kvm"
+	exit 0
+fi
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+exec timeout -k 2 60 python3 - "$shunt" "$top/build/payload/serial_in.elf" "$tmp/pid" <<'END'
+import os, pty, signal, sys, time
+
+shunt, kernel, pidfile = sys.argv[1:]
+
+
+# The shell, in a session of its own. Its verdict is its exit status.
+def shell(ready):
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    job = os.fork()
+    if not job:
+        os.setpgid(0, 0)
+        os.tcsetpgrp(0, os.getpgrp())
+        signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+        os.execv(shunt, [shunt, "-m", "32", "-nographic", "-pidfile", pidfile, "-kernel", kernel])
+    os.read(ready, 1)
+    os.tcsetpgrp(0, os.getpgrp())
+    os.kill(job, signal.SIGTERM)
+    _, status = os.waitpid(job, os.WUNTRACED)
+    if os.WIFSTOPPED(status):
+        os.kill(job, signal.SIGKILL)
+        return 1
+    return 0 if status == 0 and not os.path.exists(pidfile) else 2
+
+
+ready, go = os.pipe()
+pid, tty = pty.fork()
+if not pid:
+    os._exit(shell(ready))
+out = b""
+try:
+    while b"# ready" not in out:
+        out += os.read(tty, 4096)
+    os.write(go, b"x")
+    while os.read(tty, 4096):
+        pass
+except OSError:		# the terminal's last user has gone
+    pass
+status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print("1..1\n%sok 1 - SIGTERM ends it in the background (%d)" % ("not " if status else "", status))
+sys.exit(status != 0)
+END
