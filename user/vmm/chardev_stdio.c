@@ -89,16 +89,15 @@ void chardev_resume(void)
  * A descriptor for output that does not block. O_NONBLOCK on standard output itself would hit every
  * process that shares it, the user's shell first: open it anew where that is possible.
  */
-static int stdout_open(bool *is_socket)
+static int stdout_open(void)
 {
 	struct stat st;
 	int fd, flags;
 
-	*is_socket = false;
 	if (fstat(STDOUT_FILENO, &st))
 		return -errno;
-	*is_socket = S_ISSOCK(st.st_mode);
-	if (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode)) {
+	if (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)) {
+		/* a socket cannot be opened anew */
 		fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 		if (fd >= 0)
 			return fd;
@@ -115,25 +114,21 @@ static int stdout_open(bool *is_socket)
 
 static int stdio_open(struct chardev *c)
 {
-	bool is_socket;
 	int in, out, ret;
 
 	if (stdio_user)
 		return log_err("%s: standard input and output already serve %s", c->opt,
 			       stdio_user->id);
-	out = stdout_open(&is_socket);
+	out = stdout_open();
 	if (out < 0)
 		return log_err("%s: standard output: %s", c->opt, strerror(-out));
 	/* a closed standard input is an empty one */
 	in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 	stdio_user = c;
+	/* not as a socket, even if they are one: it would hang up at the end of input */
 	ret = chardev_connect(c, in, out, false);
 	if (ret)
 		return log_err("%s: standard input and output: %s", c->opt, strerror(-ret));
-	/* chardev_connect() with a socket would hang up at the end of input */
-	c->is_socket = false;
-	if (is_socket)
-		fcntl(out, F_SETFL, fcntl(out, F_GETFL) | O_NONBLOCK);
 	tty_setup(c->o.signal == PROP_AUTO ? !c->o.mux : c->o.signal == PROP_ON);
 	return 0;
 }
