@@ -12,6 +12,7 @@
  */
 #include <linux/if_ether.h>
 #include <linux/if_vlan.h>
+#include <linux/sizes.h>
 #include <linux/skbuff.h>
 #include <linux/unaligned.h>
 #include <linux/virtio_net.h>
@@ -22,6 +23,12 @@
 
 /* Longer packets are worth a call of the architecture's copy routine. */
 #define TX_WINDOW_LEN 256
+
+/*
+ * No driver sends longer packets. The tap would try to allocate them, for ever if it cannot, and
+ * counts bytes in an int: a chain may hold 2^42.
+ */
+#define TX_LEN_MAX SZ_128K
 
 /* struct tx_pos - a place in a packet in guest memory */
 struct tx_pos {
@@ -287,7 +294,7 @@ static int tx_elem(const struct tx_run *run, const struct vring_elem *e, bool mo
 	if (unlikely(e->nr_in || e->out_len <= run->nvq->vhost_hlen))
 		return -EINVAL;
 	len = e->out_len - run->nvq->vhost_hlen;
-	if (unlikely(len < run->nvq->sock_hlen))
+	if (unlikely(len < run->nvq->sock_hlen || len > TX_LEN_MAX))
 		return 0;
 	if (!run->batching)
 		return tx_send_one(run, e, len, more);
