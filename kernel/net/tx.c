@@ -302,7 +302,8 @@ static int tx_elem(const struct tx_run *run, const struct vring_elem *e, bool mo
 	if (!err)
 		return 0;
 	tx_flush(run);
-	return err == -EMSGSIZE ? tx_send_one(run, e, len, more) : -EAGAIN;
+	/* What follows may go another way, which does not push what the tap held back for more. */
+	return err == -EMSGSIZE ? tx_send_one(run, e, len, false) : -EAGAIN;
 }
 
 /*
