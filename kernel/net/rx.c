@@ -150,20 +150,21 @@ static int rx_recv(struct net_vq *nvq, struct net_rx *rx, void *pkt, const struc
 static int rx_finish_hdrs(const struct net_vq *nvq, struct net_rx *rx)
 {
 	bool numbered = nvq->vhost_hlen + nvq->sock_hlen == sizeof(struct virtio_net_hdr_mrg_rxbuf);
-	u32 i, nr = rx->nr_hdr;
+	/* By pointer: UBSAN would call out of the window for an array's index. */
+	const struct rx_hdr *hdr = rx->hdr, *end = hdr + rx->nr_hdr;
 
 	rx->nr_hdr = 0;
-	if (!nr)
+	if (hdr == end)
 		return 0;
 	/*
 	 * Every address in the batch lies in the memory table, which was passed through
 	 * access_ok().
 	 */
-	if (!user_access_begin(rx->hdr[0].base, 1))
+	if (!user_access_begin(hdr->base, 1))
 		return -EFAULT;
-	for (i = 0; i < nr; i++) {
-		u8 __user *base = rx->hdr[i].base;
-		__le16 num = cpu_to_le16(rx->hdr[i].num_buffers);
+	for (; hdr < end; hdr++) {
+		u8 __user *base = hdr->base;
+		__le16 num = cpu_to_le16(hdr->num_buffers);
 
 		if (nvq->vhost_hlen) {
 			unsafe_put_user(0, (u64 __user *)base, fault);
@@ -278,8 +279,11 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 		return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
 
 	stop = rx_deliver(nvq, rx, mergeable, &done);
-	if (rx_finish_hdrs(nvq, rx))
+	if (rx_finish_hdrs(nvq, rx)) {
+		/* These packets are lost; it was no lack of buffers. */
 		done = 0;
+		stop = RX_NO_PKT;
+	}
 	if (stop == RX_NO_BUF && !done) {
 		struct vring_elem first = vq->batch.elem[0];
 
