@@ -194,8 +194,11 @@ int vhc_vq_complete(struct vhc_vq *vq, u32 n)
 	ret = vq_check(vq, vring_complete_batch(&vq->ring, vq->done, n));
 	if (unlikely(ret < 0))
 		return ret;
+	/* A decision is lost if nobody can hear it: leave it open until there is an eventfd. */
+	if (!vq->call)
+		return 0;
 	ret = vq_check(vq, vring_need_notify(&vq->ring));
-	if (ret > 0 && vq->call)
+	if (ret > 0)
 		eventfd_signal(vq->call);
 	return ret < 0 ? ret : 0;
 }
