@@ -255,7 +255,8 @@ int chardev_connect(struct chardev *c, int in, int out, bool is_socket)
 	return 0;
 
 fail:
-	chardev_disconnect(c, true);
+	/* not the end of the kind's own part, which the caller still uses */
+	chardev_disconnect(c, false);
 	return ret;
 }
 
