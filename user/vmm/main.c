@@ -231,7 +231,7 @@ static int run(struct loop *l)
 	if (vm_create(&vm, &cfg, l) || devices_create() || vm_ready(&vm))
 		return 1;
 	/* a signal, or the monitor's quit */
-	if (!chardev_wait())
+	if (!chardev_wait() || asked_to_end)
 		return asked_to_end ? 0 : vm_exit_status(&vm);
 	if (!cfg.start_paused && vm_start(&vm))
 		return 1;
