@@ -136,23 +136,25 @@ static u32 tx_gather_short(const struct tx_run *run, u32 i)
 {
 	const struct net_tx *tx = &run->net->tx;
 	const struct iovec *iov = run->nvq->vq.batch.iov;
+	/* By pointer: UBSAN would call out of the window for an array's index. */
+	const struct vring_elem *const *src = tx->src;
+	const struct xdp_buff *xdp = tx->xdp;
 	u32 sock_hlen = run->nvq->sock_hlen;
 
 	/*
 	 * Every address in the batch lies in the memory table, which was passed through
 	 * access_ok().
 	 */
-	if (!user_access_begin((void __user *)iov[tx->src[i]->iov].iov_base, 1))
+	if (!user_access_begin((void __user *)iov[src[i]->iov].iov_base, 1))
 		return i;
 	for (; i < tx->nr; i++) {
-		const struct xdp_buff *xdp = &tx->xdp[i];
 		struct tx_pos pos;
 
-		if (tx_is_long(xdp))
+		if (tx_is_long(xdp + i))
 			continue;
-		pos = tx_begin(run, tx->src[i]);
-		if (tx_get(tx_hdr(xdp), &pos, sock_hlen) ||
-		    tx_get(xdp->data, &pos, xdp->data_end - xdp->data))
+		pos = tx_begin(run, src[i]);
+		if (tx_get(tx_hdr(xdp + i), &pos, sock_hlen) ||
+		    tx_get(xdp[i].data, &pos, xdp[i].data_end - xdp[i].data))
 			break;
 	}
 	user_access_end();
