@@ -252,6 +252,31 @@ static void test_socket_input_room(void **state)
 	close(fd);
 }
 
+/* A peer that typed what nobody reads, and left, must not keep the next one out. */
+static void test_socket_gone_unread(void **state)
+{
+	struct chardev *c = open_spec("unix:%s,server=on,wait=off", path);
+	int fd, next;
+
+	(void)state;
+	attach(c, &rd, 0);
+	fd = connect_path();
+	UNTIL(rd.opened == 1);
+	assert_int_equal(write(fd, "x", 1), 1);
+	run_ms(5);
+	close(fd);
+	fd = connect_path();
+	UNTIL(rd.opened == 2);
+	/* one that is there keeps its place */
+	assert_int_equal(write(fd, "x", 1), 1);
+	next = connect_path();
+	run_ms(1200);
+	assert_int_equal(rd.opened, 2);
+	close(fd);
+	UNTIL(rd.opened == 3);
+	close(next);
+}
+
 static void *kicker(void *arg)
 {
 	int i;
@@ -546,6 +571,7 @@ int main(void)
 		T(test_socket_server),
 		T(test_socket_slow_reader),
 		T(test_socket_input_room),
+		T(test_socket_gone_unread),
 		T(test_threads),
 		T(test_socket_wait),
 		T(test_socket_stale),

@@ -41,8 +41,8 @@ static const struct prop socket_props[] = {
 
 /**
  * struct sock - the kind's part
- * @listen: while nobody is connected; fd -1 for a client
- * @retry: client with reconnect=; server after a failure to accept
+ * @listen: fd -1 for a client
+ * @retry: client with reconnect=; server after a failure to accept, and while a second client waits
  * @bound: we made the path, and remove it
  */
 struct sock {
@@ -92,13 +92,28 @@ static void no_delay(struct chardev *c, int fd)
 
 /* ---- server ---- */
 
+/* A peer that has gone is noticed when its input ends, which a guest that reads nothing never sees. */
+static bool hung_up(const struct chardev *c)
+{
+	struct pollfd pfd = { .fd = c->rd.fd };
+
+	return c->rd.fd >= 0 && poll(&pfd, 1, 0) == 1 && pfd.revents & POLLHUP;
+}
+
 static void on_client(struct loop_fd *w, short revents)
 {
 	struct sock *s = of_listen(w);
 	struct chardev *c = s->c;
-	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd;
 
 	(void)revents;
+	/* one at a time; the next waits in the kernel, and after a while we look whether the first is there */
+	if (c->rd.fd >= 0) {
+		loop_fd_mod(c->loop, w, 0);
+		loop_timer_set(c->loop, &s->retry, loop_now_ns() + ACCEPT_RETRY_NS);
+		return;
+	}
+	fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		/* out of descriptors, say: the client stays queued and must not keep us busy */
 		if (errno != EAGAIN && errno != ECONNABORTED) {
@@ -109,10 +124,7 @@ static void on_client(struct loop_fd *w, short revents)
 	}
 	vm_lock(c->vm);
 	no_delay(c, fd);
-	/* one at a time; the next waits in the kernel */
-	loop_fd_mod(c->loop, w, 0);
-	if (chardev_connect(c, fd, fd, true))
-		loop_fd_mod(c->loop, w, POLLIN);
+	chardev_connect(c, fd, fd, true);
 	vm_unlock(c->vm);
 	chardev_arrived(c->loop);
 }
@@ -242,6 +254,10 @@ static void on_retry(struct loop_timer *t)
 	int fd;
 
 	if (s->listen_added) {
+		vm_lock(c->vm);
+		if (hung_up(c))
+			chardev_disconnect(c, false);
+		vm_unlock(c->vm);
 		loop_fd_mod(c->loop, &s->listen, POLLIN);
 		return;
 	}
