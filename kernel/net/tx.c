@@ -25,10 +25,10 @@
 #define TX_WINDOW_LEN 256
 
 /*
- * No driver sends longer packets. The tap would try to allocate them, for ever if it cannot, and
- * counts bytes in an int: a chain may hold 2^42.
+ * No driver sends longer packets. The tap allocates what it is given in one piece, would try for
+ * ever where none is that large, and counts bytes in an int: a chain may hold 2^42.
  */
-#define TX_LEN_MAX SZ_128K
+#define TX_LEN_MAX SZ_2M
 
 /* struct tx_pos - a place in a packet in guest memory */
 struct tx_pos {
