@@ -7,6 +7,7 @@
  *
  *	SECONDS_LONG	how long (8)
  *	SEED		first seed (from the clock); it is printed
+ *	SLOW		children live so many times longer (1): for kernels full of checks
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -38,6 +39,8 @@ struct tally {
 	uint64_t errors;
 	uint64_t used;
 };
+
+static unsigned int slow = 1;
 
 struct hostile {
 	struct rig r;
@@ -323,7 +326,7 @@ static void child(uint64_t seed, struct tally *tally)
 	if (!one_in(s, 4) && pthread_create(&t, NULL, control_thread, &h))
 		_exit(1);
 	/* Some end by themselves in the middle of it all, the others wait to be killed. */
-	end = t_now_ms() + (one_in(s, 2) ? 100 + rnd(s) % 200 : 100000);
+	end = t_now_ms() + (one_in(s, 2) ? (100 + rnd(s) % 200) * slow : 100000);
 	while (t_now_ms() < end) {
 		write_ring(&h);
 		if (one_in(s, 8))
@@ -346,6 +349,9 @@ int main(void)
 
 	e = getenv("SEED");
 	seed = e ? strtoull(e, NULL, 0) : (uint64_t)time(NULL);
+	e = getenv("SLOW");
+	if (e && atoi(e) > 0)
+		slow = atoi(e);
 	t_note("SEED=%llu", (unsigned long long)seed);
 	tally = mmap(NULL, sizeof(*tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
 		     0);
@@ -356,7 +362,7 @@ int main(void)
 			child(seed, tally);
 		t_need(pid < 0 ? -errno : 0, "fork");
 		children++;
-		usleep(150000 + seed % 7 * 30000);
+		usleep((150000 + seed % 7 * 30000) * slow);
 		kill(pid, SIGKILL);
 		t = t_now_ms();
 		waitpid(pid, &st, 0);

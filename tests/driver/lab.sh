@@ -20,7 +20,7 @@ driver_compare() {
 
 	for which in stock ours; do
 		driver_load $which
-		timeout 100 "$programs/$1" >"$out/$1.$which" ||
+		timeout "${DRIVER_LIMIT:-100}" "$programs/$1" >"$out/$1.$which" ||
 			echo "# $1 on $which ended with status $?"
 	done
 	"$load" none >/dev/null 2>&1 || bail "cannot unload after $1"
