@@ -162,6 +162,11 @@ unit: ## run the unit tests under ASan and UBSan
 static: user $(B)/lib/libring.a ## layering, style and sparse checks
 	@tests/run static
 
+.PHONY: check-debug
+check-debug: setup ## the driver tests in a kernel with KASAN, lockdep, kmemleak, UBSAN [SECONDS_LONG=fuzzing]
+	@$(MAKE) user tests
+	@tests/run debug
+
 .PHONY: soak
 soak: ## the tests that take hours: long fuzzing, many boots [SOAK=seconds]
 	@scripts/soak.sh $(SOAK)

@@ -18,6 +18,8 @@ packages=(
 	qemu-system-x86 busybox-static cpio iproute2 iputils-ping iperf3 procps psmisc
 	# unit tests, fuzzers, static checks
 	libcmocka-dev clang llvm libclang-rt-14-dev acpica-tools sparse git perl python3
+	# the debug kernel
+	bc bison flex libelf-dev
 )
 
 missing() {

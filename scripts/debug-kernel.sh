@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+#	scripts/debug-kernel.sh [SERIES]
+#
+# Prints the folder of a kernel (SERIES is 6.12) full of checks: KASAN, lockdep, kmemleak, UBSAN; its
+# configuration is tests/lab/debug.config. In there are boot/vmlinuz-* and lib/modules/RELEASE, for
+# `tests/lab/run -K`, and below the latter build, against which modules are built. Made from Debian's
+# linux-source package when it is not in the cache yet: about 10 minutes on 2 processors, at low
+# priority.
+set -eu -o pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/scripts/common.sh"
+
+series=${1:-6.12}
+package=linux-source-$series
+config=$top/tests/lab/debug.config
+
+version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null) || true
+[ -n "$version" ] || version=$(apt-cache policy "$package" 2>/dev/null | sed -n 's/^ *Candidate: //p')
+[ -n "$version" ] && [ "$version" != "(none)" ] || die "apt does not know $package (run: make setup)"
+id=$({ echo "$package $version"; gcc --version; cat "$config"; } | sha256sum)
+dir=$SHUNT_CACHE/debug/$series-${id:0:16}
+
+# The folders of a built tree that modules have no use for
+trim() {
+	local d
+
+	for d in Documentation LICENSES block certs crypto drivers fs init io_uring ipc kernel lib mm net rust \
+		 samples security sound usr virt; do
+		rm -rf "${1:?}/$d"
+	done
+	rm -f "$1"/.tmp_vmlinux*
+	find "$1" \( -name '*.[oa]' -o -name '.*.cmd' \) ! -path "$1/scripts/*" ! -path "$1/tools/*" -delete
+}
+
+make_kernel() {
+	local tar=/usr/src/$package.tar.xz tmp=$1 src=$1/src krel lost
+
+	if [ "$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null)" != "install ok installed" ]; then
+		(cd "$tmp" && apt_quiet download "$package=$version") || die "cannot download $package $version"
+		dpkg -x "$tmp"/linux-source-*.deb "$tmp/deb"
+		tar=$(ls "$tmp"/deb/usr/src/linux-source-*.tar.xz)
+	fi
+	mkdir "$src"
+	tar -C "$src" --strip-components=1 -xf "$tar"
+	rm -rf "$tmp"/deb "$tmp"/*.deb
+	make -C "$src" -s KCONFIG_ALLCONFIG="$config" allnoconfig >&2
+	# An option whose dependencies are missing goes without a word.
+	lost=$(grep '^CONFIG' "$config" | grep -vxFf "$src/.config") || true
+	[ -z "$lost" ] || die "options that $series does not take: $lost"
+	nice -n 19 make -C "$src" -s -j"$(nproc)" bzImage modules >&2
+
+	krel=$(make -C "$src" -s kernelrelease)
+	make -C "$src" -s INSTALL_MOD_PATH="$tmp" modules_install >&2
+	mkdir "$tmp/boot"
+	cp "$src/arch/x86/boot/bzImage" "$tmp/boot/vmlinuz-$krel"
+	mv "$src/vmlinux" "$tmp/"
+	cp "$src/.config" "$tmp/config"
+	ln -sfn ../../../src "$tmp/lib/modules/$krel/build"
+	trim "$src"
+}
+
+if [ ! -d "$dir" ]; then
+	cache_lock "debug-$series"
+	if [ ! -d "$dir" ]; then
+		say "debug-kernel: building $package $version (once)"
+		mkdir -p "$SHUNT_CACHE/debug"
+		tmp=$(mktemp -d "$SHUNT_CACHE/debug/.tmp.XXXXXX")
+		trap 'rm -rf "$tmp"' EXIT
+		chmod 755 "$tmp"
+		make_kernel "$tmp"
+		mv -T "$tmp" "$dir"
+		trap - EXIT
+	fi
+	cache_unlock
+fi
+echo "$dir"
