@@ -3,19 +3,10 @@
 #
 # Kernels and initrds that are corrupt, cut short or too large: shunt says in one line what is wrong and
 # where, and exits with status 1; an image made the same way, but right, starts. Needs /dev/kvm.
-#
-# SHUNT=program	the VMM (build/san/bin/shunt, else build/bin/shunt)
 
 set -u
-top=$(cd "$(dirname "$0")/../.." && pwd)
-shunt=${SHUNT:-$top/build/san/bin/shunt}
-[ -x "$shunt" ] || shunt=$top/build/bin/shunt
-if [ ! -w /dev/kvm ]; then
-	echo "1..0 # SKIP no access to /dev/kvm"
-	exit 0
-fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+. "$(dirname "$0")/vmm-env"
+need_kvm
 cd "$tmp" || exit 1
 n=0
 failed=0

@@ -3,15 +3,9 @@
 #
 # The command line of shunt: a bad one gives exactly one line on standard error, exit status 1, and
 # starts nothing; help goes to standard output with status 0.
-#
-# SHUNT=program	the VMM (build/san/bin/shunt, else build/bin/shunt)
 
 set -u
-top=$(cd "$(dirname "$0")/../.." && pwd)
-shunt=${SHUNT:-$top/build/san/bin/shunt}
-[ -x "$shunt" ] || shunt=$top/build/bin/shunt
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+. "$(dirname "$0")/vmm-env"
 cd "$tmp" || exit 1
 n=0
 failed=0

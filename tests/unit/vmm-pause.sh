@@ -4,19 +4,10 @@
 # Stop, cont and system_reset from the monitor while the guest exits as often as it can, and quit while
 # it resets itself without end. Guest RAM is a file, in which the guest counts: what it does, and that it
 # does nothing, is seen there. Needs /dev/kvm.
-#
-# SHUNT=program	the VMM (build/san/bin/shunt, else build/bin/shunt)
 
 set -u
-top=$(cd "$(dirname "$0")/../.." && pwd)
-shunt=${SHUNT:-$top/build/san/bin/shunt}
-[ -x "$shunt" ] || shunt=$top/build/bin/shunt
-if [ ! -w /dev/kvm ]; then
-	echo "1..0 # SKIP no access to /dev/kvm"
-	exit 0
-fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+. "$(dirname "$0")/vmm-env"
+need_kvm
 exec timeout -k 2 100 python3 - "$shunt" "$tmp" <<'END'
 import atexit, os, random, socket, struct, subprocess, sys, time
 

@@ -3,19 +3,10 @@
 #
 # A VMM that a shell's job control has put into the background ends when it is asked to: setting the
 # terminal back, which is not its own any more, would stop it. Needs /dev/kvm.
-#
-# SHUNT=program	the VMM (build/san/bin/shunt, else build/bin/shunt)
 
 set -u
-top=$(cd "$(dirname "$0")/../.." && pwd)
-shunt=${SHUNT:-$top/build/san/bin/shunt}
-[ -x "$shunt" ] || shunt=$top/build/bin/shunt
-if [ ! -w /dev/kvm ]; then
-	echo "1..0 # SKIP no access to /dev/kvm"
-	exit 0
-fi
-tmp=$(mktemp -d)
-trap 'rm -rf "$tmp"' EXIT
+. "$(dirname "$0")/vmm-env"
+need_kvm
 exec timeout -k 2 60 python3 - "$shunt" "$top/build/payload/serial_in.elf" "$tmp/pid" <<'END'
 import os, pty, signal, sys, time
 
