@@ -110,10 +110,45 @@ static void good(struct rig *r, struct vdrv_vq *vq, unsigned int i)
 #include "ring_tx.h"
 #include "ring_rx.h"
 
+/*
+ * Has the worker had its turn? On a busy machine it may not even have begun. It sleeps, or it has
+ * spun for a while: the stock module does that on frames it can never send.
+ */
+static bool worker_had_turn(uint64_t ran_before)
+{
+	uint64_t ran, slices;
+	pid_t tid;
+	char path[64], stat[256], *state;
+	FILE *f;
+
+	if (vdrv_worker_find(getpid(), &tid, 1) < 1)
+		return true;
+	if (!vdrv_worker_runtime(tid, &ran, &slices) && ran - ran_before > 20000000)
+		return true;
+	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
+	f = fopen(path, "r");
+	if (!f)
+		return true;
+	state = fgets(stat, sizeof(stat), f) ? strrchr(stat, ')') : NULL;
+	fclose(f);
+	return state && (state[2] == 'S' || state[2] == 'I');
+}
+
+static uint64_t worker_ran(void)
+{
+	uint64_t ran = 0, slices;
+	pid_t tid;
+
+	if (vdrv_worker_find(getpid(), &tid, 1) == 1)
+		vdrv_worker_runtime(tid, &ran, &slices);
+	return ran;
+}
+
 /* Until the device has done something and then rests; false when it called the ring broken. */
 static bool settle(struct vdrv_vq *vq)
 {
 	uint64_t start = t_now_ms(), since = 0, now;
+	uint64_t ran = worker_ran();
 	uint16_t before = vq->used->idx, idx;
 	bool err;
 
@@ -127,8 +162,11 @@ static bool settle(struct vdrv_vq *vq)
 			since = now;
 			before = idx;
 		}
-		if (since ? now - since >= 15 : now - start >= 200)
-			return !err;
+		if ((since ? now - since >= 15 : now - start >= 200) && worker_had_turn(ran)) {
+			/* What it did between our look and its sleep counts, too. */
+			if (idx == __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE))
+				return poll(&p, 1, 0) != 1;
+		}
 		if (err)
 			t_sleep_ms(1);
 	}
