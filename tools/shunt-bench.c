@@ -28,7 +28,7 @@ enum {
 	OPT_DEVICE = 256, OPT_TAP, OPT_SIZE, OPT_COUNT, OPT_WARMUP, OPT_RING, OPT_BATCH,
 	OPT_WINDOW, OPT_TIME, OPT_WAIT, OPT_RXBUF, OPT_SEGMENTS, OPT_INDIRECT, OPT_VERIFY,
 	OPT_INJECT, OPT_JSON, OPT_NO_EVENT_IDX, OPT_NO_MRG, OPT_LEGACY, OPT_VHOST_HDR,
-	OPT_TRICKLE,
+	OPT_TRICKLE, OPT_PACKED, OPT_IN_ORDER,
 };
 
 static const struct {
@@ -42,7 +42,7 @@ static const struct {
 	{ { "count", 1, NULL, OPT_COUNT }, "N", "packets to measure (100000)" },
 	{ { "warmup", 1, NULL, OPT_WARMUP }, "N", "packets before that (1000)" },
 	{ { "time", 1, NULL, OPT_TIME }, "SECONDS", "end earlier than --count (no limit)" },
-	{ { "ring", 1, NULL, OPT_RING }, "N", "ring size, a power of two to 32768 (256)" },
+	{ { "ring", 1, NULL, OPT_RING }, "N", "ring size to 32768, a power of two unless packed (256)" },
 	{ { "batch", 1, NULL, OPT_BATCH }, "N", "packets a kick (32)" },
 	{ { "window", 1, NULL, OPT_WINDOW }, "N", "packets on their way at most (ring size)" },
 	{ { "wait", 1, NULL, OPT_WAIT }, "HOW", "yield, spin or call (yield)" },
@@ -51,6 +51,8 @@ static const struct {
 	  "net-tx: descriptors a packet, 1 to 16 (1)" },
 	{ { "indirect", 0, NULL, OPT_INDIRECT }, NULL,
 	  "net-tx: several descriptors go into an indirect table" },
+	{ { "packed", 0, NULL, OPT_PACKED }, NULL, "packed ring" },
+	{ { "in-order", 0, NULL, OPT_IN_ORDER }, NULL, "negotiate IN_ORDER" },
 	{ { "no-event-idx", 0, NULL, OPT_NO_EVENT_IDX }, NULL, "leave out EVENT_IDX" },
 	{ { "no-mrg-rxbuf", 0, NULL, OPT_NO_MRG }, NULL, "leave out MRG_RXBUF" },
 	{ { "legacy", 0, NULL, OPT_LEGACY }, NULL, "leave out VERSION_1" },
@@ -166,8 +168,6 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 			break;
 		case OPT_RING:
 			NUM(ring, 1, 32768);
-			if (o->ring & (o->ring - 1))
-				return fail("--ring: %s is not a power of two", optarg);
 			break;
 		case OPT_BATCH:
 			NUM(batch, 1, 32768);
@@ -205,6 +205,12 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 		case OPT_JSON:
 			o->json = true;
 			break;
+		case OPT_PACKED:
+			o->features |= VDRV_BIT(VIRTIO_F_RING_PACKED);
+			break;
+		case OPT_IN_ORDER:
+			o->features |= VDRV_BIT(VIRTIO_F_IN_ORDER);
+			break;
 		case OPT_NO_EVENT_IDX:
 			o->features &= ~VDRV_BIT(VIRTIO_RING_F_EVENT_IDX);
 			break;
@@ -232,6 +238,8 @@ static int check(struct bench_opt *o)
 {
 	unsigned int frame = o->size + sizeof(struct virtio_net_hdr_mrg_rxbuf);
 
+	if (o->ring & (o->ring - 1) && !(o->features & VDRV_BIT(VIRTIO_F_RING_PACKED)))
+		return fail("%s", "--ring: only a packed ring may have a size that is no power of two");
 	if (o->segments > o->ring && !o->indirect)
 		return fail("%s", "--segments is more than the ring holds");
 	if (!o->window || o->window > o->ring)

@@ -97,36 +97,60 @@ struct vdrv_buf {
 	bool device_writes;
 };
 
-/* What stands behind a descriptor that heads a chain */
+/* A buffer that the device has, by the id under which it comes back */
 struct vdrv_slot {
 	uint16_t ndesc;
 	uint16_t last;
+	uint32_t in_len;	/* bytes that the device may write */
 	uint32_t cookie;
 	bool busy;
 };
 
+struct vdrv_layout;
+
 /**
- * struct vdrv_vq - a split virtqueue, the driver's side
+ * struct vdrv_vq - a virtqueue, the driver's side
  * @index: queue number in the device
  * @num: ring size
+ * @layout: split or packed (VIRTIO_F_RING_PACKED was acknowledged)
  * @event_idx: VIRTIO_RING_F_EVENT_IDX was acknowledged
+ * @in_order: VIRTIO_F_IN_ORDER was acknowledged
  * @indirect_max: descriptors in each indirect table, 0 when indirect is not used
+ * @desc: split: descriptor table
+ * @avail: split: driver area
+ * @used: split: device area
+ * @pdesc: packed: descriptor ring
+ * @driver_event: packed: what the driver wants to be called for
+ * @device_event: packed: what the device wants to be kicked for
+ * @desc_gpa: guest address of @desc or @pdesc
  * @kick: eventfd that tells the device
  * @call: eventfd by which the device tells us
  * @err: eventfd by which the device reports a broken ring
  * @kicks: how often @kick was written
- * @avail_idx: index of the next avail entry; what lies between it and @published is not yet shown
- * @last_used: index of the next used entry to read
+ * @avail_idx: split: index of the next avail entry; packed: position of the next descriptor
+ * @last_used: split: index of the next used entry to read; packed: position of the next used one
+ * @avail_wrap: @used_wrap: packed: wrap counters that go with the two
  */
 struct vdrv_vq {
 	struct vdrv_mem *mem;
 	unsigned int index;
 	unsigned int num;
+	const struct vdrv_layout *layout;
 	bool event_idx;
+	bool in_order;
 	unsigned int indirect_max;
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
+	union {
+		struct vring_desc *desc;
+		struct vring_packed_desc *pdesc;
+	};
+	union {
+		struct vring_avail *avail;
+		struct vring_packed_desc_event *driver_event;
+	};
+	union {
+		struct vring_used *used;
+		struct vring_packed_desc_event *device_event;
+	};
 	uint64_t desc_gpa;
 	uint64_t tables_gpa;
 	int kick;
@@ -134,18 +158,36 @@ struct vdrv_vq {
 	int err;
 	uint64_t kicks;
 	uint16_t avail_idx;
-	uint16_t published;
 	uint16_t last_used;
+	bool avail_wrap;
+	bool used_wrap;
+	/* inner: entries or descriptors added since the last kick; packed: the head to show last */
+	unsigned int unkicked;
+	unsigned int hidden;
+	uint16_t hidden_flags;
+	/* inner: buffers of the device by id, and the free ones */
+	struct vdrv_slot *slot;
 	uint16_t free_head;
 	unsigned int nfree;
-	struct vdrv_slot *slot;
+	/* inner, IN_ORDER: ids in the order of their use, and what is left of a batch of completions */
+	uint16_t *order;
+	uint64_t order_head;
+	uint64_t order_tail;
+	unsigned int batch_left;
+	uint32_t batch_len;
 };
 
+/* @num need not be a power of two in a packed ring. */
 int vdrv_vq_open(struct vdrv_vq *vq, struct vdrv_mem *m, unsigned int index, unsigned int num,
 		 uint64_t features, unsigned int indirect_max);
 void vdrv_vq_close(struct vdrv_vq *vq);
-/* Start the avail and used indices somewhere else than at 0; before vdrv_vq_attach(). */
+/*
+ * Start somewhere else than at 0; before vdrv_vq_attach(). For a packed ring @base counts descriptors
+ * from position 0 of the first round.
+ */
 void vdrv_vq_set_base(struct vdrv_vq *vq, uint16_t base);
+/* What GET_VRING_BASE must answer for a device that has shown all it did in the ring */
+uint32_t vdrv_vq_device_base(const struct vdrv_vq *vq);
 int vdrv_vq_attach(struct vdrv_vq *vq, struct vdrv_dev *d);
 /* Pieces of the above, for callers that want another order */
 int vdrv_vq_set_num(struct vdrv_vq *vq, struct vdrv_dev *d);
@@ -162,8 +204,13 @@ void vdrv_vq_publish(struct vdrv_vq *vq);
 int vdrv_vq_kick(struct vdrv_vq *vq);
 /* Kick whatever the device asked for */
 int vdrv_vq_kick_always(struct vdrv_vq *vq);
-/* Next completion: 1 and its cookie and length, 0 when there is none, -EPROTO for a bad one. */
+/*
+ * Next completion: 1 and its cookie and length, 0 when there is none, -EPROTO for a bad one. With
+ * IN_ORDER the device need not tell of each buffer: those it skipped have been used to the full.
+ */
 int vdrv_vq_get(struct vdrv_vq *vq, uint32_t *cookie, uint32_t *len);
+/* Whether a completion waits */
+bool vdrv_vq_pending(const struct vdrv_vq *vq);
 /* Ask for no interrupts, or for one at the next completion; the latter returns true when
  * completions are waiting already.
  */

@@ -369,7 +369,6 @@ static void test_notifications(void)
 		usleep(2000);
 		if (!ret)
 			ret = flow_tx_queue(&b.tx, 1);
-		tx->published = tx->avail_idx - 1;
 		before = tx->kicks;
 		vdrv_vq_kick(tx);
 		if (!ret)
