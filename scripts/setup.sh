@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Brings in what building and testing need: Debian packages, and, into the cache, kernel images, a
-# QEMU for the lab and checkpatch. Silent and instant when nothing is missing.
+# QEMU for the lab, DPDK's testpmd and checkpatch. Silent and instant when nothing is missing.
 #
 #	SHUNT_CACHE	where fetched things live (else $XDG_CACHE_HOME/shunt, ~/.cache/shunt)
 set -eu -o pipefail
@@ -73,4 +73,5 @@ for series in 6.1 6.12; do
 	fi
 done
 "$top/scripts/qemu.sh" >/dev/null
+"$top/scripts/dpdk.sh" >/dev/null
 "$top/scripts/checkpatch.sh" >/dev/null

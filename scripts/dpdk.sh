@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+#	scripts/dpdk.sh		prints the command of DPDK's testpmd; fetched if missing
+#
+# Its virtio-user driver is a client of vhost-net that is not ours. The package that has testpmd asks
+# for two hundred others (160 MB); the thirty libraries that it really loads are unpacked in the
+# cache (8 MB to fetch) and used from there.
+set -eu -o pipefail
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/scripts/common.sh"
+
+found() { ls -t "$SHUNT_CACHE"/dpdk/*/run 2>/dev/null | head -n 1; }
+
+# unpack ROOT PACKAGE...
+unpack() {
+	local root=$1
+
+	shift
+	(cd "$root/.." && apt_quiet download "$@") || return 1
+	for p in "$root"/../*.deb; do
+		dpkg -x "$p" "$root" || return 1
+		rm "$p"
+	done
+}
+
+# package SONAME: the package that has it
+package() {
+	local name
+
+	case $1 in
+	librte_*)
+		name=${1%.so.*}
+		name=${name//_/-}
+		case $name in *[0-9]) name+=- ;; esac
+		echo "$name${1##*.}" ;;
+	libmlx5.so.1)	echo ibverbs-providers ;;
+	libpcap.so.0.8)	echo libpcap0.8 ;;
+	lib*.so.*)
+		name=${1%.so.*}
+		case $name in *[0-9]) name+=- ;; esac
+		echo "$name${1##*.so.}" ;;
+	esac
+}
+
+# What the loader cannot find for a program or library below ROOT
+missing() {
+	LD_LIBRARY_PATH=$1/usr/lib/x86_64-linux-gnu:$1/lib/x86_64-linux-gnu \
+		ldd "$1/usr/bin/dpdk-testpmd" "$1"/usr/lib/x86_64-linux-gnu/librte_*.so.* |
+		sed -n 's/^\t\(.*\) => not found$/\1/p' | sort -u
+}
+
+fetch() {
+	local tmp root version libs todo
+
+	version=$(apt-cache policy dpdk-dev | sed -n 's/^  Candidate: //p')
+	[ -n "$version" ] && [ "$version" != '(none)' ] || return 1
+	tmp=$(mktemp -d "$SHUNT_CACHE/dpdk/.tmp.XXXXXX")
+	# shellcheck disable=SC2064 # the folder of now
+	trap "rm -rf '$tmp'" EXIT
+	chmod 755 "$tmp"
+	root=$tmp/root
+	mkdir "$root"
+	say "dpdk: unpacking testpmd $version into the cache"
+	libs=$(apt-cache depends dpdk-dev | sed -n 's/.*Depends: \(librte-eal\)/\1/p')
+	unpack "$root" dpdk-dev "librte-net-virtio${libs#librte-eal}" \
+		"librte-mempool-ring${libs#librte-eal}" || return 1
+	while todo=$(missing "$root") && [ -n "$todo" ]; do
+		# shellcheck disable=SC2046 # one word a package
+		unpack "$root" $(for p in $todo; do package "$p"; done) || return 1
+	done
+	rm -rf "$root/usr/share"
+	cat >"$root/run" <<-'END'
+	#!/bin/sh
+	d=${0%/*}
+	l=$d/usr/lib/x86_64-linux-gnu
+	LD_LIBRARY_PATH=$l:$d/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+	export LD_LIBRARY_PATH
+	virtio=$(echo "$l"/librte_net_virtio.so.*.*) ring=$(echo "$l"/librte_mempool_ring.so.*.*)
+	exec "$d/usr/bin/dpdk-testpmd" -d "$virtio" -d "$ring" "$@"
+	END
+	chmod +x "$root/run"
+	"$root/run" --help >/dev/null 2>&1 || { say "dpdk: testpmd does not start here"; return 1; }
+	mv -T "$root" "$SHUNT_CACHE/dpdk/${version#*:}" || return 1
+	rm -rf "$tmp"
+	trap - EXIT
+}
+
+run=$(found) || true
+if [ -z "$run" ]; then
+	mkdir -p "$SHUNT_CACHE/dpdk"
+	cache_lock dpdk
+	run=$(found) || true
+	[ -n "$run" ] || ! fetch || run=$(found)
+	cache_unlock
+fi
+[ -n "$run" ] || die "no testpmd (run: make setup)"
+echo "$run"
