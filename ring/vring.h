@@ -20,16 +20,24 @@
 
 #include "env.h"
 
+/* What the device may do with a region; an ordinary memory table grants both. */
+#define VRING_PERM_READ 1U
+#define VRING_PERM_WRITE 2U
+#define VRING_PERM_RW (VRING_PERM_READ | VRING_PERM_WRITE)
+
 /**
  * struct vring_region - one stretch of guest memory
  * @gpa: guest physical (or I/O virtual) address of the first byte
  * @size: bytes, not zero
  * @uaddr: address of the first byte in the owner's address space
+ * @perm: VRING_PERM_*; buffers that the device reads, and indirect tables, need VRING_PERM_READ,
+ *	buffers that it writes VRING_PERM_WRITE
  */
 struct vring_region {
 	u64 gpa;
 	u64 size;
 	u64 uaddr;
+	u32 perm;
 };
 
 /**
@@ -42,6 +50,33 @@ struct vring_region {
 struct vring_mem {
 	u32 nr;
 	struct vring_region region[];
+};
+
+#define VRING_PAGE_SHIFT 12
+#define VRING_PAGE_SIZE 4096U
+
+/**
+ * struct vring_area - a ring area whose pages are apart in the owner's address space
+ * @page: addresses of its pages of 4 KiB, each passed through access_ok(); as many as the area has
+ * @offset: of its first byte in the first page
+ */
+struct vring_area {
+	void __user *const *page;
+	u32 offset;
+};
+
+/**
+ * struct vring_pages - where a ring lies that is not contiguous in the owner's address space
+ * @desc: descriptor table; aligned to 16 bytes
+ * @avail: avail ring, including used_event
+ * @used: used ring, including avail_event
+ *
+ * For I/O addresses. All pages are there while an engine call runs.
+ */
+struct vring_pages {
+	struct vring_area desc;
+	struct vring_area avail;
+	struct vring_area used;
 };
 
 /**
@@ -67,7 +102,7 @@ enum vring_errno {
 	VRING_E_TABLE_LEN,	/* table length zero or not a multiple of 16: -EINVAL */
 	VRING_E_TABLE_BIG,	/* table of more than 65536 descriptors: -E2BIG */
 	VRING_E_ORDER,		/* device-writable before device-readable: -EINVAL */
-	VRING_E_ADDR,		/* address + length overflows, or no region holds it: -EFAULT */
+	VRING_E_ADDR,		/* no region holds the address and grants the access: -EFAULT */
 	VRING_E_SEGMENTS,	/* more segments than vring_batch.max_iov: -ENOBUFS */
 };
 
@@ -75,11 +110,16 @@ enum vring_errno {
  * struct vring_error - the first thing found wrong, kept until vring_start()
  * @code: what
  * @head: descriptor head (or avail index for VRING_E_AVAIL_JUMP)
- * @value: the offending value (length, address, index)
+ * @write: VRING_E_ADDR: the device wanted to write there
+ * @value: the offending value (length, index; VRING_E_ADDR: the first address without a region)
+ *
+ * A caller that can mend what is wrong, such as a translation that was not there yet, sets @code
+ * back to VRING_OK and pops again: the cursor stands at the element that was refused.
  */
 struct vring_error {
 	enum vring_errno code;
 	u16 head;
+	bool write;
 	u64 value;
 };
 
@@ -91,6 +131,8 @@ struct vring_error {
  * @desc: descriptor table, in the owner's address space
  * @avail: avail ring, including used_event
  * @used: used ring, including avail_event
+ * @pages: NULL; or the ring is reached through these, and @desc, @avail, @used need only pass
+ *	access_ok() (NULL does). Changed between calls.
  * @pos: cursor
  * @avail_seen: avail->idx as last read
  * @signalled: used index at the last vring_need_notify()
@@ -105,6 +147,7 @@ struct vring_engine {
 	struct vring_desc __user *desc;
 	struct vring_avail __user *avail;
 	struct vring_used __user *used;
+	const struct vring_pages *pages;
 
 	struct vring_cursor pos;
 	u16 avail_seen;

@@ -8,6 +8,14 @@
 #include "vring_desc.h"
 #include "vring_split.h"
 
+static __always_inline const struct vring_desc __user *
+split_desc(const struct vring_engine *vr, u32 i)
+{
+	if (unlikely(vr->pages))
+		return vring_area_at(&vr->pages->desc, i * sizeof(struct vring_desc));
+	return &vr->desc[i];
+}
+
 /* One element, starting at @head, which is below vr->num. */
 static __always_inline enum vring_errno
 split_collect(const struct vring_engine *vr, struct vring_chain *c, u32 head)
@@ -20,7 +28,7 @@ split_collect(const struct vring_engine *vr, struct vring_chain *c, u32 head)
 	c->in_len = 0;
 	for (;;) {
 		i = env_index_nospec(i, vr->num);
-		if (unlikely(!vring_read_desc(&d, &vr->desc[i]))) {
+		if (unlikely(!vring_read_desc(&d, split_desc(vr, i)))) {
 			c->map.bad = i;
 			return VRING_E_FAULT_RING;
 		}
@@ -61,7 +69,7 @@ int split_pop_chains(struct vring_engine *vr, const struct vring_mem *mem, struc
 
 		code = VRING_E_FAULT_RING;
 		c.map.bad = avail;
-		env_get(raw, &vr->avail->ring[avail & (vr->num - 1)], out);
+		env_get(raw, split_avail_word(vr, SPLIT_AVAIL_RING + (avail & (vr->num - 1))), out);
 		head = vring16_to_cpu(raw);
 		if (unlikely(head >= vr->num)) {
 			code = VRING_E_HEAD;
@@ -90,5 +98,5 @@ closed:
 	b->nr_elem = n;
 	b->nr_iov = first - b->iov;
 	/* What stopped a batch that is not empty is met again, and told, when it comes first. */
-	return n ? (int)n : vring_fail(vr, code, head, c.map.bad);
+	return n ? (int)n : vring_fail_map(vr, code, head, &c.map);
 }

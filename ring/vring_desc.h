@@ -80,7 +80,7 @@ vring_read_split(struct vring_map *m, u64 addr, u64 *value)
 		u8 byte;
 
 		/* The caller has seen that all of the table is mapped; ask again all the same. */
-		if (unlikely(!vring_map_find(m, addr, &off)))
+		if (unlikely(!vring_map_find(m, addr, VRING_PERM_READ, &off)))
 			return VRING_E_ADDR;
 		off = env_index_nospec(off, m->hit->size);
 		p = (const u8 __user *)(unsigned long)(m->hit->uaddr + off);
@@ -110,6 +110,11 @@ vring_read_desc_split(struct vring_seen_desc *d, struct vring_map *m, u64 addr)
 	return VRING_OK;
 }
 
+static __always_inline u32 vring_desc_perm(u16 flags)
+{
+	return flags & VRING_DESC_F_WRITE ? VRING_PERM_WRITE : VRING_PERM_READ;
+}
+
 /* One buffer. An empty writable one has no segment, and may precede a readable one. */
 static __always_inline enum vring_errno
 vring_chain_add(struct vring_chain *c, const struct vring_seen_desc *d)
@@ -117,7 +122,7 @@ vring_chain_add(struct vring_chain *c, const struct vring_seen_desc *d)
 	struct iovec *first = c->map.iov;
 	enum vring_errno code;
 
-	code = vring_map_add(&c->map, d->addr, d->len);
+	code = vring_map_add(&c->map, d->addr, d->len, vring_desc_perm(d->flags));
 	if (unlikely(code))
 		return code;
 	if (d->flags & VRING_DESC_F_WRITE) {
@@ -161,13 +166,13 @@ vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len)
 	c->map.bad = len;
 	if (unlikely(!len || len % sizeof(*table)))
 		return VRING_E_TABLE_LEN;
-	if (unlikely(!vring_map_find(&c->map, addr, &off)))
+	if (unlikely(!vring_map_find(&c->map, addr, VRING_PERM_READ, &off)))
 		return VRING_E_ADDR;
 	if (likely(len <= c->map.hit->size - off)) {
 		off = env_index_nospec(off, c->map.hit->size) + c->map.hit->uaddr;
 		if (likely(!(off % sizeof(u64))))
 			table = (const struct vring_desc __user *)(unsigned long)off;
-	} else if (unlikely(!vring_map_covers(&c->map, addr, len))) {
+	} else if (unlikely(!vring_map_readable(&c->map, addr, len))) {
 		return VRING_E_ADDR;
 	}
 	if (unlikely(count > VRING_TABLE_MAX))

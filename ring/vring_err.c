@@ -2,6 +2,7 @@
 /*
  * What can be wrong with a ring: errno and words.
  */
+#include "vring_mem.h"
 #include "vring_split.h"
 
 static const struct {
@@ -19,7 +20,7 @@ static const struct {
 	[VRING_E_TABLE_LEN] = { EINVAL, "indirect table length is zero or not a multiple of 16" },
 	[VRING_E_TABLE_BIG] = { E2BIG, "indirect table of more than 65536 descriptors" },
 	[VRING_E_ORDER] = { EINVAL, "readable descriptor after a writable one" },
-	[VRING_E_ADDR] = { EFAULT, "address is outside guest memory" },
+	[VRING_E_ADDR] = { EFAULT, "address is outside guest memory, or not for this access" },
 	[VRING_E_SEGMENTS] = { ENOBUFS, "more segments than the device takes" },
 };
 
@@ -29,8 +30,20 @@ int vring_fail(struct vring_engine *vr, enum vring_errno code, u16 head, u64 val
 		vr->err.code = code;
 		vr->err.head = head;
 		vr->err.value = value;
+		vr->err.write = false;
 	}
 	return -vring_errors[code].errno_value;
+}
+
+int vring_fail_map(struct vring_engine *vr, enum vring_errno code, u16 head,
+		   const struct vring_map *m)
+{
+	bool first = vr->err.code == VRING_OK;
+	int ret = vring_fail(vr, code, head, m->bad);
+
+	if (first && code == VRING_E_ADDR)
+		vr->err.write = m->bad_write;
+	return ret;
 }
 
 const char *vring_strerror(enum vring_errno code)

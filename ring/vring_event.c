@@ -5,14 +5,19 @@
 #include "vring_split.h"
 
 /* The two event words lie behind the rings. */
-static __always_inline __virtio16 __user *split_used_event(const struct vring_engine *vr)
+static __always_inline const __virtio16 __user *split_used_event(const struct vring_engine *vr)
 {
-	return &vr->avail->ring[vr->num];
+	return split_avail_word(vr, SPLIT_AVAIL_RING + vr->num);
 }
 
 static __always_inline __virtio16 __user *split_avail_event(const struct vring_engine *vr)
 {
-	return (__virtio16 __user *)&vr->used->ring[vr->num];
+	return split_used_at(vr, SPLIT_USED_RING + vr->num * sizeof(struct vring_used_elem));
+}
+
+static __always_inline __virtio16 __user *split_used_flags(const struct vring_engine *vr)
+{
+	return split_used_at(vr, SPLIT_USED_FLAGS);
 }
 
 static int split_put(struct vring_engine *vr, __virtio16 __user *to, u16 value)
@@ -70,13 +75,13 @@ int vring_start(struct vring_engine *vr, struct vring_cursor pos)
 	vr->signalled_valid = false;
 	vr->kicks_off = false;
 	vr->err = (struct vring_error){ .code = VRING_OK };
-	return split_put(vr, &vr->used->flags, 0);
+	return split_put(vr, split_used_flags(vr), 0);
 }
 EXPORT_SYMBOL_GPL(vring_start);
 
 int vring_load_used(struct vring_engine *vr, u16 *used)
 {
-	return split_get(vr, &vr->used->idx, used);
+	return split_get(vr, split_used_at(vr, SPLIT_USED_IDX), used);
 }
 EXPORT_SYMBOL_GPL(vring_load_used);
 
@@ -94,7 +99,7 @@ int vring_need_notify(struct vring_engine *vr)
 	if (vr->notify_on_empty && vr->avail_seen == vr->pos.avail) {
 		need = 1;
 	} else if (!vr->event_idx) {
-		ret = split_get(vr, &vr->avail->flags, &word);
+		ret = split_get(vr, split_avail_word(vr, SPLIT_AVAIL_FLAGS), &word);
 		if (unlikely(ret))
 			return ret;
 		need = !(word & VRING_AVAIL_F_NO_INTERRUPT);
@@ -119,7 +124,7 @@ int vring_kicks_off(struct vring_engine *vr)
 
 	if (vr->event_idx || vr->kicks_off)
 		return 0;
-	ret = split_put(vr, &vr->used->flags, VRING_USED_F_NO_NOTIFY);
+	ret = split_put(vr, split_used_flags(vr), VRING_USED_F_NO_NOTIFY);
 	if (likely(!ret))
 		vr->kicks_off = true;
 	return ret;
@@ -133,7 +138,7 @@ int vring_kicks_on(struct vring_engine *vr)
 	if (vr->event_idx)
 		ret = split_put(vr, split_avail_event(vr), vr->avail_seen);
 	else if (vr->kicks_off)
-		ret = split_put(vr, &vr->used->flags, 0);
+		ret = split_put(vr, split_used_flags(vr), 0);
 	if (unlikely(ret))
 		return ret;
 	vr->kicks_off = false;

@@ -16,6 +16,7 @@
  * @iov: where the next segment goes
  * @end: where there is no more room
  * @bad: what was wrong, for &vring_error.value
+ * @bad_write: for &vring_error.write
  */
 struct vring_map {
 	const struct vring_region *region;
@@ -24,6 +25,7 @@ struct vring_map {
 	struct iovec *iov;
 	const struct iovec *end;
 	u64 bad;
+	bool bad_write;
 };
 
 /* No memory at all is a valid map: then every address is refused. */
@@ -64,20 +66,26 @@ vring_map_floor(const struct vring_map *m, u64 addr)
 	return r;
 }
 
-/*
- * The offset of @addr in the region that holds it, which is then m->hit; false when no region does.
- * Regions do not wrap, so one unsigned comparison covers both ends.
- */
-static __always_inline bool vring_map_find(struct vring_map *m, u64 addr, u64 *off)
+/* Does m->hit hold @addr and grant @perm? Regions do not wrap: one comparison covers both ends. */
+static __always_inline bool vring_map_hit(const struct vring_map *m, u64 addr, u32 perm, u64 *off)
 {
 	*off = addr - m->hit->gpa;
-	if (likely(*off < m->hit->size))
+	return likely(*off < m->hit->size) && likely(m->hit->perm & perm);
+}
+
+/*
+ * The offset of @addr in the region that holds it, which is then m->hit; false when no region does,
+ * or it does not grant @perm.
+ */
+static __always_inline bool vring_map_find(struct vring_map *m, u64 addr, u32 perm, u64 *off)
+{
+	if (likely(vring_map_hit(m, addr, perm, off)))
 		return true;
 	m->hit = vring_map_floor(m, addr);
-	*off = addr - m->hit->gpa;
-	if (likely(*off < m->hit->size))
+	if (likely(vring_map_hit(m, addr, perm, off)))
 		return true;
 	m->bad = addr;
+	m->bad_write = perm & VRING_PERM_WRITE;
 	return false;
 }
 
@@ -85,7 +93,8 @@ static __always_inline bool vring_map_find(struct vring_map *m, u64 addr, u64 *o
  * Append the segments of one buffer: several when it spans regions, none when it is empty. An
  * address that wraps runs off the end of the last region.
  */
-static __always_inline enum vring_errno vring_map_add(struct vring_map *m, u64 addr, u64 len)
+static __always_inline enum vring_errno
+vring_map_add(struct vring_map *m, u64 addr, u64 len, u32 perm)
 {
 	struct iovec *iov = m->iov;
 
@@ -96,7 +105,7 @@ static __always_inline enum vring_errno vring_map_add(struct vring_map *m, u64 a
 			m->bad = len;
 			return VRING_E_SEGMENTS;
 		}
-		if (unlikely(!vring_map_find(m, addr, &off)))
+		if (unlikely(!vring_map_find(m, addr, perm, &off)))
 			return VRING_E_ADDR;
 		iov->iov_base = (void __user *)(unsigned long)(m->hit->uaddr + off);
 		room = m->hit->size - off;
@@ -113,13 +122,13 @@ static __always_inline enum vring_errno vring_map_add(struct vring_map *m, u64 a
 	return VRING_OK;
 }
 
-/* Does guest memory hold all of it? */
-static __always_inline bool vring_map_covers(struct vring_map *m, u64 addr, u64 len)
+/* May the device read all of it? */
+static __always_inline bool vring_map_readable(struct vring_map *m, u64 addr, u64 len)
 {
 	u64 off, room;
 
 	for (;;) {
-		if (!vring_map_find(m, addr, &off))
+		if (!vring_map_find(m, addr, VRING_PERM_READ, &off))
 			return false;
 		room = m->hit->size - off;
 		if (len <= room)

@@ -12,7 +12,7 @@
 /*
  * The usual buffer is a lone descriptor within one region. It has a path of its own, short and with
  * nothing else in it; the first buffer of another kind hands the rest of the batch to
- * split_pop_chains(), which also finds out what is wrong with it, if so.
+ * split_pop_chains(), which also finds out what is wrong with it, if so. So does a ring in pages.
  */
 int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
 {
@@ -36,6 +36,8 @@ int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct
 	}
 
 	code = VRING_E_FAULT_RING;
+	if (unlikely(vr->pages))
+		goto done;
 	for (; n < b->max_elem && avail != seen; n++, avail++, e++, iov++) {
 		struct vring_seen_desc d;
 		__virtio16 raw;
@@ -52,14 +54,14 @@ int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct
 			goto out;
 		if (unlikely(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)))
 			break;
-		if (unlikely(!vring_map_find(&map, d.addr, &off)))
+		write = d.flags & VRING_DESC_F_WRITE;
+		if (unlikely(!vring_map_find(&map, d.addr, vring_desc_perm(d.flags), &off)))
 			break;
 		if (unlikely(!d.len || d.len > map.hit->size - off || iov == map.end))
 			break;
 
 		iov->iov_base = (void __user *)(unsigned long)(map.hit->uaddr + off);
 		iov->iov_len = d.len;
-		write = d.flags & VRING_DESC_F_WRITE;
 		e->at.avail = avail;
 		e->at.used = vr->pos.used;
 		e->head = head;
@@ -69,6 +71,7 @@ int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct
 		e->out_len = write ? 0 : d.len;
 		e->in_len = write ? d.len : 0;
 	}
+done:
 	code = VRING_OK;
 out:
 	env_access_end();
@@ -93,28 +96,49 @@ void vring_rewind(struct vring_engine *vr, const struct vring_elem *e)
 }
 EXPORT_SYMBOL_GPL(vring_rewind);
 
-int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done, u32 n)
+/* A ring in pages has a copy of its own: the other one looks for pages but once. */
+static __always_inline bool split_put_used(const struct vring_engine *vr,
+					   const struct vring_done *done, u32 n, bool paged)
 {
+	u8 __user *ring = (u8 __user *)vr->used + SPLIT_USED_RING;
 	u16 used = vr->pos.used, mask = vr->num - 1;
 	u32 i;
+
+	for (i = 0; i < n; i++, used++) {
+		u32 at = (used & mask) * sizeof(vring_used_elem_t);
+		__virtio32 __user *id = (__virtio32 __user *)(ring + at);
+		__virtio32 __user *len = id + 1;
+
+		if (paged) {
+			id = vring_area_at(&vr->pages->used, SPLIT_USED_RING + at);
+			len = vring_area_at(&vr->pages->used, SPLIT_USED_RING + at + sizeof(*id));
+		}
+		env_put(cpu_to_vring32(done[i].head), id, fault);
+		env_put(cpu_to_vring32(done[i].len), len, fault);
+	}
+	return true;
+fault:
+	return false;
+}
+
+int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done, u32 n)
+{
+	u16 used = vr->pos.used + n;
 
 	if (!n)
 		return 0;
 	if (unlikely(!env_access_begin(vr->used, sizeof(*vr->used))))
-		return vring_fail(vr, VRING_E_FAULT_RING, done->head, used);
-
-	for (i = 0; i < n; i++, used++) {
-		vring_used_elem_t __user *e = &vr->used->ring[used & mask];
-
-		env_put(cpu_to_vring32(done[i].head), &e->id, fault);
-		env_put(cpu_to_vring32(done[i].len), &e->len, fault);
-	}
+		goto closed;
+	if (unlikely(vr->pages ? !split_put_used(vr, done, n, true) :
+				 !split_put_used(vr, done, n, false)))
+		goto fault;
 	/*
 	 * Data and entries before the index that hands them over; pairs with the driver's read
 	 * barrier after it reads used->idx (2.7.14).
 	 */
 	env_wmb();
-	env_put(cpu_to_vring16(used), &vr->used->idx, fault);
+	env_put(cpu_to_vring16(used), (__virtio16 __user *)split_used_at(vr, SPLIT_USED_IDX),
+		fault);
 	env_access_end();
 
 	/* The index came round to the last decision: how much happened since is no longer known. */
@@ -124,6 +148,7 @@ int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done,
 	return 0;
 fault:
 	env_access_end();
-	return vring_fail(vr, VRING_E_FAULT_RING, done->head, used);
+closed:
+	return vring_fail(vr, VRING_E_FAULT_RING, done->head, vr->pos.used);
 }
 EXPORT_SYMBOL_GPL(vring_complete_batch);

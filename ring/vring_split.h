@@ -19,6 +19,21 @@
  */
 int vring_fail(struct vring_engine *vr, enum vring_errno code, u16 head, u64 value);
 
+struct vring_map;
+
+/**
+ * vring_fail_map() - vring_fail() for what the collection of an element met
+ * @vr: the ring
+ * @code: what
+ * @head: see &struct vring_error
+ * @m: the rest
+ *
+ * Context: outside an access window
+ * Return: the negative errno that belongs to @code
+ */
+int vring_fail_map(struct vring_engine *vr, enum vring_errno code, u16 head,
+		   const struct vring_map *m);
+
 /**
  * split_pop_chains() - go on with a batch, whatever the buffers look like
  * @vr: the ring; there is at least one buffer more, which avail_seen covers
@@ -45,6 +60,38 @@ static __always_inline __virtio32 cpu_to_vring32(u32 v)
 	return (__force __virtio32)cpu_to_le32(v);
 }
 
+/* Byte @off of an area. What is aligned to its own size lies in one page. */
+static __always_inline void __user *vring_area_at(const struct vring_area *a, u32 off)
+{
+	off += a->offset;
+	return (u8 __user *)a->page[off >> VRING_PAGE_SHIFT] + off % VRING_PAGE_SIZE;
+}
+
+/* The word @word of the avail ring: flags, index, entries, used_event */
+static __always_inline const __virtio16 __user *
+split_avail_word(const struct vring_engine *vr, u32 word)
+{
+	if (unlikely(vr->pages))
+		return vring_area_at(&vr->pages->avail, word * sizeof(__virtio16));
+	return (const __virtio16 __user *)vr->avail + word;
+}
+
+#define SPLIT_AVAIL_FLAGS 0
+#define SPLIT_AVAIL_IDX 1
+#define SPLIT_AVAIL_RING 2
+
+/* Byte @off of the used ring. An entry's two fields may lie in two pages. */
+static __always_inline void __user *split_used_at(const struct vring_engine *vr, u32 off)
+{
+	if (unlikely(vr->pages))
+		return vring_area_at(&vr->pages->used, off);
+	return (u8 __user *)vr->used + off;
+}
+
+#define SPLIT_USED_FLAGS 0
+#define SPLIT_USED_IDX offsetof(struct vring_used, idx)
+#define SPLIT_USED_RING sizeof(struct vring_used)
+
 /*
  * Read avail->idx, inside a window. *@idx is set also when it makes no sense, for the error; it
  * must not be used then.
@@ -53,7 +100,7 @@ static __always_inline enum vring_errno split_look(const struct vring_engine *vr
 {
 	__virtio16 raw;
 
-	env_get(raw, &vr->avail->idx, fault);
+	env_get(raw, split_avail_word(vr, SPLIT_AVAIL_IDX), fault);
 	*idx = vring16_to_cpu(raw);
 	if (unlikely((u16)(*idx - vr->pos.avail) > vr->num))
 		return VRING_E_AVAIL_JUMP;

@@ -47,6 +47,7 @@ static int mem_fill(struct vhc_mem *mem, const struct vhost_memory_region *src, 
 		dst[i].gpa = src[i].guest_phys_addr;
 		dst[i].size = src[i].memory_size;
 		dst[i].uaddr = src[i].userspace_addr;
+		dst[i].perm = VRING_PERM_RW;
 		if (!region_access_ok(&dst[i]))
 			mem->access_ok = false;
 	}

@@ -577,6 +577,7 @@ static void set_up(void)
 		f.mem->region[i].gpa = gpa;
 		f.mem->region[i].size = size;
 		f.mem->region[i].uaddr = (uintptr_t)new_area(&f.area[i], size, false);
+		f.mem->region[i].perm = VRING_PERM_RW;
 		gpa += size;
 	}
 	f.mem->nr = i;

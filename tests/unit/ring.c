@@ -49,6 +49,10 @@ static void run_vector(const struct vector *v, enum before before, u32 num)
 	if (v->ret < 0) {
 		assert_refused(t, v->ret, v->code);
 		assert_int_equal(t->vr.err.head, at);
+		if (v->bad) {
+			assert_int_equal(t->vr.err.value, v->bad);
+			assert_int_equal(t->vr.err.write, v->bad_write);
+		}
 		assert_refused(t, v->ret, v->code);
 	} else {
 		assert_int_equal(fix_pop(t), 0);
@@ -58,12 +62,61 @@ static void run_vector(const struct vector *v, enum before before, u32 num)
 
 static void test_vector(void **state)
 {
-	u32 num;
+	u32 num, paged;
 
-	for (num = 8; num <= 256; num *= 32) {
-		run_vector(*state, NOTHING, num);
-		run_vector(*state, A_SIMPLE_ONE, num);
-		run_vector(*state, A_CHAIN, num);
+	for (paged = 0; paged < 2; paged++) {
+		fix_paged = paged;
+		for (num = 8; num <= 256; num *= 32) {
+			run_vector(*state, NOTHING, num);
+			run_vector(*state, A_SIMPLE_ONE, num);
+			run_vector(*state, A_CHAIN, num);
+		}
+	}
+	fix_paged = false;
+}
+
+/* What is refused for want of a mapping is served once there is one, and nothing is lost. */
+static void test_mended(void **state)
+{
+	u32 i, mended;
+
+	(void)state;
+	for (mended = 0; mended < 3; mended++) {
+		struct fixture *t = fix_new(8, 0xfffe);
+		struct vring_region *r = t->g.mem->region;
+
+		for (i = 0; i < GUEST_REGIONS; i++)
+			if (r[i].gpa == BIG_GPA)
+				break;
+		if (mended < 2)
+			r[i].perm = mended ? VRING_PERM_READ : 0;
+		else
+			r[i].gpa += 1 << 20;
+		driver_desc(&t->d, 0, 0x10, 4, 0, 0);
+		driver_desc(&t->d, 1, 0x20, 4, D_NEXT, 2);
+		driver_desc(&t->d, 2, BIG_GPA + 8, 4, D_WRITE, 0);
+		driver_desc(&t->d, 3, 0x30, 4, D_WRITE, 0);
+		driver_offer(&t->d, 0);
+		driver_offer(&t->d, 1);
+		fix_offer(t, 3);
+		assert_int_equal(fix_pop(t), 1);
+		assert_refused(t, -EFAULT, VRING_E_ADDR);
+		assert_int_equal(t->vr.err.value, BIG_GPA + 8);
+		assert_true(t->vr.err.write);
+		assert_int_equal(vring_has_work(&t->vr), 1);
+		driver_desc(&t->d, 2, HOLE, 4, 0, 0);
+		assert_int_equal(fix_pop(t), -EFAULT);	/* the first error stays on record */
+		assert_true(t->vr.err.write);
+		driver_desc(&t->d, 2, BIG_GPA + 8, 4, D_WRITE, 0);
+		t->vr.err.code = VRING_OK;
+		r[i].perm = VRING_PERM_RW;
+		r[i].gpa = BIG_GPA;
+		assert_int_equal(fix_pop(t), 2);
+		assert_int_equal(t->elem[0].head, 1);
+		assert_ptr_equal(t->iov[1].iov_base, guest_at(&t->g, BIG_GPA + 8));
+		assert_int_equal(t->elem[1].head, 3);
+		assert_int_equal(t->vr.err.code, VRING_OK);
+		fix_free(t);
 	}
 }
 
@@ -98,7 +151,7 @@ static void test_many_regions(void **state)
 		for (i = 0; i < n; i++)
 			mem->region[i] = (struct vring_region){
 				.gpa = 0x100000ULL + 0x1000 * i, .size = 0x800 + i,
-				.uaddr = (uintptr_t)block + i };
+				.uaddr = (uintptr_t)block + i, .perm = VRING_PERM_RW };
 		for (i = 0; i < n; i++) {
 			u64 gpa = mem->region[i].gpa, last = gpa + mem->region[i].size - 1;
 
@@ -366,6 +419,7 @@ static void test_strerror(void **state)
 int main(void)
 {
 	static const struct CMUnitTest others[] = {
+		cmocka_unit_test(test_mended),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_many_regions),
 		cmocka_unit_test(test_head),

@@ -127,6 +127,15 @@ static void test_full_ring(void **state)
 	}
 }
 
+/* The same in pages that are apart. */
+static void test_paged(void **state)
+{
+	fix_paged = true;
+	test_wrap(state);
+	test_full_ring(state);
+	fix_paged = false;
+}
+
 static void test_complete_nothing(void **state)
 {
 	struct fixture *t = fix_new(4, 3);
@@ -306,6 +315,7 @@ static void test_restore(void **state)
 	t->vr.desc = vr.desc;
 	t->vr.avail = vr.avail;
 	t->vr.used = vr.used;
+	t->vr.pages = NULL;
 	assert_int_equal(vring_load_used(&t->vr, &used), 0);
 	assert_int_equal(used, saved.used);
 	assert_int_equal(vring_start(&t->vr, saved), 0);
@@ -357,6 +367,7 @@ int main(void)
 		cmocka_unit_test(test_wrap),
 		cmocka_unit_test(test_out_of_order),
 		cmocka_unit_test(test_full_ring),
+		cmocka_unit_test(test_paged),
 		cmocka_unit_test(test_complete_nothing),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_bounded_work),

@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum { D_NEXT = 1, D_WRITE = 2, D_INDIRECT = 4 };
 
@@ -19,18 +21,25 @@ enum { D_NEXT = 1, D_WRITE = 2, D_INDIRECT = 4 };
 #define ODD_GPA		0x2800ULL		/* eight bytes, half a descriptor */
 #define END_GPA		0x2808ULL		/* to 0x3000, then a hole */
 #define BIG_GPA		0x10000ULL
+#define RO_GPA		0x301000ULL		/* the device may only read; touches the next */
+#define WO_GPA		0x302000ULL		/* the device may only write; touches the next */
+#define RW_GPA		0x303000ULL
 #define TOP_GPA		0xffffffffffff0000ULL	/* one page short of the very end */
 
 static const struct {
 	u64 gpa;
 	u64 size;
+	u32 perm;
 } guest_layout[] = {
-	{ LOW_GPA, 0x1000 },
-	{ MID_GPA, 0x1800 },
-	{ ODD_GPA, 0x8 },
-	{ END_GPA, 0x7f8 },
-	{ BIG_GPA, 0x200000 },
-	{ TOP_GPA, 0xf000 },
+	{ LOW_GPA, 0x1000, VRING_PERM_RW },
+	{ MID_GPA, 0x1800, VRING_PERM_RW },
+	{ ODD_GPA, 0x8, VRING_PERM_RW },
+	{ END_GPA, 0x7f8, VRING_PERM_RW },
+	{ BIG_GPA, 0x200000, VRING_PERM_RW },
+	{ RO_GPA, 0x1000, VRING_PERM_READ },
+	{ WO_GPA, 0x1000, VRING_PERM_WRITE },
+	{ RW_GPA, 0x1000, VRING_PERM_RW },
+	{ TOP_GPA, 0xf000, VRING_PERM_RW },
 };
 
 #define GUEST_REGIONS (sizeof(guest_layout) / sizeof(guest_layout[0]))
@@ -40,8 +49,25 @@ struct guest {
 	struct vring_mem *mem;
 };
 
+/*
+ * A ring area as its driver sees it. The device may see the same bytes in pages that are apart, and
+ * nothing around them.
+ */
+#define AREA_PAGE 4096U
+#define AREA_PAGES 140
+
+struct area {
+	u8 *flat;
+	size_t size;
+	bool paged;
+	u32 offset;		/* in the first page, if in pages */
+	u32 nr;
+	void *page[AREA_PAGES];
+};
+
 struct driver {
 	u32 num;
+	struct area area[3];
 	u8 *desc;		/* 16 * num */
 	u8 *avail;		/* 4 + 2 * num + 2 */
 	u8 *used;		/* 4 + 8 * num + 2 */
@@ -75,6 +101,7 @@ static inline void guest_init(struct guest *g)
 		g->mem->region[i].gpa = guest_layout[i].gpa;
 		g->mem->region[i].size = guest_layout[i].size;
 		g->mem->region[i].uaddr = (uintptr_t)g->host[i];
+		g->mem->region[i].perm = guest_layout[i].perm;
 		hook_allow(g->host[i], guest_layout[i].size, false);
 	}
 }
@@ -128,29 +155,75 @@ static inline void guest_desc(struct guest *g, u64 table, u32 i, u64 addr, u32 l
 	guest_write(g, table + 16ULL * i, raw, 16);
 }
 
-static inline void driver_init(struct driver *d, u32 num, u16 start)
+/* @before: bytes of the area in its first page, if it is to lie in pages; else 0 */
+static inline u8 *area_init(struct area *a, size_t size, u32 before, bool writable)
+{
+	u32 i;
+	int fd;
+
+	memset(a, 0, sizeof(*a));
+	a->size = size;
+	if (!before) {
+		a->flat = aligned_alloc(16, (size + 15) / 16 * 16);
+		memset(a->flat, 0, size);
+		hook_allow(a->flat, size, writable);
+		return a->flat;
+	}
+	a->paged = true;
+	a->offset = AREA_PAGE - before;
+	a->nr = (a->offset + size + AREA_PAGE - 1) / AREA_PAGE;
+	fd = memfd_create("area", 0);
+	if (fd < 0 || a->nr > AREA_PAGES || ftruncate(fd, a->nr * AREA_PAGE))
+		abort();
+	a->flat = mmap(NULL, a->nr * AREA_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	a->flat += a->offset;
+	for (i = 0; i < a->nr; i++) {
+		u32 from = i ? 0 : a->offset;
+		u32 to = i + 1 < a->nr ? AREA_PAGE : a->offset + size - i * AREA_PAGE;
+
+		/* with a hole behind each page */
+		a->page[i] = mmap(NULL, 2 * AREA_PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+				  0);
+		mmap(a->page[i], AREA_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		     i * AREA_PAGE);
+		hook_allow((u8 *)a->page[i] + from, to - from, writable);
+	}
+	close(fd);
+	return a->flat;
+}
+
+static inline void area_free(struct area *a)
+{
+	u32 i;
+
+	if (!a->paged) {
+		free(a->flat);
+		return;
+	}
+	munmap(a->flat - a->offset, a->nr * AREA_PAGE);
+	for (i = 0; i < a->nr; i++)
+		munmap(a->page[i], 2 * AREA_PAGE);
+}
+
+static inline void driver_init(struct driver *d, u32 num, u16 start, bool paged)
 {
 	d->num = num;
-	d->desc = aligned_alloc(16, 16 * num);
-	d->avail = malloc(6 + 2 * num);
-	d->used = malloc(6 + 8 * num);
-	memset(d->desc, 0, 16 * num);
-	memset(d->avail, 0, 6 + 2 * num);
-	memset(d->used, 0, 6 + 8 * num);
+	/* Pages end after two descriptors, before the first avail entry, within a used entry. */
+	d->desc = area_init(&d->area[0], 16 * num, paged ? 32 : 0, false);
+	d->avail = area_init(&d->area[1], 6 + 2 * num, paged ? 4 : 0, false);
+	d->used = area_init(&d->area[2], 6 + 8 * num, paged ? 8 : 0, true);
 	d->avail_idx = start;
 	d->used_idx = start;
 	st_le(d->avail + 2, start, 2);
 	st_le(d->used + 2, start, 2);
-	hook_allow(d->desc, 16 * num, false);
-	hook_allow(d->avail, 6 + 2 * num, false);
-	hook_allow(d->used, 6 + 8 * num, true);
 }
 
 static inline void driver_free(struct driver *d)
 {
-	free(d->desc);
-	free(d->avail);
-	free(d->used);
+	u32 i;
+
+	for (i = 0; i < 3; i++)
+		area_free(&d->area[i]);
 }
 
 static inline void driver_desc(struct driver *d, u32 i, u64 addr, u32 len, u16 flags, u16 next)

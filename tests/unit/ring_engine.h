@@ -26,7 +26,7 @@ struct hook_range {
 };
 
 static struct {
-	struct hook_range range[32];
+	struct hook_range range[256];
 	u32 nr_range;
 	bool open;		/* a window is open */
 	unsigned long count;	/* accesses and window openings so far */

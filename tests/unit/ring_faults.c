@@ -218,13 +218,19 @@ static unsigned long run(const struct scenario *s, unsigned long fail_at, bool f
 static void test_scenario(void **state)
 {
 	const struct scenario *s = *state;
-	unsigned long total = run(s, 0, false), i;
+	unsigned long total, i;
+	u32 paged;
 
-	assert_true(total > 20);
-	for (i = 1; i <= total; i++) {
-		run(s, i, false);
-		run(s, i, true);
+	for (paged = 0; paged < 2; paged++) {
+		fix_paged = paged;
+		total = run(s, 0, false);
+		assert_true(total > 20);
+		for (i = 1; i <= total; i++) {
+			run(s, i, false);
+			run(s, i, true);
+		}
 	}
+	fix_paged = false;
 }
 
 int main(void)

@@ -5,6 +5,7 @@
 #ifndef TESTS_RING_FIXTURE_H
 #define TESTS_RING_FIXTURE_H
 
+#define _GNU_SOURCE		/* memfd_create() */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,17 +22,31 @@ struct fixture {
 	struct guest g;
 	struct driver d;
 	struct vring_engine vr;
+	struct vring_pages pages;
 	struct vring_batch b;
 	struct vring_elem elem[MAX_ELEM];
 	struct iovec iov[MAX_IOV];
 };
 
+/* Rings lie in pages from now on. */
+static bool fix_paged;
+
 static inline void fix_engine(struct fixture *t, u16 start)
 {
+	struct vring_area *to[] = { &t->pages.desc, &t->pages.avail, &t->pages.used };
+	u32 i;
+
 	t->vr.num = t->d.num;
-	t->vr.desc = (struct vring_desc *)t->d.desc;
-	t->vr.avail = (struct vring_avail *)t->d.avail;
-	t->vr.used = (struct vring_used *)t->d.used;
+	for (i = 0; fix_paged && i < 3; i++) {
+		to[i]->page = t->d.area[i].page;
+		to[i]->offset = t->d.area[i].offset;
+		t->vr.pages = &t->pages;
+	}
+	if (!fix_paged) {
+		t->vr.desc = (struct vring_desc *)t->d.desc;
+		t->vr.avail = (struct vring_avail *)t->d.avail;
+		t->vr.used = (struct vring_used *)t->d.used;
+	}
 	t->b.elem = t->elem;
 	t->b.iov = t->iov;
 	t->b.max_elem = MAX_ELEM;
@@ -45,7 +60,7 @@ static inline struct fixture *fix_new(u32 num, u16 start)
 
 	memset(&hook, 0, sizeof(hook));
 	guest_init(&t->g);
-	driver_init(&t->d, num, start);
+	driver_init(&t->d, num, start, fix_paged);
 	fix_engine(t, start);
 	hook_reset();
 	return t;

@@ -113,7 +113,7 @@ static void *device(void *arg)
 		.used = (void *)&s.used,
 	};
 	struct { u32 nr; struct vring_region region[1]; } mem = {
-		1, { { 0, sizeof(s.data), (uintptr_t)s.data } }
+		1, { { 0, sizeof(s.data), (uintptr_t)s.data, VRING_PERM_RW } }
 	};
 	struct vring_elem elem[NUM];
 	struct iovec iov[NUM];

@@ -23,6 +23,8 @@ struct vector {
 	struct v_item item[12];
 	int ret;			/* 1, or a negative errno */
 	enum vring_errno code;
+	u64 bad;			/* the address refused, if not zero, and for which access */
+	bool bad_write;
 	u16 nr_out;
 	u16 nr_in;
 	struct {
@@ -118,6 +120,33 @@ static const struct vector vectors[] = {
 	  .iov = { { 0x10, 1 } } },
 	{ "entry in two regions", { T(TAB, 32), ER(0xff0, 0x20), EW(0x10, 1) }, GOOD(2, 1),
 	  .iov = { { 0xff0, 0x10 }, { MID_GPA, 0x10 }, { 0x10, 1 } } },
+
+	/* permissions */
+	{ "readable in a read-only region", { R(RO_GPA, 16) }, GOOD(1, 0),
+	  .iov = { { RO_GPA, 16 } } },
+	{ "writable in a write-only region", { W(WO_GPA, 16) }, GOOD(0, 1),
+	  .iov = { { WO_GPA, 16 } } },
+	{ "writable in two regions", { R(RO_GPA, 4), W(RW_GPA - 4, 8) }, GOOD(1, 2),
+	  .iov = { { RO_GPA, 4 }, { RW_GPA - 4, 4 }, { RW_GPA, 4 } } },
+	{ "table in a read-only region", { T(RO_GPA, 32), ER(RO_GPA, 1), EW(WO_GPA, 2) },
+	  GOOD(1, 1), .iov = { { RO_GPA, 1 }, { WO_GPA, 2 } } },
+	{ "writable in a read-only region", { W(RO_GPA, 16) }, BAD(EFAULT, VRING_E_ADDR),
+	  .bad = RO_GPA, .bad_write = true },
+	{ "readable in a write-only region", { R(WO_GPA + 1, 16) }, BAD(EFAULT, VRING_E_ADDR),
+	  .bad = WO_GPA + 1 },
+	{ "readable into a write-only region", { R(RW_GPA, 1), R(WO_GPA, 0x1001) },
+	  BAD(EFAULT, VRING_E_ADDR), .bad = WO_GPA },
+	{ "entry in a read-only region", { T(TAB, 32), ER(0, 1), EW(RO_GPA + 2, 3) },
+	  BAD(EFAULT, VRING_E_ADDR), .bad = RO_GPA + 2, .bad_write = true },
+	{ "table in a write-only region", { T(WO_GPA, 16), ER(0, 1) },
+	  BAD(EFAULT, VRING_E_ADDR), .bad = WO_GPA },
+	{ "table into a readable region", { T(RW_GPA - 16, 32), ER(0, 1), ER(0, 1) },
+	  BAD(EFAULT, VRING_E_ADDR), .bad = RW_GPA - 16 },
+	{ "table into a write-only region, unused part", { T(WO_GPA - 16, 32), ER(0, 1) },
+	  BAD(EFAULT, VRING_E_ADDR), .bad = WO_GPA },
+	{ "table said to be writable, in a hole",
+	  { { V_TABLE, HOLE, 16, D_INDIRECT | D_WRITE }, ER(0, 1) },
+	  BAD(EFAULT, VRING_E_ADDR), .bad = HOLE },
 
 	/* refused */
 	{ "readable after writable", { W(0x10, 1), R(0x20, 1) }, BAD(EINVAL, VRING_E_ORDER) },
