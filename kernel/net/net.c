@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * /dev/vhost-net: a virtio-net device's data queues on a tap.
+ * /dev/vhost-net: a virtio-net device's data queues on a tap, a macvtap or a packet socket.
  */
 #include <linux/file.h>
+#include <linux/if_tap.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
@@ -61,7 +62,21 @@ static const struct vhc_dev_ops net_dev_ops = {
 	.stop = net_stop,
 };
 
-/* Return: the tap's socket, which holds a reference to its file; or ERR_PTR(-ENOTSOCK) */
+/* The socket of a tap, of a macvtap, or of a raw packet socket; or an ERR_PTR */
+static struct socket *net_file_socket(struct file *file)
+{
+	struct socket *sock = tun_get_socket(file);
+
+	if (IS_ERR(sock))
+		sock = tap_get_socket(file);
+	if (!IS_ERR(sock))
+		return sock;
+	sock = sock_from_file(file);
+	return sock && net_is_packet(sock) && sock->sk->sk_type == SOCK_RAW ? sock :
+		ERR_PTR(-ENOTSOCK);
+}
+
+/* Return: the back end's socket, which holds a reference to its file; or ERR_PTR(-ENOTSOCK) */
 static struct socket *net_get_socket(int fd)
 {
 	struct file *file = fget(fd);
@@ -69,12 +84,22 @@ static struct socket *net_get_socket(int fd)
 
 	if (!file)
 		return ERR_PTR(-ENOTSOCK);
-	sock = tun_get_socket(file);
+	sock = net_file_socket(file);
 	if (IS_ERR(sock)) {
 		fput(file);
 		return ERR_PTR(-ENOTSOCK);
 	}
 	return sock;
+}
+
+/* Where a back end queues packets for us; NULL for a packet socket, which has its receive queue */
+static struct ptr_ring *net_get_ring(struct file *file)
+{
+	struct ptr_ring *ring = tun_get_tx_ring(file);
+
+	if (IS_ERR(ring))
+		ring = tap_get_ptr_ring(file);
+	return IS_ERR(ring) ? NULL : ring;
 }
 
 /*
@@ -113,7 +138,7 @@ static long net_vq_set_backend(struct vhost_net *net, struct net_vq *nvq, int fd
 		goto err_poll;
 	if (nvq->vq.index == NET_VQ_RX) {
 		net_rx_release(&net->rx);
-		net->rx.ring = tun_get_tx_ring(sock->file);
+		net->rx.ring = net_get_ring(sock->file);
 	}
 	return 0;
 
@@ -208,7 +233,7 @@ static struct miscdevice net_misc = {
 };
 module_misc_device(net_misc);
 
-MODULE_DESCRIPTION("virtio-net data queues on a tap");
+MODULE_DESCRIPTION("virtio-net data queues on a tap, a macvtap or a packet socket");
 MODULE_LICENSE("GPL");
 MODULE_ALIAS_MISCDEV(VHOST_NET_MINOR);
 MODULE_ALIAS("devname:vhost-net");

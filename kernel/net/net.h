@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * vhost_net.ko: a tap's two directions, one queue each.
+ * vhost_net.ko: the two directions of a tap, a macvtap or a packet socket, one queue each. "The
+ * tap" stands for all three where they do not differ.
  */
 #ifndef VHOST_NET_NET_H
 #define VHOST_NET_NET_H
@@ -8,6 +9,7 @@
 #include <linux/if_tun.h>
 #include <linux/net.h>
 #include <linux/ptr_ring.h>
+#include <net/sock.h>
 #include <net/xdp.h>
 #include <vhost/core.h>
 
@@ -95,7 +97,7 @@ struct rx_hdr {
 
 /**
  * struct net_rx - packets on their way to the guest; protected by the RX vq mutex
- * @ring: the tap's queue
+ * @ring: the tap's queue; NULL for a packet socket, whose receive queue is looked at instead
  * @head: next in @pkt
  * @tail: end of @pkt
  * @want: buffers to ask for at least
@@ -103,7 +105,8 @@ struct rx_hdr {
  * @nr_hdr: filled in @hdr
  * @taken: packets delivered or dropped, and turns without any, in this run
  * @bytes: delivered in this run
- * @pkt: taken from @ring; they go back when the back end is cleared
+ * @pkt: taken from @ring; they go back when the back end is cleared. NULL where they are still in
+ *	the queue of a packet socket.
  * @len: bytes of each, without header
  * @hdr: headers of this batch
  */
@@ -137,6 +140,21 @@ static inline struct net_vq *to_net_vq(struct vhc_vq *vq)
 static inline struct vhost_net *to_net(struct vhc_vq *vq)
 {
 	return container_of(vq->dev, struct vhost_net, dev);
+}
+
+static inline bool net_is_packet(const struct socket *sock)
+{
+	return sock->sk->sk_family == AF_PACKET;
+}
+
+/*
+ * Have the queue served when the tap is ready. A packet socket's error (its interface went down)
+ * would keep it from being polled; whoever sends or receives next meets what is behind it.
+ */
+static inline void net_wait_sock(struct net_vq *nvq, struct socket *sock)
+{
+	sock_error(sock->sk);
+	vhc_poll_start(&nvq->sock_poll, sock->file);
 }
 
 extern const struct vhc_vq_ops net_tx_ops;

@@ -47,6 +47,27 @@ static u32 rx_pkt_len(void *ptr)
 }
 
 /*
+ * Look at the packets in a packet socket's queue; receiving takes them out. Should somebody else
+ * receive from the socket, lengths will not match and packets are dropped.
+ */
+static u16 rx_peek(struct net_rx *rx, struct sk_buff_head *queue)
+{
+	struct sk_buff *skb;
+	unsigned long flags;
+	u16 n = 0;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	skb_queue_walk(queue, skb) {
+		rx->pkt[n] = NULL;
+		rx->len[n] = rx_pkt_len(skb);
+		if (++n == NET_BATCH)
+			break;
+	}
+	spin_unlock_irqrestore(&queue->lock, flags);
+	return n;
+}
+
+/*
  * Take packets from the tap. Return: false when it has none and will wake us for the next
  *
  * The poller stays in the tap's wait queue between short runs, for entering it costs as much as a
@@ -54,6 +75,7 @@ static u32 rx_pkt_len(void *ptr)
  */
 static bool rx_refill(struct net_rx *rx, struct net_vq *nvq)
 {
+	struct socket *sock = nvq->vq.backend;
 	struct vhc_poll *poll = &nvq->sock_poll;
 	u16 i;
 
@@ -62,16 +84,19 @@ static bool rx_refill(struct net_rx *rx, struct net_vq *nvq)
 	if (poll->wqh)
 		vhc_poll_arm(poll);
 	rx->head = 0;
-	rx->tail = ptr_ring_consume_batched(rx->ring, rx->pkt, NET_BATCH);
+	if (likely(rx->ring))
+		rx->tail = ptr_ring_consume_batched(rx->ring, rx->pkt, NET_BATCH);
+	else
+		rx->tail = rx_peek(rx, &sock->sk->sk_receive_queue);
 	if (!rx->tail) {
-		vhc_poll_start(poll, ((struct socket *)nvq->vq.backend)->file);
+		net_wait_sock(nvq, sock);
 		return false;
 	}
 	if (rx->tail == NET_BATCH)
 		vhc_poll_stop(poll);
 	else
 		vhc_poll_disarm(poll);
-	for (i = 0; i < rx->tail; i++)
+	for (i = 0; i < rx->tail && rx->ring; i++)
 		rx->len[i] = rx_pkt_len(rx->pkt[i]);
 	return true;
 }
@@ -133,8 +158,12 @@ static int rx_recv(struct net_vq *nvq, struct net_rx *rx, void *pkt, const struc
 		iov_iter_init(&msg.msg_iter, ITER_DEST, iov, nr_iov, total);
 		iov_iter_advance(&msg.msg_iter, nvq->vhost_hlen);
 	}
-	if (sock->ops->recvmsg(sock, &msg, len, MSG_DONTWAIT | MSG_TRUNC) != len)
+	if (unlikely(sock->ops->recvmsg(sock, &msg, len, MSG_DONTWAIT | MSG_TRUNC) != len)) {
+		/* In a packet socket's queue the others may not be where they were: look again. */
+		if (!rx->ring)
+			rx->tail = rx->head;
 		return -EIO;
+	}
 
 	/* The tap wrote all of a plain header; a longer one ends with the number of buffers. */
 	if (nvq->sock_hlen == hlen && hlen < sizeof(struct virtio_net_hdr_mrg_rxbuf))
@@ -182,9 +211,16 @@ fault:
 }
 
 /* The packet will not fit whatever comes. */
-static void rx_drop(struct net_rx *rx)
+static void rx_drop(struct net_vq *nvq, struct net_rx *rx)
 {
-	tun_ptr_free(rx->pkt[rx->head++]);
+	struct socket *sock = nvq->vq.backend;
+	struct msghdr msg = {};
+
+	if (rx->ring)
+		tun_ptr_free(rx->pkt[rx->head]);
+	else
+		sock->ops->recvmsg(sock, &msg, 0, MSG_DONTWAIT | MSG_TRUNC);
+	rx->head++;
 	rx->taken++;
 }
 
@@ -215,7 +251,7 @@ static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool merge
 		rx->buf_len = min_t(u64, b->elem[n - 1].in_len, U32_MAX);
 		rx->want = 1;
 		if (unlikely(room < total)) {
-			rx_drop(rx);
+			rx_drop(nvq, rx);
 			continue;
 		}
 		rx->taken++;
@@ -255,7 +291,7 @@ static bool rx_more_bufs(struct net_vq *nvq, struct net_rx *rx, u32 asked, u32 n
 	if (nr < limit && vhc_vq_pop(vq, 1) < 0)
 		return false;
 	/* All that one packet can have, by number or by segments */
-	rx_drop(rx);
+	rx_drop(nvq, rx);
 	rx->want = 1;
 	return true;
 }

@@ -281,6 +281,9 @@ static int tx_send_one(const struct tx_run *run, const struct vring_elem *e, siz
 		      e->out_len);
 	iov_iter_advance(&msg.msg_iter, run->nvq->vhost_hlen);
 	ret = run->sock->ops->sendmsg(run->sock, &msg, len);
+	/* The interface behind a packet socket dropped it. Waiting for room would not end. */
+	if (ret == -ENOBUFS && net_is_packet(run->sock))
+		return 0;
 	return ret == -EAGAIN || ret == -ENOMEM || ret == -ENOBUFS ? -EAGAIN : 0;
 }
 
@@ -336,7 +339,7 @@ static int tx_batch(const struct tx_run *run, u32 nr, size_t *bytes)
 	if (ret == -EINVAL)
 		vhc_vq_break(vq, "not a packet to send");
 	else if (ret == -EAGAIN)
-		vhc_poll_start(&run->nvq->sock_poll, run->sock->file);
+		net_wait_sock(run->nvq, run->sock);
 	return ret;
 }
 
@@ -348,7 +351,7 @@ static void net_tx_handle(struct vhc_vq *vq)
 		.nvq = to_net_vq(vq),
 		.sock = sock,
 		/* A limited send buffer is accounted by the tap, packet by packet. */
-		.batching = sock->sk->sk_sndbuf == INT_MAX,
+		.batching = sock->sk->sk_sndbuf == INT_MAX && !net_is_packet(sock),
 	};
 	size_t bytes = 0;
 	u32 pkts = 0;

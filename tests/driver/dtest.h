@@ -43,6 +43,7 @@ void t_sleep_ms(unsigned int ms);
  * @base: first index of both rings
  * @offload: TUN_F_ flags of the tap
  * @mtu: of the tap, 0 to leave it
+ * @backend: enum backend_kind, for which the two above count for nothing unless it is a tap
  */
 struct rig_opt {
 	uint64_t features;
@@ -52,6 +53,7 @@ struct rig_opt {
 	uint16_t base;
 	unsigned int offload;
 	unsigned int mtu;
+	int backend;
 };
 
 struct rig {

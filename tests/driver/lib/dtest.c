@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/driver/dtest.h"
+#include "tests/driver/lib/backend.h"
 
 static unsigned int t_count, t_failed;
 
@@ -118,7 +119,8 @@ int rig_open(struct rig *r, const struct rig_opt *o)
 	if (!(o->features & VDRV_BIT(VHOST_NET_F_VIRTIO_NET_HDR)))
 		topt.hdr_len = r->hdr_len;
 
-	ret = vdrv_tap_open(&r->tap, &topt);
+	ret = o->backend == BACKEND_TAP ? vdrv_tap_open(&r->tap, &topt) :
+		backend_open(&r->tap, o->backend, topt.hdr_len);
 	if (ret)
 		goto out_close;
 	ret = vdrv_packet_open(r->tap.ifindex, VDRV_ETHERTYPE, false);

@@ -286,7 +286,7 @@ static int rx_frame(struct flow *f)
 	struct virtio_net_hdr_mrg_rxbuf hdr;
 	unsigned int have = 0, nbuf = 1, i, want;
 	size_t hlen = f->r->hdr_len;
-	uint32_t seq;
+	uint32_t seq, *expect;
 	int ret;
 
 	ret = rx_take(f, &have);
@@ -299,7 +299,7 @@ static int rx_frame(struct flow *f)
 	if (f->r->dev.features & VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF)) {
 		nbuf = le16toh(hdr.num_buffers);
 		want = (hlen + len_of(f, f->expect) + f->slot_size - 1) / f->slot_size;
-		if (nbuf != want && vdrv_frame_ours(frame_buf + hlen, have - hlen))
+		if (nbuf != want && !f->gaps && !f->other && vdrv_frame_ours(frame_buf + hlen, have - hlen))
 			return bad(f, "num_buffers", -EPROTO);
 	}
 	for (i = 1; i < nbuf; i++) {
@@ -311,14 +311,17 @@ static int rx_frame(struct flow *f)
 		return 1;
 	if (vdrv_frame_check(frame_buf + hlen, have - hlen, &seq))
 		return bad(f, "contents of a frame differ", -EBADMSG);
-	if (seq != f->expect)
-		return bad(f, seq < f->expect ? "a frame came twice" : "a frame was lost",
+	expect = f->other && (seq ^ f->expect) & FLOW_OTHER ? f->other : &f->expect;
+	if (f->gaps && seq > *expect)
+		*expect = seq;
+	if (seq != *expect)
+		return bad(f, seq < *expect ? "a frame came twice" : "a frame was lost",
 			   -EBADMSG);
 	if (have - hlen != len_of(f, seq))
 		return bad(f, "length of a frame differs", -EBADMSG);
 	if (hdr.hdr.gso_type || hdr.hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		return bad(f, "header of a plain frame", -EBADMSG);
-	f->expect++;
+	++*expect;
 	return 1;
 }
 

@@ -8,6 +8,8 @@
 
 #include "tests/driver/dtest.h"
 
+#define FLOW_OTHER	0x80000000u
+
 /**
  * struct flow - one direction of traffic
  * @r: the rig
@@ -20,6 +22,9 @@
  * @expect: number of the next frame to arrive
  * @calls: wake-ups by the call eventfd
  * @no_call: the device has no call eventfd
+ * @gaps: frames may be missing, but not the last one
+ * @other: with two sources: the number of the next frame from the one that is not looked at now.
+ *	Numbers of one source have %FLOW_OTHER set.
  * @why: what was wrong
  */
 struct flow {
@@ -33,6 +38,8 @@ struct flow {
 	uint32_t expect;
 	uint64_t calls;
 	bool no_call;
+	bool gaps;
+	uint32_t *other;
 	const char *why;
 	/* inner */
 	bool rx;
