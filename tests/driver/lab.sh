@@ -40,3 +40,18 @@ driver_tap() {
 		[ $rc = 0 ] && pass "$p ran to its end" || fail "$p ended with status $rc"
 	done
 }
+
+# KiB that nobody can get back: guest memory of a worker that lives on would show at once.
+driver_free_kib() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	awk '/^MemAvailable:/ { print $2 }' /proc/meminfo
+}
+
+# driver_memory BEFORE: is it back where it was, and can the modules go?
+driver_memory() {
+	local lost=$(($1 - $(driver_free_kib))) out
+
+	if [ "$lost" -lt 65536 ]; then pass "no memory is left behind: $lost KiB"; else fail "memory lost: $lost KiB"; fi
+	if out=$("$load" none 2>&1); then pass "unload after all that"; else fail "unload: $out"; fi
+}
