@@ -25,6 +25,8 @@
 
 #define NQ		3
 #define FEATURES	(1ull << VIRTIO_F_VERSION_1 | 1ull << 3 | 1ull << 5)
+#define RING_RESET	(1ull << VIRTIO_F_RING_RESET)
+#define PACKED		(1ull << VIRTIO_F_RING_PACKED)
 #define BAD_FEATURE	(1ull << 5)	/* offered, and refused by check() without bit 3 */
 #define S_OK		(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK)
 
@@ -33,7 +35,7 @@ struct fake {
 	struct vhost vh;
 	sem_t gate;
 	bool stall_start, stall_stop;
-	int start_error, ring_error[NQ];
+	int start_error, ring_error[NQ], ring_starts[NQ], ring_stops[NQ];
 	/* what the back end saw */
 	int starts, stops, running;
 	uint64_t features;
@@ -81,7 +83,35 @@ static void fake_close(struct vhost *vh)
 	assert_int_equal(f->running, 0);
 }
 
-static const struct vhost_ops fake_ops = { fake_start, fake_stop, fake_close };
+static int fake_ring_start(struct vhost *vh, unsigned int n, const struct vhost_ring *ring)
+{
+	struct fake *f = (void *)((char *)vh - offsetof(struct fake, vh));
+
+	if (f->stall_start)
+		sem_wait(&f->gate);
+	assert_int_equal(f->running, 1);
+	f->ring[n] = *ring;
+	__atomic_add_fetch(&f->ring_starts[n], 1, __ATOMIC_SEQ_CST);
+	return f->ring_error[n];
+}
+
+static void fake_ring_stop(struct vhost *vh, unsigned int n)
+{
+	struct fake *f = (void *)((char *)vh - offsetof(struct fake, vh));
+
+	if (f->stall_stop)
+		sem_wait(&f->gate);
+	assert_int_equal(f->running, 1);
+	__atomic_add_fetch(&f->ring_stops[n], 1, __ATOMIC_SEQ_CST);
+}
+
+static const struct vhost_ops fake_ops = {
+	.start = fake_start,
+	.stop = fake_stop,
+	.ring_start = fake_ring_start,
+	.ring_stop = fake_ring_stop,
+	.close = fake_close,
+};
 
 static bool fake_check(struct virtio_dev *vd, uint64_t features)
 {
@@ -224,16 +254,21 @@ static void set_queue(unsigned int n, unsigned int size, uint64_t base)
 	common_w(VIRTIO_PCI_COMMON_Q_ENABLE, 1, 2);
 }
 
-static void bring_up_blindly(void)
+static void bring_up_with(uint64_t features)
 {
 	set_status(0);
 	set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE);
 	set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
-	set_features(FEATURES);
+	set_features(features);
 	set_status(S_OK);
 	set_queue(0, 64, 0x10000);
 	set_queue(1, 128, 0x20000);
 	set_status(S_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+}
+
+static void bring_up_blindly(void)
+{
+	bring_up_with(FEATURES);
 }
 
 static void bring_up(void)
@@ -296,7 +331,7 @@ static int setup(void **state)
 	fake->vd.name = "fake";
 	fake->vd.ops = &dev_ops;
 	fake->vd.vhost = &fake->vh;
-	fake->vd.features = FEATURES;
+	fake->vd.features = FEATURES | RING_RESET | PACKED;
 	fake->vd.config = fake_config;
 	fake->vd.config_len = sizeof(fake_config);
 	fake->vd.ioeventfd = true;
@@ -353,7 +388,7 @@ static void test_features(void **state)
 
 	(void)state;
 	common_w(VIRTIO_PCI_COMMON_DFSELECT, 1, 4);
-	assert_int_equal(common_r(VIRTIO_PCI_COMMON_DF, 4), 1);
+	assert_int_equal(common_r(VIRTIO_PCI_COMMON_DF, 4), (FEATURES | RING_RESET | PACKED) >> 32);
 	common_w(VIRTIO_PCI_COMMON_DFSELECT, 2, 4);
 	assert_int_equal(common_r(VIRTIO_PCI_COMMON_DF, 4), 0);
 	common_w(VIRTIO_PCI_COMMON_DFSELECT, 0xffffffff, 4);
@@ -430,6 +465,134 @@ static void test_queue_size(void **state)
 	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_MSIX, 2), 0xffff);
 }
 
+/* Any size does for a packed ring. */
+static void test_queue_size_packed(void **state)
+{
+	static const struct {
+		uint16_t write, read;
+	} cases[] = { { 100, 100 }, { 0, 100 }, { 257, 100 }, { 255, 255 }, { 3, 3 } };
+	unsigned int i;
+
+	(void)state;
+	set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
+	set_features(FEATURES | PACKED);
+	set_status(S_OK);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		common_w(VIRTIO_PCI_COMMON_Q_SIZE, cases[i].write, 2);
+		assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_SIZE, 2), cases[i].read);
+	}
+}
+
+static bool is_queue_reset(void) { return !common_r(VIRTIO_PCI_COMMON_Q_RESET, 2); }
+static bool is_ring_started(void) { return __atomic_load_n(&fake->ring_starts[1], __ATOMIC_SEQ_CST); }
+static bool is_ring_stopped(void) { return __atomic_load_n(&fake->ring_stops[1], __ATOMIC_SEQ_CST); }
+
+/* One queue stops and starts with another set-up while the others run on. */
+static void test_queue_reset(void **state)
+{
+	uint64_t one = 1;
+
+	(void)state;
+	bring_up_with(FEATURES | RING_RESET);
+	assert_true(run_until(is_running, 1000));
+	common_w(VIRTIO_PCI_COMMON_Q_SELECT, 1, 2);
+	common_w(VIRTIO_PCI_COMMON_Q_RESET, 2, 2);
+	common_w(VIRTIO_PCI_COMMON_Q_RESET, 0, 2);
+	assert_false(run_until(is_ring_stopped, 5));
+
+	fake->stall_stop = true;
+	common_w(VIRTIO_PCI_COMMON_Q_RESET, 1, 2);
+	assert_false(run_until(is_queue_reset, 20));
+	/* until it has stopped it is enabled, and its set-up stays as it is */
+	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
+	set_queue(1, 32, 0x30000);
+	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_SIZE, 2), 128);
+	assert_int_equal(write(fake->vd.queue[1].ring.kick, &one, 8), 8);
+	sem_post(&fake->gate);
+	assert_true(run_until(is_queue_reset, 1000));
+	fake->stall_stop = false;
+	assert_int_equal(fake->ring_stops[1], 1);
+	assert_int_equal(fake->ring_stops[0] + fake->stops, 0);
+	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_ENABLE, 2), 0);
+	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_SIZE, 2), 256);
+	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_DESCLO, 8), 0);
+	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_MSIX, 2), 0xffff);
+	assert_int_equal(read(fake->vd.queue[1].ring.kick, &one, 8), -1);
+	/* what is not enabled has nothing to reset */
+	common_w(VIRTIO_PCI_COMMON_Q_RESET, 1, 2);
+	assert_true(is_queue_reset());
+
+	set_queue(1, 32, 0x30000);
+	assert_true(run_until(is_ring_started, 1000));
+	assert_int_equal(fake->ring[1].size, 32);
+	assert_int_equal(fake->ring[1].avail, 0x31000);
+	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_ENABLE, 2), 1);
+	/* a queue that was left out may come late */
+	set_queue(2, 64, 0x40000);
+	run_until(NULL, 20);
+	assert_int_equal(fake->ring_starts[2], 1);
+	assert_int_equal(fake->starts, 1);
+
+	/* one that the back end refuses */
+	common_w(VIRTIO_PCI_COMMON_Q_SELECT, 1, 2);
+	common_w(VIRTIO_PCI_COMMON_Q_RESET, 1, 2);
+	assert_true(run_until(is_queue_reset, 1000));
+	fake->ring_error[1] = -EFAULT;
+	set_queue(1, 32, 0x30000);
+	assert_true(run_until(is_broken, 1000));
+	set_status(0);
+	assert_true(run_until(is_reset, 1000));
+	assert_int_equal(fake->stops, 1);
+}
+
+/* Wishes of a driver that does not wait for anything */
+static void test_queue_reset_early(void **state)
+{
+	(void)state;
+	/* not negotiated */
+	bring_up();
+	common_w(VIRTIO_PCI_COMMON_Q_RESET, 1, 2);
+	assert_true(is_queue_reset());
+	assert_true(run_until(is_running, 1000));
+	assert_false(run_until(is_ring_stopped, 5));
+	set_status(0);
+	assert_true(run_until(is_reset, 1000));
+
+	/* while the whole device starts: after that it stops, and starts again */
+	fake->stall_start = true;
+	bring_up_with(FEATURES | RING_RESET);
+	run_until(NULL, 5);
+	common_w(VIRTIO_PCI_COMMON_Q_SELECT, 1, 2);
+	common_w(VIRTIO_PCI_COMMON_Q_RESET, 1, 2);
+	set_queue(2, 64, 0x40000);
+	common_w(VIRTIO_PCI_COMMON_Q_SELECT, 1, 2);
+	assert_false(run_until(is_queue_reset, 10));
+	fake->stall_start = false;
+	sem_post(&fake->gate);
+	assert_true(run_until(is_queue_reset, 1000));
+	run_until(NULL, 20);
+	assert_int_equal(fake->ring_stops[1], 1);
+	assert_int_equal(fake->ring_starts[2], 1);
+
+	/* just after DRIVER_OK: it is one of those that start together */
+	set_status(0);
+	assert_true(run_until(is_reset, 1000));
+	bring_up_with(FEATURES | RING_RESET);
+	set_queue(2, 64, 0x40000);
+	run_until(NULL, 20);
+	assert_true(fake->ring[2].enabled);
+	assert_int_equal(fake->ring_starts[2], 1);
+
+	/* a reset of the device overtakes that of a queue */
+	common_w(VIRTIO_PCI_COMMON_Q_RESET, 1, 2);
+	set_status(0);
+	assert_true(run_until(is_reset, 1000));
+	assert_true(is_queue_reset());
+	assert_false(is_running());
+	run_until(NULL, 5);
+	assert_int_equal(fake->ring_stops[2], 0);
+}
+
 /* One 64-bit address written by every width there is reads back by every width. */
 static void test_widths(void **state)
 {
@@ -454,8 +617,8 @@ static void test_widths(void **state)
 	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_SELECT, 2), 1);
 	assert_int_equal(common_r(VIRTIO_PCI_COMMON_Q_SIZE, 2), 64);
 	/* the end of the structure */
-	assert_int_equal(common_r(sizeof(struct virtio_pci_common_cfg), 8), 0);
-	common_w(sizeof(struct virtio_pci_common_cfg) - 1, 0xff, 8);
+	assert_int_equal(common_r(VIRTIO_COMMON_BYTES, 8), 0);
+	common_w(VIRTIO_COMMON_BYTES - 1, 0xff, 8);
 }
 
 static void test_stalled_stop(void **state)
@@ -846,7 +1009,8 @@ static void test_garbage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(identity), TEST(features), TEST(start), TEST(queue_size), TEST(widths),
+		TEST(identity), TEST(features), TEST(start), TEST(queue_size),
+		TEST(queue_size_packed), TEST(queue_reset), TEST(queue_reset_early), TEST(widths),
 		TEST(stalled_stop), TEST(reset_during_start), TEST(system_reset), TEST(refused),
 		TEST(vring_err), TEST(intx), TEST(msix), TEST(window), TEST(bars), TEST(garbage),
 	};

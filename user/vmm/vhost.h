@@ -3,7 +3,7 @@
  * A vhost back end as the virtio-pci transport sees it: something that takes rings. Kernel modules are
  * behind vhost_kernel.c.
  *
- * Context: @start and @stop run on a helper thread, or on the main thread while vCPUs are paused, one at
+ * Context: all but @close run on a helper thread, or on the main thread while vCPUs are paused, one at
  * a time, without the device lock; they may block. @close: main thread, stopped before.
  */
 #ifndef VMM_VHOST_H
@@ -17,8 +17,8 @@ struct vhost;
 /**
  * struct vhost_ring - one virtqueue, as the guest set it up
  * @enabled: false: the guest left it out, the back end never sees it
- * @size: elements, a power of two
- * @desc: @avail: @used: guest physical, unchecked
+ * @size: elements, a power of two in a split ring
+ * @desc: @avail: @used: descriptors, driver area and device area: guest physical, unchecked
  * @kick: @call: @err: eventfds
  * @error: out, 0 or the -errno with which the back end refused it
  */
@@ -35,11 +35,15 @@ struct vhost_ring {
  * @start: serve @nr rings with the negotiated virtio features. A ring that is refused has @error set and
  *	the others run. @stop follows in every case. Return: 0 or -errno
  * @stop: once it returns, guest memory and eventfds are no longer touched
+ * @ring_start: @ring_stop: the same for one ring while the others run; both NULL: VIRTIO_F_RING_RESET is
+ *	not possible. Stopping one that does not run is nothing
  * @close: release everything
  */
 struct vhost_ops {
 	int (*start)(struct vhost *vh, uint64_t features, struct vhost_ring *ring, unsigned int nr);
 	void (*stop)(struct vhost *vh);
+	int (*ring_start)(struct vhost *vh, unsigned int n, const struct vhost_ring *ring);
+	void (*ring_stop)(struct vhost *vh, unsigned int n);
 	void (*close)(struct vhost *vh);
 };
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <linux/vhost.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
 #include "vhost_kernel.h"
 #include "vm.h"
 #include "../lib/log.h"
@@ -55,12 +57,13 @@ static int set_mem(struct vhost_kernel *vk)
 	return do_ioctl(vk, VHOST_SET_MEM_TABLE, &u.mem);
 }
 
-/* Sizes of the three parts of a split ring: virtio 1.2, 2.7 */
+/* Sizes of the three parts of a ring: virtio 1.2, 2.7 and 2.8 */
 static int set_addr(struct vhost_kernel *vk, unsigned int n, const struct vhost_ring *r)
 {
+	size_t event = sizeof(struct vring_packed_desc_event);
 	void *desc = vm_ram(vk->vm, r->desc, 16ull * r->size);
-	void *avail = vm_ram(vk->vm, r->avail, 6 + 2ull * r->size);
-	void *used = vm_ram(vk->vm, r->used, 6 + 8ull * r->size);
+	void *avail = vm_ram(vk->vm, r->avail, vk->packed ? event : 6 + 2ull * r->size);
+	void *used = vm_ram(vk->vm, r->used, vk->packed ? event : 6 + 8ull * r->size);
 	struct vhost_vring_addr addr = {
 		.index = n,
 		.desc_user_addr = (uintptr_t)desc,
@@ -74,13 +77,22 @@ static int set_addr(struct vhost_kernel *vk, unsigned int n, const struct vhost_
 	return do_ioctl(vk, VHOST_SET_VRING_ADDR, &addr);
 }
 
+/*
+ * Where both sides of a new ring stand. Packed: available in the low half, used in the high half, each
+ * position 0 with its wrap counter set.
+ */
+static unsigned int first_base(const struct vhost_kernel *vk)
+{
+	return vk->packed ? 0x80008000 : 0;
+}
+
 static int ring_start(struct vhost_kernel *vk, unsigned int n, const struct vhost_ring *r)
 {
 	int err;
 
 	err = set_state(vk, VHOST_SET_VRING_NUM, n, r->size);
 	if (!err)
-		err = set_state(vk, VHOST_SET_VRING_BASE, n, 0);
+		err = set_state(vk, VHOST_SET_VRING_BASE, n, first_base(vk));
 	if (!err)
 		err = set_addr(vk, n, r);
 	if (err)
@@ -106,6 +118,7 @@ static int kernel_start(struct vhost *vh, uint64_t features, struct vhost_ring *
 	unsigned int n;
 	int err;
 
+	vk->packed = ours & 1ull << VIRTIO_F_RING_PACKED;
 	/* The module refuses bits that are none of its business, such as VIRTIO_NET_F_MAC. */
 	err = do_ioctl(vk, VHOST_SET_FEATURES, &ours);
 	if (!err)
@@ -115,34 +128,41 @@ static int kernel_start(struct vhost *vh, uint64_t features, struct vhost_ring *
 	return err;
 }
 
-static void kernel_stop(struct vhost *vh)
+static void kernel_ring_stop(struct vhost *vh, unsigned int n)
 {
+	static const unsigned long fds[] = {
+		VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
+	};
 	struct vhost_kernel *vk = to_kernel(vh);
-	unsigned int n;
+	unsigned int i;
 	int err = 0, e;
 
-	for (n = 0; n < VHOST_KERNEL_RINGS; n++) {
-		if (!(vk->attached & 1u << n))
-			continue;
-		e = vk->attach(vk, n, false);
-		err = err ? err : e;
+	if (vk->attached & 1u << n) {
+		err = vk->attach(vk, n, false);
 		e = set_state(vk, VHOST_GET_VRING_BASE, n, 0);
 		err = err ? err : e;
 	}
-	for (n = 0; n < VHOST_KERNEL_RINGS; n++) {
-		if (!(vk->armed & 1u << n))
-			continue;
-		e = set_fd(vk, VHOST_SET_VRING_KICK, n, VHOST_FILE_UNBIND);
-		err = err ? err : e;
-		e = set_fd(vk, VHOST_SET_VRING_CALL, n, VHOST_FILE_UNBIND);
-		err = err ? err : e;
-		e = set_fd(vk, VHOST_SET_VRING_ERR, n, VHOST_FILE_UNBIND);
+	for (i = 0; i < 3 && vk->armed & 1u << n; i++) {
+		e = set_fd(vk, fds[i], n, VHOST_FILE_UNBIND);
 		err = err ? err : e;
 	}
-	vk->attached = 0;
-	vk->armed = 0;
+	vk->attached &= ~(1u << n);
+	vk->armed &= ~(1u << n);
 	if (err)
-		log_warn("%s: stopping the vhost device: %s", vh->name, strerror(-err));
+		log_warn("%s: stopping ring %u of the vhost device: %s", vh->name, n, strerror(-err));
+}
+
+static int kernel_ring_start(struct vhost *vh, unsigned int n, const struct vhost_ring *ring)
+{
+	return ring_start(to_kernel(vh), n, ring);
+}
+
+static void kernel_stop(struct vhost *vh)
+{
+	unsigned int n;
+
+	for (n = 0; n < VHOST_KERNEL_RINGS; n++)
+		kernel_ring_stop(vh, n);
 }
 
 static void kernel_close(struct vhost *vh)
@@ -156,6 +176,8 @@ static void kernel_close(struct vhost *vh)
 static const struct vhost_ops kernel_ops = {
 	.start = kernel_start,
 	.stop = kernel_stop,
+	.ring_start = kernel_ring_start,
+	.ring_stop = kernel_ring_stop,
 	.close = kernel_close,
 };
 
@@ -177,5 +199,7 @@ int vhost_kernel_init(struct vhost_kernel *vk, struct vm *vm, const char *name, 
 		err = do_ioctl(vk, VHOST_GET_FEATURES, &vk->vhost.features);
 	if (err)
 		return log_err("%s: setting up the vhost device: %s", name, strerror(-err));
+	/* Nobody here answers an IOTLB miss; without one a back end sees guest physical addresses. */
+	vk->vhost.features &= ~(1ull << VIRTIO_F_ACCESS_PLATFORM);
 	return 0;
 }

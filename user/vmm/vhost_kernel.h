@@ -14,6 +14,7 @@ struct vm;
  * @fd: the device, not owned
  * @attach: give ring @n its back end (VHOST_NET_SET_BACKEND, ...), or take it away and wait until it is
  *	idle. Return: 0 or -errno
+ * @packed: VIRTIO_F_RING_PACKED was negotiated
  * @attached: @armed: rings that have a back end, and eventfds
  */
 struct vhost_kernel {
@@ -21,6 +22,7 @@ struct vhost_kernel {
 	struct vm *vm;
 	int fd;
 	int (*attach)(struct vhost_kernel *vk, unsigned int n, bool on);
+	bool packed;
 	uint32_t attached, armed;
 };
 

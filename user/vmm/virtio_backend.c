@@ -2,10 +2,10 @@
 /*
  * Starting and stopping the vhost back end of a virtio device, away from vCPUs.
  *
- * A vCPU only says what it wants (want_start, want_reset) and schedules a bottom half. step() runs on the
- * main thread and moves the back end one job at a time towards the wish: a job is a start or a stop on a
- * helper thread, without the device lock; nothing else touches the back end, and nothing changes the
- * queues' set-up, while one is under way.
+ * A vCPU only says what it wants (want_start, want_reset, want of a queue) and schedules a bottom half.
+ * step() runs on the main thread and moves the back end one job at a time towards the wish: a job is a
+ * start or a stop on a helper thread, without the device lock; nothing else touches the back end, and
+ * nothing changes the set-up of the queues that it is about, while one is under way.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,15 +18,18 @@
 #include "virtio_pci.h"
 #include "../lib/log.h"
 
+enum job_kind { JOB_START, JOB_STOP, JOB_RING_START, JOB_RING_STOP };
+
 /**
- * struct virtio_job - one start or stop under way
+ * struct virtio_job - one start or stop under way, of all rings or of ring @n
  * @vd: NULL when the device no longer cares; main thread only
  * @worked: posted when the helper is through
  */
 struct virtio_job {
 	struct virtio_dev *vd;
 	struct vm *vm;
-	bool start;
+	enum job_kind kind;
+	unsigned int n;
 	uint64_t features;
 	struct vhost_ring *ring;
 	unsigned int nr;
@@ -42,13 +45,23 @@ static void job_work(void *arg)
 {
 	struct virtio_job *job = arg;
 	struct virtio_dev *vd = job->target;
+	const struct vhost_ops *ops = vd->vhost->ops;
 
-	if (job->start) {
+	switch (job->kind) {
+	case JOB_START:
 		job->err = vd->ops->prepare ? vd->ops->prepare(vd, job->features) : 0;
 		if (!job->err)
-			job->err = vd->vhost->ops->start(vd->vhost, job->features, job->ring, job->nr);
-	} else {
-		vd->vhost->ops->stop(vd->vhost);
+			job->err = ops->start(vd->vhost, job->features, job->ring, job->nr);
+		break;
+	case JOB_STOP:
+		ops->stop(vd->vhost);
+		break;
+	case JOB_RING_START:
+		job->err = ops->ring_start(vd->vhost, job->n, &job->ring[job->n]);
+		break;
+	case JOB_RING_STOP:
+		ops->ring_stop(vd->vhost, job->n);
+		break;
 	}
 	sem_post(&job->worked);
 }
@@ -60,8 +73,12 @@ static void job_finish(struct virtio_dev *vd, struct virtio_job *job)
 
 	vd->job = NULL;
 	job->vd = NULL;
-	if (!job->start) {
+	if (job->kind == JOB_STOP) {
 		vd->backend = VIRTIO_IDLE;
+		return;
+	}
+	if (job->kind == JOB_RING_STOP) {
+		virtio_queue_reset(&vd->queue[job->n]);
 		return;
 	}
 	vd->backend = VIRTIO_RUNNING;
@@ -97,10 +114,10 @@ static void job_done(void *arg)
 	job_free(job);
 }
 
-static struct virtio_job *job_new(struct virtio_dev *vd, bool start)
+static struct virtio_job *job_new(struct virtio_dev *vd, enum job_kind kind, unsigned int n)
 {
 	struct virtio_job *job = calloc(1, sizeof(*job));
-	unsigned int n;
+	unsigned int i;
 
 	if (!job)
 		return NULL;
@@ -113,18 +130,19 @@ static struct virtio_job *job_new(struct virtio_dev *vd, bool start)
 	job->vd = vd;
 	job->target = vd;
 	job->vm = vd->pci.vm;
-	job->start = start;
+	job->kind = kind;
+	job->n = n;
 	job->features = vd->driver_features;
 	job->nr = vd->nr_queues;
-	for (n = 0; n < job->nr; n++)
-		job->ring[n] = vd->queue[n].ring;
+	for (i = 0; i < job->nr; i++)
+		job->ring[i] = vd->queue[i].ring;
 	return job;
 }
 
 /* Return: whether a job is under way */
-static bool job_begin(struct virtio_dev *vd, bool start)
+static bool job_begin(struct virtio_dev *vd, enum job_kind kind, unsigned int n)
 {
-	struct virtio_job *job = job_new(vd, start);
+	struct virtio_job *job = job_new(vd, kind, n);
 
 	if (!job) {
 		log_warn("%s: out of memory", vd->name);
@@ -140,11 +158,46 @@ static bool job_begin(struct virtio_dev *vd, bool start)
 	return false;
 }
 
+/* Return: whether there was a wish and a job could be made of it */
+static bool ring_step(struct virtio_dev *vd)
+{
+	unsigned int n;
+
+	for (n = 0; n < vd->nr_queues; n++) {
+		struct virtio_queue *q = &vd->queue[n];
+
+		if (q->want == VIRTIO_QUEUE_START) {
+			/* A reset that comes while this one is under way is a new wish. */
+			q->want = VIRTIO_QUEUE_AS_IS;
+			job_begin(vd, JOB_RING_START, n);
+			return true;
+		}
+		if (q->want == VIRTIO_QUEUE_RESET) {
+			job_begin(vd, JOB_RING_STOP, n);
+			return vd->job || q->want == VIRTIO_QUEUE_AS_IS;
+		}
+	}
+	return false;
+}
+
+/* A queue that was enabled just after DRIVER_OK starts with the others. */
+static void rings_join(struct virtio_dev *vd)
+{
+	unsigned int n;
+
+	for (n = 0; n < vd->nr_queues; n++)
+		if (vd->queue[n].want == VIRTIO_QUEUE_START)
+			vd->queue[n].want = VIRTIO_QUEUE_AS_IS;
+}
+
 static void step(struct virtio_dev *vd)
 {
 	while (!vd->job) {
-		if (vd->backend == VIRTIO_RUNNING) {
-			if (!vd->want_reset || job_begin(vd, false) || vd->backend == VIRTIO_RUNNING)
+		if (vd->backend == VIRTIO_RUNNING && !vd->want_reset) {
+			if (!ring_step(vd))
+				return;
+		} else if (vd->backend == VIRTIO_RUNNING) {
+			if (job_begin(vd, JOB_STOP, 0) || vd->backend == VIRTIO_RUNNING)
 				return;
 		} else if (vd->want_reset) {
 			vd->want_reset = false;
@@ -153,7 +206,8 @@ static void step(struct virtio_dev *vd)
 			return;
 		} else if (vd->want_start) {
 			vd->want_start = false;
-			if (job_begin(vd, true) || vd->backend == VIRTIO_IDLE)
+			rings_join(vd);
+			if (job_begin(vd, JOB_START, 0) || vd->backend == VIRTIO_IDLE)
 				return;
 		} else {
 			return;

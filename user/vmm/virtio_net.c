@@ -33,6 +33,7 @@ struct net_props {
 	enum prop_onoffauto disable_legacy;
 	bool disable_modern, ioeventfd, status;
 	bool csum, gso, guest_csum, mrg_rxbuf, event_idx, indirect_desc;
+	bool packed, in_order, queue_reset, iommu_platform;
 	bool guest_tso4, guest_tso6, guest_ecn, guest_ufo;
 	bool host_tso4, host_tso6, host_ecn, host_ufo;
 	uint32_t host_mtu, rx_queue_size, tx_queue_size, vectors;
@@ -133,6 +134,9 @@ static uint64_t net_features(const struct virtio_net *net, const struct net_prop
 		{ p->mrg_rxbuf, VIRTIO_NET_F_MRG_RXBUF },
 		{ p->event_idx, VIRTIO_RING_F_EVENT_IDX },
 		{ p->indirect_desc, VIRTIO_RING_F_INDIRECT_DESC },
+		{ p->packed, VIRTIO_F_RING_PACKED },
+		{ p->in_order, VIRTIO_F_IN_ORDER },
+		{ p->queue_reset, VIRTIO_F_RING_RESET },
 	};
 	uint64_t from_tap = 0, from_vhost = 0, own = BIT64(VIRTIO_NET_F_MAC);
 	unsigned int i;
@@ -141,6 +145,9 @@ static uint64_t net_features(const struct virtio_net *net, const struct net_prop
 		from_tap |= tap[i].on ? BIT64(tap[i].bit) : 0;
 	for (i = 0; i < sizeof(ring) / sizeof(ring[0]); i++)
 		from_vhost |= ring[i].on ? BIT64(ring[i].bit) : 0;
+	/* There is no IOMMU: what the guest's DMA layer hands out is guest physical. */
+	if (p->iommu_platform)
+		own |= BIT64(VIRTIO_F_ACCESS_PLATFORM);
 	if (p->status)
 		own |= BIT64(VIRTIO_NET_F_STATUS);
 	if (net->config.mtu)
@@ -275,6 +282,10 @@ static const struct prop net_props[] = {
 	NET_BOOL("status", status, "on", "link status"),
 	NET_BOOL("event_idx", event_idx, "on", NULL),
 	NET_BOOL("indirect_desc", indirect_desc, "on", NULL),
+	NET_BOOL("packed", packed, "off", "packed rings, if the back end has them"),
+	NET_BOOL("in_order", in_order, "off", "buffers are used in order, if the back end does that"),
+	NET_BOOL("queue_reset", queue_reset, "on", "the guest may reset one queue, if the back end can"),
+	NET_BOOL("iommu_platform", iommu_platform, "off", "the guest's DMA layer chooses the addresses"),
 	NET_BOOL("ioeventfd", ioeventfd, "on", "notifications stay in the kernel"),
 	PROP("disable-legacy", PROP_ONOFFAUTO, struct net_props, disable_legacy,
 	     .help = "on is all there is"),

@@ -34,6 +34,9 @@ struct virtio_ops {
 	void (*destroy)(struct virtio_dev *vd);
 };
 
+/* What the driver wants of one queue while the others run: virtio 1.2, 2.6.1 */
+enum virtio_queue_want { VIRTIO_QUEUE_AS_IS, VIRTIO_QUEUE_RESET, VIRTIO_QUEUE_START };
+
 /**
  * struct virtio_queue
  * @max: size at reset; @size: as the driver wants it
@@ -48,6 +51,7 @@ struct virtio_queue {
 	struct irq_src src;
 	struct loop_fd err_watch;
 	bool notify_wired;
+	enum virtio_queue_want want;
 };
 
 enum virtio_backend { VIRTIO_IDLE, VIRTIO_RUNNING };
@@ -112,19 +116,21 @@ void virtio_config_changed(struct virtio_dev *vd);
 #define VIRTIO_PART_BYTES	0x1000
 enum { VIRTIO_PART_COMMON, VIRTIO_PART_ISR, VIRTIO_PART_DEVICE, VIRTIO_PART_NOTIFY };
 #define VIRTIO_NOTIFY_STRIDE	4
-#define VIRTIO_COMMON_BYTES	56	/* struct virtio_pci_common_cfg */
+#define VIRTIO_COMMON_BYTES	60	/* struct virtio_pci_common_cfg, queue_notify_data, queue_reset */
 
 extern const struct bus_ops virtio_bar_ops;
 /** virtio_queue_intx() - irq_src.intx of every queue */
 void virtio_queue_intx(struct irq_src *src);
 /** virtio_registers_reset() - the back end is idle: power-on state */
 void virtio_registers_reset(struct virtio_dev *vd);
+/** virtio_queue_reset() - the back end has let go of @q: power-on state of this queue */
+void virtio_queue_reset(struct virtio_queue *q);
 /** virtio_broken() - DEVICE_NEEDS_RESET and a configuration interrupt */
 void virtio_broken(struct virtio_dev *vd, const char *why);
 
 /* ---- virtio_backend.c: for the other two ---- */
 
-/** virtio_backend_kick() - want_start or want_reset changed; any thread, device lock held */
+/** virtio_backend_kick() - want_start, want_reset or a queue's want changed; any thread, device lock held */
 void virtio_backend_kick(struct virtio_dev *vd);
 /** virtio_backend_busy() - whether a reset has to wait for the back end */
 bool virtio_backend_busy(const struct virtio_dev *vd);

@@ -30,9 +30,15 @@ static const struct {
 	{ VIRTIO_PCI_COMMON_Q_DESCLO, 4 }, { VIRTIO_PCI_COMMON_Q_DESCHI, 4 },
 	{ VIRTIO_PCI_COMMON_Q_AVAILLO, 4 }, { VIRTIO_PCI_COMMON_Q_AVAILHI, 4 },
 	{ VIRTIO_PCI_COMMON_Q_USEDLO, 4 }, { VIRTIO_PCI_COMMON_Q_USEDHI, 4 },
+	{ VIRTIO_PCI_COMMON_Q_NDATA, 2 }, { VIRTIO_PCI_COMMON_Q_RESET, 2 },
 };
 
-_Static_assert(sizeof(struct virtio_pci_common_cfg) == VIRTIO_COMMON_BYTES, "no register is left out");
+struct common_cfg {
+	struct virtio_pci_common_cfg cfg;
+	uint16_t queue_notify_data, queue_reset;
+};
+
+_Static_assert(sizeof(struct common_cfg) == VIRTIO_COMMON_BYTES, "no register is left out");
 
 static struct virtio_queue *selected(struct virtio_dev *vd)
 {
@@ -88,10 +94,29 @@ static uint16_t vector_valid(const struct virtio_dev *vd, uint16_t v)
 
 /* ---- common configuration ---- */
 
+void virtio_queue_reset(struct virtio_queue *q)
+{
+	uint64_t val;
+
+	q->want = VIRTIO_QUEUE_AS_IS;
+	q->vector = MSIX_NO_VECTOR;
+	msix_bind(&q->src, MSIX_NO_VECTOR);
+	msix_drain(&q->src);
+	q->ring.enabled = false;
+	q->ring.size = q->max;
+	q->ring.desc = 0;
+	q->ring.avail = 0;
+	q->ring.used = 0;
+	/* A notification for the life that ended must not reach the next. */
+	if (read(q->ring.kick, &val, sizeof(val)) < 0 && errno != EAGAIN)
+		log_warn("%s: queue %u: kick: %s", q->vd->name, q->n, strerror(errno));
+	if (read(q->ring.err, &val, sizeof(val)) < 0 && errno != EAGAIN)
+		log_warn("%s: queue %u: err: %s", q->vd->name, q->n, strerror(errno));
+}
+
 void virtio_registers_reset(struct virtio_dev *vd)
 {
 	unsigned int n;
-	uint64_t val;
 
 	vd->status = 0;
 	vd->isr = 0;
@@ -101,23 +126,8 @@ void virtio_registers_reset(struct virtio_dev *vd)
 	vd->driver_select = 0;
 	vd->queue_select = 0;
 	vd->config_vector = MSIX_NO_VECTOR;
-	for (n = 0; n < vd->nr_queues; n++) {
-		struct virtio_queue *q = &vd->queue[n];
-
-		q->vector = MSIX_NO_VECTOR;
-		msix_bind(&q->src, MSIX_NO_VECTOR);
-		msix_drain(&q->src);
-		q->ring.enabled = false;
-		q->ring.size = q->max;
-		q->ring.desc = 0;
-		q->ring.avail = 0;
-		q->ring.used = 0;
-		/* A notification for the life that ended must not reach the next. */
-		if (read(q->ring.kick, &val, sizeof(val)) < 0 && errno != EAGAIN)
-			log_warn("%s: queue %u: kick: %s", vd->name, n, strerror(errno));
-		if (read(q->ring.err, &val, sizeof(val)) < 0 && errno != EAGAIN)
-			log_warn("%s: queue %u: err: %s", vd->name, n, strerror(errno));
-	}
+	for (n = 0; n < vd->nr_queues; n++)
+		virtio_queue_reset(&vd->queue[n]);
 }
 
 static bool features_fit(struct virtio_dev *vd)
@@ -154,12 +164,46 @@ static void status_write(struct virtio_dev *vd, uint8_t val)
 	}
 }
 
-/* Whether the driver may still set the selected queue up. */
+static bool negotiated(const struct virtio_dev *vd, unsigned int bit)
+{
+	return vd->status & VIRTIO_CONFIG_S_FEATURES_OK && vd->driver_features & 1ull << bit;
+}
+
+/* Whether the driver may still, or again, set the selected queue up. */
 static struct virtio_queue *selected_open(struct virtio_dev *vd)
 {
 	struct virtio_queue *q = selected(vd);
+	bool open = !(vd->status & VIRTIO_CONFIG_S_DRIVER_OK) || negotiated(vd, VIRTIO_F_RING_RESET);
 
-	return q && !q->ring.enabled && !(vd->status & VIRTIO_CONFIG_S_DRIVER_OK) ? q : NULL;
+	return q && !q->ring.enabled && open ? q : NULL;
+}
+
+static bool size_valid(const struct virtio_queue *q, uint32_t size)
+{
+	if (!size || size > q->max)
+		return false;
+	return !(size & (size - 1)) || negotiated(q->vd, VIRTIO_F_RING_PACKED);
+}
+
+static void queue_enable(struct virtio_queue *q)
+{
+	q->ring.enabled = true;
+	if (q->vd->status & VIRTIO_CONFIG_S_DRIVER_OK) {
+		q->want = VIRTIO_QUEUE_START;
+		virtio_backend_kick(q->vd);
+	}
+}
+
+static void queue_reset_write(struct virtio_queue *q, uint32_t val)
+{
+	if (val != 1 || !q->ring.enabled || !negotiated(q->vd, VIRTIO_F_RING_RESET))
+		return;
+	if (virtio_backend_busy(q->vd)) {
+		q->want = VIRTIO_QUEUE_RESET;
+		virtio_backend_kick(q->vd);
+	} else {
+		virtio_queue_reset(q);
+	}
 }
 
 static void addr_half(uint64_t *addr, unsigned int hi, uint32_t val)
@@ -176,16 +220,21 @@ static void queue_write(struct virtio_dev *vd, unsigned int off, uint32_t val)
 		msix_bind(&q->src, q->vector);
 		return;
 	}
+	if (off == VIRTIO_PCI_COMMON_Q_RESET && q) {
+		queue_reset_write(q, val);
+		return;
+	}
 	q = selected_open(vd);
 	if (!q)
 		return;
 	switch (off) {
 	case VIRTIO_PCI_COMMON_Q_SIZE:
-		if (val && val <= q->max && !(val & (val - 1)))
+		if (size_valid(q, val))
 			q->ring.size = val;
 		break;
 	case VIRTIO_PCI_COMMON_Q_ENABLE:
-		q->ring.enabled = val == 1;
+		if (val == 1)
+			queue_enable(q);
 		break;
 	case VIRTIO_PCI_COMMON_Q_DESCLO:
 	case VIRTIO_PCI_COMMON_Q_DESCHI:
@@ -231,11 +280,12 @@ static void common_write(struct virtio_dev *vd, unsigned int off, uint32_t val)
 }
 
 /* All registers as they read now; none has a side effect. */
-static void common_snapshot(struct virtio_dev *vd, struct virtio_pci_common_cfg *c)
+static void common_snapshot(struct virtio_dev *vd, struct common_cfg *common)
 {
+	struct virtio_pci_common_cfg *c = &common->cfg;
 	struct virtio_queue *q = selected(vd);
 
-	memset(c, 0, sizeof(*c));
+	memset(common, 0, sizeof(*common));
 	c->device_feature_select = vd->device_select;
 	c->device_feature = vd->device_select < 2 ? vd->features >> 32 * vd->device_select : 0;
 	c->guest_feature_select = vd->driver_select;
@@ -259,12 +309,13 @@ static void common_snapshot(struct virtio_dev *vd, struct virtio_pci_common_cfg 
 	c->queue_avail_hi = q->ring.avail >> 32;
 	c->queue_used_lo = q->ring.used;
 	c->queue_used_hi = q->ring.used >> 32;
+	common->queue_reset = q->want == VIRTIO_QUEUE_RESET;
 }
 
 static uint64_t common_read(struct virtio_dev *vd, unsigned int off, unsigned int len)
 {
 	uint8_t bytes[VIRTIO_COMMON_BYTES + 8] = { 0 };
-	struct virtio_pci_common_cfg c;
+	struct common_cfg c;
 	uint64_t val = 0;
 
 	if (off >= VIRTIO_COMMON_BYTES)
