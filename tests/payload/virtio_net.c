@@ -3,7 +3,7 @@
  * virtio-net with its data queues in a vhost back end: negotiation, sending, receiving, EVENT_IDX,
  * indirect descriptors, mergeable buffers, interrupts and their suppression.
  *
- * event, indirect, mrg, intx: switch these on; qsize=n, rxbuf=bytes
+ * event, indirect, mrg, packed, in_order, intx: switch these on; qsize=n, rxbuf=bytes
  */
 #include "rt/net.h"
 
@@ -12,16 +12,6 @@ static struct net n;
 static u32 rx_irqs(void)
 {
 	return n.use_msix ? irq_count[VEC_RX] : irq_count[VEC_NET_INTX];
-}
-
-static void suppress(struct vq *q, bool on)
-{
-	q->no_irq = on;
-	if (q->event_idx)
-		q->avail[2 + q->size] = q->last_used - on;
-	else
-		q->avail[0] = on;
-	mb();
 }
 
 static u32 tx_count(u32 count, u32 len)
@@ -96,6 +86,8 @@ int main(void)
 	want |= cmdline_has("event") ? VF_EVENT_IDX : 0;
 	want |= cmdline_has("indirect") ? VF_INDIRECT : 0;
 	want |= cmdline_has("mrg") ? NF_MRG_RXBUF : 0;
+	want |= cmdline_has("packed") ? VF_PACKED : 0;
+	want |= cmdline_has("in_order") ? VF_IN_ORDER : 0;
 	if (!report(net_start(&n, want), "it starts"))
 		return 0;
 	report((n.v.features & want) == want, "with all features wanted (0x%lx)", n.v.features);
@@ -123,15 +115,15 @@ int main(void)
 	report(good == 300, "%u of 300 frames left the tap", good);
 
 	/* Interrupts that nobody wants. */
-	suppress(&n.rx, true);
+	vq_irq(&n.rx, false);
 	if (!n.use_msix)
-		suppress(&n.tx, true);
+		vq_irq(&n.tx, false);
 	before = rx_irqs();
 	good = net_echo(&n, 100, 200, 4);
 	let_irqs(2);
 	report(good == 100 && rx_irqs() - before <= 2, "suppressed interrupts: %u of 100", rx_irqs() - before);
 	/* Ask again, and for what came meanwhile nothing more is owed. */
-	suppress(&n.rx, false);
+	vq_irq(&n.rx, true);
 	before = rx_irqs();
 	net_send(&n, 'E', 0, 0, 60, true);
 	report(wait_until(rx_irqs() != before, 10000), "they come again when they are wanted");

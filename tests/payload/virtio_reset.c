@@ -22,8 +22,9 @@ static u32 memory(void)
 {
 	u32 i, s = 0;
 
-	s ^= checksum((void *)n.rx.used, 4 + 8 * n.rx.size);
-	s = s * 31 + checksum((void *)n.tx.used, 4 + 8 * n.tx.size);
+	/* All three parts of each ring lie together. */
+	s ^= checksum((void *)n.rx.desc, 3 * 4096);
+	s = s * 31 + checksum((void *)n.tx.desc, 3 * 4096);
 	for (i = 0; i < n.rx.size; i++)
 		s = s * 31 + checksum(n.rxbuf[i], 32);
 	return s;
@@ -34,6 +35,7 @@ int main(void)
 	u32 rounds = cmdline_num("rounds", 200), i, j, waits = 0, slow = 0, quiet = 0, flowed = 0, started = 0;
 	u64 want = cmdline_has("plain") ? 0 : VF_EVENT_IDX | VF_INDIRECT | NF_MRG_RXBUF;
 
+	want |= cmdline_has("packed") ? VF_PACKED : 0;
 	net_find(&n);
 	for (i = 0; i < rounds; i++) {
 		u32 before, l;
@@ -47,10 +49,10 @@ int main(void)
 			net_send(&n, 'C', j, 0, 200 + rt_random() % 1200, rt_random() & 1);
 		/* Reset at any moment: before anything moved, and in the midst of it. */
 		if (i & 3)
-			(void)wait_until(n.rx.used[1] && n.tx.used[1], 50);
+			(void)wait_until(vq_used(&n.rx) && (n.tx_done || vq_used(&n.tx)), 50);
 		delay_us(rt_random() % 2000);
 		net_recv(&n, 'b', &l);
-		if (n.rx_frames || n.rx.used[1] || n.tx.used[1])
+		if (n.rx_frames || vq_used(&n.rx) || n.tx_done || vq_used(&n.tx))
 			flowed++;
 		vq_kick(&n.tx);
 		j = virtio_reset(&n.v);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A virtio 1.x PCI driver with split rings. See virtio.h. */
+/* A virtio 1.x PCI driver: the device, and split rings. See virtio.h. */
 #include "virtio.h"
 
 bool virtio_find(struct virtio *v, u16 type, unsigned int nth)
@@ -112,6 +112,8 @@ bool vq_setup(struct vq *q, struct virtio *v, u16 index, u16 max_size, u16 msix)
 	if (size > max_size)
 		size = max_size;
 	mmio_w16(v->common + VC_QSIZE, size);
+	if (mmio_r16(v->common + VC_QSIZE) != size)
+		return false;
 
 	/* 16 bytes a descriptor, 2 an avail entry, 8 a used entry; each part on its own page */
 	if (!reuse) {
@@ -123,6 +125,7 @@ bool vq_setup(struct vq *q, struct virtio *v, u16 index, u16 max_size, u16 msix)
 	q->index = index;
 	q->size = size;
 	q->desc = (void *)mem;
+	q->pdesc = (void *)mem;
 	q->avail = (void *)(mem + 4096);
 	q->used = (void *)(mem + 8192);
 	q->used_ring = (void *)(mem + 8192 + 4);
@@ -135,8 +138,13 @@ bool vq_setup(struct vq *q, struct virtio *v, u16 index, u16 max_size, u16 msix)
 	q->no_irq = false;
 	q->event_idx = v->features & VF_EVENT_IDX;
 	q->indirect = v->features & VF_INDIRECT;
+	q->packed = v->features & VF_PACKED;
+	q->in_order = v->features & VF_IN_ORDER;
+	q->order_head = q->order_tail = q->batch_left = 0;
+	packed_setup(q);
+	/* IN_ORDER: the table is used from front to back, again and again. */
 	for (i = 0; i < size; i++)
-		q->next[i] = i + 1;
+		q->next[i] = i + 1 < size ? i + 1 : 0;
 
 	mmio_w16(v->common + VC_QMSIX, msix);
 	if (mmio_r16(v->common + VC_QMSIX) != msix)
@@ -170,13 +178,23 @@ bool vq_add(struct vq *q, const struct vbuf *b, unsigned int out, unsigned int i
 	unsigned int n = out + in, need = q->indirect && n > 1 ? 1 : n, i;
 	u16 head = q->free, at = head;
 
-	if (q->nr_free < need)
+	if (q->nr_free < need || (need < n && n > 16))
 		return false;
+	q->in_len[head] = 0;
+	for (i = out; i < n; i++)
+		q->in_len[head] += b[i].len;
+	q->nr_free -= need;
+	q->chain[head] = need;
+	q->token[head] = token;
+	q->order[q->order_tail++ % VQ_MAX] = head;
+	if (q->packed) {
+		q->free = q->next[head];
+		packed_add(q, b, out, in, head);
+		return true;
+	}
 	if (need < n) {
 		struct vdesc *t = q->table[head];
 
-		if (n > 16)
-			return false;
 		if (!t)
 			t = q->table[head] = alloc_pages(1);
 		for (i = 0; i < n; i++)
@@ -194,9 +212,6 @@ bool vq_add(struct vq *q, const struct vbuf *b, unsigned int out, unsigned int i
 		}
 		q->free = at;
 	}
-	q->nr_free -= need;
-	q->chain[head] = need;
-	q->token[head] = token;
 	q->avail[2 + q->next_avail++ % q->size] = head;
 	return true;
 }
@@ -204,7 +219,10 @@ bool vq_add(struct vq *q, const struct vbuf *b, unsigned int out, unsigned int i
 void vq_publish(struct vq *q)
 {
 	barrier();
-	q->avail[1] = q->next_avail;
+	if (q->packed)
+		packed_publish(q);
+	else
+		q->avail[1] = q->next_avail;
 	mb();
 }
 
@@ -220,13 +238,16 @@ void vq_kick(struct vq *q)
 	bool want;
 
 	vq_publish(q);
-	if (old == new)
+	if (q->packed ? !q->added : old == new)
 		return;
 	q->kicked = new;
-	if (q->event_idx)
+	if (q->packed)
+		want = packed_wants_kick(q);
+	else if (q->event_idx)
 		want = (u16)(new - *q->avail_event - 1) < (u16)(new - old);
 	else
 		want = !(q->used[0] & 1);
+	q->added = 0;
 	if (want)
 		vq_notify(q);
 	else
@@ -235,34 +256,100 @@ void vq_kick(struct vq *q)
 
 bool vq_used(struct vq *q)
 {
-	return q->used[1] != q->last_used;
+	if (q->batch_left)
+		return true;
+	return q->packed ? packed_used(q) : q->used[1] != q->last_used;
+}
+
+/* The buffer that the next completion is about, and how many the device has skipped before it */
+static u32 used_id(struct vq *q, u32 *len)
+{
+	volatile struct vused_elem *e = &q->used_ring[q->last_used % q->size];
+	volatile struct pdesc *d = &q->pdesc[q->last_used];
+	u32 id, i;
+
+	if (!q->batch_left) {
+		barrier();
+		id = q->packed ? d->id : e->id;
+		q->batch_len = q->packed ? d->len : e->len;
+		if (id >= q->size || !q->chain[id])
+			rt_die("queue %u: used element %u is not in flight (index %u)", q->index, id,
+			       q->last_used);
+		*len = q->batch_len;
+		if (!q->in_order)
+			return id;
+		for (i = q->order_head; q->order[i % VQ_MAX] != id; i++)
+			if (i == q->order_tail)
+				rt_die("queue %u: used element %u is not in order", q->index, id);
+		q->batch_left = i - q->order_head + 1;
+	}
+	/* What was skipped is full. */
+	id = q->order[q->order_head++ % VQ_MAX];
+	*len = --q->batch_left ? q->in_len[id] : q->batch_len;
+	return id;
 }
 
 void *vq_pop(struct vq *q, u32 *len)
 {
-	volatile struct vused_elem *e;
 	u16 last, n;
-	u32 id;
+	u32 id, l;
 
 	if (!vq_used(q))
 		return NULL;
-	barrier();
-	e = &q->used_ring[q->last_used % q->size];
-	id = e->id;
+	id = used_id(q, &l);
 	if (len)
-		*len = e->len;
-	if (id >= q->size || !q->chain[id])
-		rt_die("queue %u: used element %u is not in flight (index %u)", q->index, id, q->last_used);
+		*len = l;
 	n = q->chain[id];
 	q->chain[id] = 0;
 	q->nr_free += n;
-	for (last = id; --n; )
-		last = q->next[last];
-	q->next[last] = q->free;
-	q->free = id;
-	q->last_used++;
-	if (q->event_idx && !q->no_irq)
-		q->avail[2 + q->size] = q->last_used;
+	if (q->packed) {
+		q->next[id] = q->free;
+		q->free = id;
+		q->last_used += n;
+		if (q->last_used >= q->size) {
+			q->last_used -= q->size;
+			q->used_wrap = !q->used_wrap;
+		}
+		packed_event(q);
+	} else {
+		for (last = id; --n; )
+			last = q->next[last];
+		if (!q->in_order) {
+			q->next[last] = q->free;
+			q->free = id;
+		}
+		q->last_used++;
+		if (q->event_idx && !q->no_irq)
+			q->avail[2 + q->size] = q->last_used;
+	}
 	mb();
 	return q->token[id];
+}
+
+void vq_irq(struct vq *q, bool on)
+{
+	q->no_irq = !on;
+	if (q->packed)
+		packed_event(q);
+	else if (q->event_idx)
+		q->avail[2 + q->size] = q->last_used - !on;
+	else
+		q->avail[0] = !on;
+	mb();
+}
+
+u32 vq_reset(struct vq *q)
+{
+	u64 common = q->v->common, end = rdtsc() + 5000 * tsc_per_ms();
+	u32 reads = 0;
+
+	mmio_w16(common + VC_QSEL, q->index);
+	mmio_w16(common + VC_QRESET, 1);
+	while (mmio_r16(common + VC_QRESET)) {
+		reads++;
+		if (rdtsc() > end)
+			rt_die("queue_reset of queue %u stays 1", q->index);
+		pause();
+	}
+	return reads;
 }

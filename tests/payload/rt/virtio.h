@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A virtio 1.x PCI driver with split rings, written from the specification and from nothing in this
+ * A virtio 1.x PCI driver with split and packed rings, written from the specification and from nothing in this
  * repository: it has to disagree when the rest misreads.
  */
 #ifndef PAYLOAD_VIRTIO_H
@@ -22,6 +22,9 @@
 #define VF_INDIRECT	(1ull << 28)
 #define VF_EVENT_IDX	(1ull << 29)
 #define VF_VERSION_1	(1ull << 32)
+#define VF_PACKED	(1ull << 34)
+#define VF_IN_ORDER	(1ull << 35)
+#define VF_RING_RESET	(1ull << 40)
 
 /* virtio_pci_common_cfg */
 #define VC_DFSELECT	0x00
@@ -41,6 +44,7 @@
 #define VC_QDRIVER	0x28
 #define VC_QDEVICE	0x30
 #define VC_SIZE		0x38
+#define VC_QRESET	0x3a
 #define NO_VECTOR	0xffff
 
 #define VQ_MAX		256
@@ -58,6 +62,12 @@ struct vused_elem {
 	u32 id, len;
 };
 
+struct pdesc {
+	u64 addr;
+	u32 len;
+	u16 id, flags;
+};
+
 struct virtio {
 	u8 devfn;
 	u64 common, notify, isr, dev;
@@ -68,11 +78,17 @@ struct virtio {
 	u64 offered, features;
 };
 
-/* @chain: the driver's own note of what it gave, not read back from shared memory */
+/*
+ * @chain: the driver's own note of what it gave, not read back from shared memory
+ * @avail, @used: of a packed ring the two event suppression structures: off_wrap, flags
+ * @next_avail, @last_used: of a packed ring positions, with @avail_wrap and @used_wrap
+ * @order: ids in the order they were given, for IN_ORDER
+ */
 struct vq {
 	struct virtio *v;
 	u16 index, size;
 	volatile struct vdesc *desc;
+	volatile struct pdesc *pdesc;
 	volatile u16 *avail;		/* flags, idx, ring[], used_event */
 	volatile u16 *used;		/* flags, idx */
 	volatile struct vused_elem *used_ring;
@@ -82,7 +98,11 @@ struct vq {
 	u16 next[VQ_MAX], chain[VQ_MAX];
 	void *token[VQ_MAX];
 	struct vdesc *table[VQ_MAX];	/* indirect tables, made at need */
-	bool event_idx, indirect, no_irq;
+	bool event_idx, indirect, no_irq, packed, in_order, avail_wrap, used_wrap;
+	u16 order[VQ_MAX];
+	u32 order_head, order_tail, batch_left, batch_len, in_len[VQ_MAX];
+	u16 added, shown_flags;
+	int hidden;			/* packed: the descriptor that vq_publish() shows last, or -1 */
 	u32 kicks, kicks_saved;
 };
 
@@ -111,5 +131,17 @@ void vq_notify(struct vq *q);
 /* Token of the next used chain; NULL: none. */
 void *vq_pop(struct vq *q, u32 *len);
 bool vq_used(struct vq *q);
+/* Whether the device is to interrupt; asked for, it does so for the next used buffer. */
+void vq_irq(struct vq *q, bool on);
+/* Reset this queue alone; how many reads said that it was not done yet. VF_RING_RESET */
+u32 vq_reset(struct vq *q);
+
+/* ---- virtio_packed.c, for virtio.c ---- */
+void packed_setup(struct vq *q);
+void packed_add(struct vq *q, const struct vbuf *b, unsigned int out, unsigned int in, u16 id);
+void packed_publish(struct vq *q);
+bool packed_wants_kick(struct vq *q);
+bool packed_used(struct vq *q);
+void packed_event(struct vq *q);
 
 #endif
