@@ -67,6 +67,19 @@ static u16 rx_peek(struct net_rx *rx, struct sk_buff_head *queue)
 	return n;
 }
 
+/* Take packets out of a tap's ring; there may be room for senders that wait. */
+static u16 rx_consume(struct net_rx *rx, struct file *tap)
+{
+	int n;
+
+	spin_lock(&rx->ring->consumer_lock);
+	n = __ptr_ring_consume_batched(rx->ring, rx->pkt, NET_BATCH);
+	if (n)
+		tun_wake_queue(tap, n);
+	spin_unlock(&rx->ring->consumer_lock);
+	return n;
+}
+
 /*
  * Take packets from the tap. Return: false when it has none and will wake us for the next
  *
@@ -85,7 +98,7 @@ static bool rx_refill(struct net_rx *rx, struct net_vq *nvq)
 		vhc_poll_arm(poll);
 	rx->head = 0;
 	if (likely(rx->ring))
-		rx->tail = ptr_ring_consume_batched(rx->ring, rx->pkt, NET_BATCH);
+		rx->tail = rx_consume(rx, sock->file);
 	else
 		rx->tail = rx_peek(rx, &sock->sk->sk_receive_queue);
 	if (!rx->tail) {

@@ -125,7 +125,7 @@ static __always_inline bool tx_is_long(const struct xdp_buff *xdp)
 
 static __always_inline struct virtio_net_hdr *tx_hdr(const struct xdp_buff *xdp)
 {
-	return &((struct tun_xdp_hdr *)xdp->data_hard_start)->gso;
+	return tun_buf_hdr(xdp->data_hard_start);
 }
 
 /*
@@ -264,7 +264,7 @@ static int tx_collect(const struct tx_run *run, const struct vring_elem *e, size
 	buf = frag_alloc(&tx->frags, buflen);
 	if (!buf)
 		return -ENOMEM;
-	((struct tun_xdp_hdr *)buf)->buflen = buflen;
+	tun_buf_init(buf, buflen);
 	xdp_init_buff(xdp, buflen, NULL);
 	xdp_prepare_buff(xdp, buf, run->pad, len, true);
 	tx->src[tx->nr++] = e;
