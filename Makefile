@@ -167,6 +167,10 @@ check-debug: setup ## the driver tests in a kernel with KASAN, lockdep, kmemleak
 	@$(MAKE) user tests
 	@tests/run debug
 
+.PHONY: check-headers
+check-headers: ## build the modules, amd64 and arm64, for the newest kernels of Debian's newer suites
+	@tests/run -v headers
+
 .PHONY: soak
 soak: ## the tests that take hours: long fuzzing, many boots [SOAK=seconds]
 	@scripts/soak.sh $(SOAK)
