@@ -69,7 +69,7 @@ struct net_vq {
 	u32 vhost_hlen;
 	u32 sock_hlen;
 	struct vhc_poll sock_poll;
-};
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct net_tx - packets on their way to the tap; protected by the TX vq mutex
@@ -83,7 +83,7 @@ struct net_tx {
 	struct xdp_buff xdp[NET_BATCH];
 	const struct vring_elem *src[NET_BATCH];
 	struct frag_pool frags;
-};
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct rx_hdr - a virtio_net_hdr to finish once its packet is in guest memory
@@ -122,8 +122,9 @@ struct net_rx {
 	void *pkt[NET_BATCH];
 	u32 len[NET_BATCH];
 	struct rx_hdr hdr[NET_BATCH];
-};
+} ____cacheline_aligned_in_smp;
 
+/* The queues may have workers of their own: no cache line is written by both. */
 struct vhost_net {
 	struct vhc_dev dev;
 	struct vhc_vq *vqs[NET_NR_VQS];

@@ -27,10 +27,11 @@
 #include <linux/rcupdate.h>
 #include <linux/types.h>
 #include <linux/uio.h>
-#include <linux/vhost.h>
+#include <linux/vhost_shunt.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include <linux/wait.h>
+#include <linux/xarray.h>
 
 #include <ring/vring.h>
 
@@ -159,7 +160,8 @@ struct vhc_dev_ops {
  * @mm: address space of the owner; NULL without one. Only its identity is held (mmgrab), not its
  *	pages: those are kept by the worker where it is not a thread of the owner.
  * @mem: guest memory, shared by all queues
- * @worker: runs the work of all queues
+ * @workers: by number; they run the work of the queues
+ * @fork_owner: workers are threads of the owner, not of the kernel
  */
 struct vhc_dev {
 	const struct vhc_dev_ops *ops;
@@ -169,7 +171,8 @@ struct vhc_dev {
 	struct mutex mutex; /* configuration against configuration */
 	struct mm_struct *mm;
 	struct vhc_mem *mem;
-	struct vhc_worker *worker;
+	struct xarray workers;
+	bool fork_owner;
 };
 
 /**
@@ -191,10 +194,10 @@ void vhc_dev_init(struct vhc_dev *dev, const struct vhc_dev_ops *ops, struct vhc
 void vhc_dev_release(struct vhc_dev *dev);
 
 /**
- * vhc_dev_flush() - wait until the worker has run all that is queued now
+ * vhc_dev_flush() - wait until the workers have run all that is queued now
  * @dev: dev->mutex is held, no vq mutex is
  *
- * Returns at once when the worker was killed: then nothing runs any more.
+ * Returns at once when they were killed: then nothing runs any more.
  */
 void vhc_dev_flush(struct vhc_dev *dev);
 

@@ -7,6 +7,7 @@
 #include <linux/module.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "internal.h"
@@ -19,6 +20,8 @@ void vhc_dev_init(struct vhc_dev *dev, const struct vhc_dev_ops *ops, struct vhc
 	dev->vqs = vqs;
 	dev->nvqs = nvqs;
 	mutex_init(&dev->mutex);
+	xa_init_flags(&dev->workers, XA_FLAGS_ALLOC);
+	dev->fork_owner = vhc_fork_owner_default();
 	for (i = 0; i < nvqs; i++)
 		vhc_vq_init(vqs[i], dev, i);
 }
@@ -26,8 +29,11 @@ EXPORT_SYMBOL_GPL(vhc_dev_init);
 
 void vhc_dev_flush(struct vhc_dev *dev)
 {
-	if (dev->worker)
-		vhc_worker_flush(dev->worker);
+	struct vhc_worker *worker;
+	unsigned long id;
+
+	xa_for_each(&dev->workers, id, worker)
+		vhc_worker_flush(worker);
 }
 EXPORT_SYMBOL_GPL(vhc_dev_flush);
 
@@ -39,6 +45,7 @@ EXPORT_SYMBOL_GPL(vhc_dev_check_owner);
 
 static long dev_set_owner(struct vhc_dev *dev)
 {
+	struct vhc_worker *worker;
 	u32 i;
 	int err;
 
@@ -49,14 +56,13 @@ static long dev_set_owner(struct vhc_dev *dev)
 		if (err)
 			goto err_free;
 	}
-	dev->worker = vhc_worker_create(dev);
-	if (IS_ERR(dev->worker)) {
-		err = PTR_ERR(dev->worker);
-		dev->worker = NULL;
+	worker = vhc_worker_create(dev);
+	if (IS_ERR(worker)) {
+		err = PTR_ERR(worker);
 		goto err_free;
 	}
 	for (i = 0; i < dev->nvqs; i++)
-		vhc_worker_attach(dev->worker, dev->vqs[i]);
+		vhc_worker_attach(worker, dev->vqs[i]);
 	dev->mm = current->mm;
 	mmgrab(dev->mm);
 	return 0;
@@ -79,9 +85,8 @@ static void dev_reset(struct vhc_dev *dev)
 		mutex_unlock(&dev->vqs[i]->mutex);
 	}
 	vhc_dev_flush(dev);
-	if (dev->worker)
-		vhc_worker_destroy(dev->worker);
-	dev->worker = NULL;
+	vhc_workers_destroy(dev);
+	dev->fork_owner = vhc_fork_owner_default();
 	for (i = 0; i < dev->nvqs; i++)
 		vhc_vq_reset(dev->vqs[i]);
 	vhc_mem_free(dev->mem);
@@ -129,13 +134,10 @@ static long dev_set_mem_table(struct vhc_dev *dev, void __user *argp)
 	return 0;
 }
 
-static long dev_set_features(struct vhc_dev *dev, u64 __user *argp)
+static long dev_set_features(struct vhc_dev *dev, u64 features)
 {
-	u64 features;
 	u32 i;
 
-	if (copy_from_user(&features, argp, sizeof(features)))
-		return -EFAULT;
 	if (features & ~dev->ops->features)
 		return -EOPNOTSUPP;
 	for (i = 0; i < dev->nvqs; i++) {
@@ -150,8 +152,48 @@ static long dev_set_features(struct vhc_dev *dev, u64 __user *argp)
 	return 0;
 }
 
+static long dev_get_features_array(struct vhc_dev *dev, struct vhost_features_array __user *argp)
+{
+	u64 count, i;
+
+	if (copy_from_user(&count, &argp->count, sizeof(count)))
+		return -EFAULT;
+	for (i = 0; i < count; i++) {
+		u64 word = i ? 0 : dev->ops->features;
+
+		/* Whoever maps that much may wait for it. */
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (copy_to_user(&argp->features[i], &word, sizeof(word)))
+			return -EFAULT;
+		cond_resched();
+	}
+	return 0;
+}
+
+static long dev_set_features_array(struct vhc_dev *dev, struct vhost_features_array __user *argp)
+{
+	u64 count, word, i, features = 0;
+
+	if (copy_from_user(&count, &argp->count, sizeof(count)))
+		return -EFAULT;
+	for (i = 0; i < count; i++) {
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (copy_from_user(&word, &argp->features[i], sizeof(word)))
+			return -EFAULT;
+		if (!i)
+			features = word;
+		else if (word)
+			return -EOPNOTSUPP;
+		cond_resched();
+	}
+	return dev_set_features(dev, features);
+}
+
 static long dev_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 {
+	u64 features;
 	long ret;
 
 	/* What anybody who has the file may do */
@@ -159,10 +201,19 @@ static long dev_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 	case VHOST_GET_FEATURES:
 		return copy_to_user(argp, &dev->ops->features, sizeof(u64)) ? -EFAULT : 0;
 	case VHOST_SET_FEATURES:
-		return dev_set_features(dev, argp);
+		if (copy_from_user(&features, argp, sizeof(features)))
+			return -EFAULT;
+		return dev_set_features(dev, features);
+	case VHOST_GET_FEATURES_ARRAY:
+		return dev_get_features_array(dev, argp);
+	case VHOST_SET_FEATURES_ARRAY:
+		return dev_set_features_array(dev, argp);
 	case VHOST_SET_OWNER:
 		return dev_set_owner(dev);
 	}
+	ret = vhc_worker_ioctl(dev, cmd, argp);
+	if (ret != -ENOIOCTLCMD)
+		return ret;
 
 	ret = vhc_dev_check_owner(dev);
 	if (ret)

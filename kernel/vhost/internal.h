@@ -17,6 +17,40 @@ struct vhc_mem {
 	struct vring_mem map;
 };
 
+struct vhc_worker_ops;
+
+/**
+ * struct vhc_worker - one thread
+ * @list: queued work, latest first
+ * @ops: which kind of thread
+ * @dev: whose
+ * @id: number in dev->workers
+ * @nr_vqs: queues it serves; protected by dev->mutex
+ * @mutex: protects @killed; flushes queue under it so that none comes after the last run
+ * @killed: the owner's SIGKILL ended the thread; no work runs any more
+ * @mm: the owner's, kept alive for a kernel thread
+ * @task: kernel thread
+ * @vtsk: thread of the owner
+ * @rcu: a wake-up may still look at it
+ *
+ * Wake-ups write @list: workers share no cache line with each other.
+ */
+struct vhc_worker {
+	struct llist_head list;
+	const struct vhc_worker_ops *ops;
+	struct vhc_dev *dev;
+	u32 id;
+	u32 nr_vqs;
+	struct mutex mutex; /* flushes against the end of the thread */
+	bool killed;
+	struct mm_struct *mm;
+	union {
+		struct task_struct *task;
+		struct vhost_task *vtsk;
+	};
+	struct rcu_head rcu;
+} ____cacheline_aligned_in_smp;
+
 /* mem.c: configuration context */
 struct vhc_mem *vhc_mem_create(const struct vhost_memory __user *table);
 void vhc_mem_free(struct vhc_mem *mem);
@@ -24,9 +58,14 @@ void vhc_mem_free(struct vhc_mem *mem);
 /* worker.c: configuration context; the owner of a new worker is current */
 struct vhc_worker *vhc_worker_create(struct vhc_dev *dev);
 void vhc_worker_destroy(struct vhc_worker *worker);
+void vhc_workers_destroy(struct vhc_dev *dev);
 void vhc_worker_attach(struct vhc_worker *worker, struct vhc_vq *vq);
 void vhc_worker_flush(struct vhc_worker *worker);
 void vhc_work_init(struct vhc_work *work, void (*fn)(struct vhc_work *work));
+bool vhc_fork_owner_default(void);
+
+/* worker_ioctl.c: dev->mutex is held */
+long vhc_worker_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp);
 
 /* vq.c: configuration context; vq->mutex is held where the queue may run */
 void vhc_vq_init(struct vhc_vq *vq, struct vhc_dev *dev, u32 index);
@@ -38,5 +77,6 @@ void vhc_vq_set_features(struct vhc_vq *vq, u64 features);
 
 /* vring_ioctl.c: dev->mutex is held, current is the owner */
 long vhc_vring_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp);
+struct vhc_vq *vhc_vq_from_user(struct vhc_dev *dev, const void __user *argp);
 
 #endif

@@ -142,6 +142,24 @@ static const struct {
 };
 
 /**
+ * vhc_vq_from_user() - the queue that an ioctl is about
+ * @dev: its device
+ * @argp: user address of the queue's index
+ *
+ * Return: the queue, or ERR_PTR: -EFAULT, -ENOBUFS for a queue that is not there
+ */
+struct vhc_vq *vhc_vq_from_user(struct vhc_dev *dev, const void __user *argp)
+{
+	u32 index;
+
+	if (get_user(index, (const u32 __user *)argp))
+		return ERR_PTR(-EFAULT);
+	if (index >= dev->nvqs)
+		return ERR_PTR(-ENOBUFS);
+	return dev->vqs[array_index_nospec(index, dev->nvqs)];
+}
+
+/**
  * vhc_vring_ioctl() - an ioctl whose argument begins with a queue's index
  * @dev: dev->mutex is held, current is the owner
  * @cmd: VHOST_*
@@ -153,7 +171,7 @@ long vhc_vring_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 {
 	struct file *drop = NULL;
 	struct vhc_vq *vq;
-	u32 index, i;
+	u32 i;
 	long ret;
 
 	for (i = 0; i < ARRAY_SIZE(vring_ioctls); i++)
@@ -162,11 +180,9 @@ long vhc_vring_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 	if (i == ARRAY_SIZE(vring_ioctls))
 		return -ENOIOCTLCMD;
 
-	if (get_user(index, (u32 __user *)argp))
-		return -EFAULT;
-	if (index >= dev->nvqs)
-		return -ENOBUFS;
-	vq = dev->vqs[array_index_nospec(index, dev->nvqs)];
+	vq = vhc_vq_from_user(dev, argp);
+	if (IS_ERR(vq))
+		return PTR_ERR(vq);
 
 	mutex_lock(&vq->mutex);
 	ret = vring_ioctls[i].fn(vq, argp, &drop);

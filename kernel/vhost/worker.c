@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The thread that serves a device's queues.
+ * The threads that serve a device's queues. There is one from SET_OWNER on; more come by
+ * VHOST_NEW_WORKER, and each queue is served by one of them.
  *
  * Where the kernel can, it is a thread of the owner (vhost_task): it lives in the owner's mm,
  * cgroups and limits, and dies with the owner's SIGKILL even if somebody else keeps the device
@@ -27,34 +28,11 @@ enum {
 	WORK_QUEUED,	/* bit of vhc_work.flags */
 };
 
-struct worker_ops {
+/* A kind of thread */
+struct vhc_worker_ops {
 	int (*start)(struct vhc_worker *worker, const char *name);
 	void (*stop)(struct vhc_worker *worker);
 	void (*wake)(struct vhc_worker *worker);
-};
-
-/**
- * struct vhc_worker - one thread
- * @ops: which kind
- * @dev: whose
- * @list: queued work, latest first
- * @mutex: protects @killed; flushes queue under it so that none comes after the last run
- * @killed: the owner's SIGKILL ended the thread; no work runs any more
- * @mm: the owner's, kept alive for a kernel thread
- * @task: kernel thread
- * @vtsk: thread of the owner
- */
-struct vhc_worker {
-	const struct worker_ops *ops;
-	struct vhc_dev *dev;
-	struct llist_head list;
-	struct mutex mutex; /* flushes against the end of the thread */
-	bool killed;
-	struct mm_struct *mm;
-	union {
-		struct task_struct *task;
-		struct vhost_task *vtsk;
-	};
 };
 
 struct flush_work {
@@ -155,7 +133,7 @@ static void kthread_wake(struct vhc_worker *worker)
 	wake_up_process(worker->task);
 }
 
-static const struct worker_ops kthread_ops = {
+static const struct vhc_worker_ops kthread_ops = {
 	.start = kthread_start,
 	.stop = kthread_end,
 	.wake = kthread_wake,
@@ -214,7 +192,7 @@ static void vtask_wake(struct vhc_worker *worker)
 	vhost_task_wake(worker->vtsk);
 }
 
-static const struct worker_ops vtask_ops = {
+static const struct vhc_worker_ops vtask_ops = {
 	.start = vtask_start,
 	.stop = vtask_stop,
 	.wake = vtask_wake,
@@ -222,71 +200,109 @@ static const struct worker_ops vtask_ops = {
 
 /* --- what the core sees --- */
 
+/* Does a new device ask for threads of its owner? */
+bool vhc_fork_owner_default(void)
+{
+	return fork_from_owner_default && vhost_task_possible();
+}
+
 /**
  * vhc_worker_create() - start a worker named after current, who owns it
- * @dev: serves no queue yet
+ * @dev: dev->mutex is held
  *
- * Return: the worker, or ERR_PTR
+ * Return: the worker, which serves no queue yet, or ERR_PTR
  */
 struct vhc_worker *vhc_worker_create(struct vhc_dev *dev)
 {
 	struct vhc_worker *worker;
 	char name[TASK_COMM_LEN];
-	int err = -EOPNOTSUPP;
+	int err;
 
 	worker = kzalloc(sizeof(*worker), GFP_KERNEL_ACCOUNT);
 	if (!worker)
 		return ERR_PTR(-ENOMEM);
 	worker->dev = dev;
+	worker->ops = dev->fork_owner ? &vtask_ops : &kthread_ops;
 	init_llist_head(&worker->list);
 	mutex_init(&worker->mutex);
 	snprintf(name, sizeof(name), "vhost-%d", current->pid);
 
-	if (fork_from_owner_default) {
-		worker->ops = &vtask_ops;
-		err = worker->ops->start(worker, name);
-	}
-	if (err == -EOPNOTSUPP) {
-		worker->ops = &kthread_ops;
-		err = worker->ops->start(worker, name);
-	}
-	if (err) {
-		kfree(worker);
-		return ERR_PTR(err);
-	}
+	err = xa_alloc(&dev->workers, &worker->id, worker, xa_limit_32b, GFP_KERNEL_ACCOUNT);
+	if (err)
+		goto err_free;
+	err = worker->ops->start(worker, name);
+	if (err)
+		goto err_id;
 	return worker;
+
+err_id:
+	xa_erase(&dev->workers, worker->id);
+err_free:
+	kfree(worker);
+	return ERR_PTR(err);
 }
 
 /**
  * vhc_worker_destroy() - stop a worker
- * @worker: nothing can queue to it: pollers are stopped, its queues have no back end and were
- *	flushed
+ * @worker: no queue refers to it, and what they had queued has run
  */
 void vhc_worker_destroy(struct vhc_worker *worker)
 {
-	struct vhc_dev *dev = worker->dev;
+	WARN_ON(!llist_empty(&worker->list));
+	xa_erase(&worker->dev->workers, worker->id);
+	worker->ops->stop(worker);
+	kfree_rcu(worker, rcu);
+}
+
+/**
+ * vhc_workers_destroy() - stop all workers of a device
+ * @dev: dev->mutex is held; pollers are stopped, queues have no back end and were flushed
+ */
+void vhc_workers_destroy(struct vhc_dev *dev)
+{
+	struct vhc_worker *worker;
+	unsigned long id;
 	u32 i;
 
 	for (i = 0; i < dev->nvqs; i++)
 		RCU_INIT_POINTER(dev->vqs[i]->worker, NULL);
-	WARN_ON(!llist_empty(&worker->list));
-	worker->ops->stop(worker);
-	kfree(worker);
+	xa_for_each(&dev->workers, id, worker)
+		vhc_worker_destroy(worker);
 }
 
 /**
- * vhc_worker_attach() - have a worker serve a queue
- * @worker: ours
- * @vq: has no worker
+ * vhc_worker_attach() - have a worker serve a queue from now on
+ * @worker: of the same device, whose mutex is held
+ * @vq: may be running; what its old worker has begun is finished on return, and nothing is lost
  */
 void vhc_worker_attach(struct vhc_worker *worker, struct vhc_vq *vq)
 {
+	struct vhc_worker *old;
+	bool active;
+
 	mutex_lock(&worker->mutex);
 	mutex_lock(&vq->mutex);
-	if (!worker->killed)
+	old = rcu_dereference_protected(vq->worker, lockdep_is_held(&vq->mutex));
+	if (!worker->killed && old != worker) {
 		rcu_assign_pointer(vq->worker, worker);
+		worker->nr_vqs++;
+	} else {
+		old = NULL;
+	}
+	/* Nothing else queues work. */
+	active = vq->backend || vq->kick_file;
 	mutex_unlock(&vq->mutex);
 	mutex_unlock(&worker->mutex);
+	if (!old)
+		return;
+
+	/* Wake-ups that still saw the old worker have queued when the flush begins. */
+	if (active)
+		synchronize_rcu();
+	vhc_worker_flush(old);
+	old->nr_vqs--;
+	if (active)
+		vhc_vq_queue(vq);
 }
 
 static void flush_fn(struct vhc_work *work)
@@ -296,12 +312,15 @@ static void flush_fn(struct vhc_work *work)
 
 /**
  * vhc_worker_flush() - wait for all that is queued now
- * @worker: ours; no vq mutex is held
+ * @worker: its device's mutex is held, no vq mutex is
  */
 void vhc_worker_flush(struct vhc_worker *worker)
 {
 	struct flush_work flush;
 
+	/* Nobody else queues. */
+	if (!worker->nr_vqs)
+		return;
 	mutex_lock(&worker->mutex);
 	if (worker->killed) {
 		mutex_unlock(&worker->mutex);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_tun.h>
+#include <linux/vhost_shunt.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,12 +164,14 @@ static const struct {
 	{ "SET_BACKEND_FEATURES", VHOST_SET_BACKEND_FEATURES, false },
 	{ "GET_BACKEND_FEATURES", VHOST_GET_BACKEND_FEATURES, false },
 	{ "NET_SET_BACKEND", VHOST_NET_SET_BACKEND, true },
-	{ "NEW_WORKER", _IOR(VHOST_VIRTIO, 0x8, uint32_t), false },
-	{ "FREE_WORKER", _IOW(VHOST_VIRTIO, 0x9, uint32_t), false },
-	{ "ATTACH_VRING_WORKER", _IOW(VHOST_VIRTIO, 0x15, uint64_t), true },
-	{ "GET_VRING_WORKER", _IOWR(VHOST_VIRTIO, 0x16, uint64_t), true },
-	{ "SET_FORK_FROM_OWNER", _IOW(VHOST_VIRTIO, 0x84, uint8_t), false },
-	{ "GET_FORK_FROM_OWNER", _IOR(VHOST_VIRTIO, 0x85, uint8_t), false },
+	{ "NEW_WORKER", VHOST_NEW_WORKER, false },
+	{ "FREE_WORKER", VHOST_FREE_WORKER, false },
+	{ "ATTACH_VRING_WORKER", VHOST_ATTACH_VRING_WORKER, true },
+	{ "GET_VRING_WORKER", VHOST_GET_VRING_WORKER, true },
+	{ "SET_FORK_FROM_OWNER", VHOST_SET_FORK_FROM_OWNER, false },
+	{ "GET_FORK_FROM_OWNER", VHOST_GET_FORK_FROM_OWNER, false },
+	{ "GET_FEATURES_ARRAY", VHOST_GET_FEATURES_ARRAY, false },
+	{ "SET_FEATURES_ARRAY", VHOST_SET_FEATURES_ARRAY, false },
 	{ "SCSI_SET_ENDPOINT", VHOST_SCSI_SET_ENDPOINT, false },
 	{ "VSOCK_SET_GUEST_CID", VHOST_VSOCK_SET_GUEST_CID, false },
 	{ "unknown", _IOW(VHOST_VIRTIO, 0xee, int), false },
