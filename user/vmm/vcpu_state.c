@@ -56,7 +56,7 @@ static bool has_cap(struct vm *vm, int cap)
 	return ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, cap) > 0;
 }
 
-/* KVM's own bookkeeping and running counters are not power-on state. */
+/* What comes with the special registers, and the time-stamp counter, see tsc_reset(). */
 static bool msr_is_reset(uint32_t index)
 {
 	return index != MSR_IA32_TSC && index != MSR_IA32_APICBASE && index != MSR_IA32_TSC_ADJUST;
@@ -157,6 +157,28 @@ static void msrs_firmware(int fd)
 		if (ioctl(fd, KVM_GET_MSRS, one) != 1)
 			continue;
 		one->entries[0].data |= set[i].data;
+		if (ioctl(fd, KVM_SET_MSRS, one) != 1)
+			continue;
+	}
+	free(one);
+}
+
+/*
+ * A zero written to the counter joins the vCPUs' clocks again, whatever the guest adjusted. KVM on
+ * AMD needs it after a triple fault: until then that vCPU counts without its offset, and timers and
+ * kvmclock are off by the host's uptime.
+ */
+static void tsc_reset(int fd)
+{
+	static const uint32_t set[] = { MSR_IA32_TSC, MSR_IA32_TSC_ADJUST };
+	struct kvm_msrs *one = calloc(1, sizeof(*one) + sizeof(one->entries[0]));
+
+	if (!one)
+		return;
+	for (unsigned int i = 0; i < sizeof(set) / sizeof(set[0]); i++) {
+		one->nmsrs = 1;
+		one->entries[0] = (struct kvm_msr_entry){ .index = set[i] };
+		/* Not every processor has TSC_ADJUST. */
 		if (ioctl(fd, KVM_SET_MSRS, one) != 1)
 			continue;
 	}
@@ -274,6 +296,7 @@ static int power_on(struct vcpu *v)
 	if (boot->init->msrs)
 		msrs_write(v->fd, boot->init->msrs);
 	msrs_firmware(v->fd);
+	tsc_reset(v->fd);
 	v->dead = false;
 	return 0;
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# shunt on our modules: a stock guest with a vCPU that reboots.
+# shunt on our modules: a stock guest with two vCPUs that reboots.
 set -u
 . "$SHUNT_TOP/tests/lab/net-guest-test.sh"
-net_guest_test shunt 1 1
+net_guest_test shunt 2 1
 done_testing

@@ -8,7 +8,7 @@ set -u
 # Names and globs, for run to match.
 set -f
 # shellcheck disable=SC2086
-LAB=1 TIMES=3 "$SHUNT_TOP/tests/payload/run" ${PAYLOADS:-irqfd doorbell msix virtio_*}
+LAB=1 TIMES=3 "$SHUNT_TOP/tests/payload/run" ${PAYLOADS:-irqfd doorbell msix reboot-triple-smp virtio_*}
 rc=$?
 "$SHUNT_TOP/scripts/load.sh" none > /dev/null || rc=1
 exit $rc
