@@ -269,8 +269,10 @@ static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool merge
 		}
 		rx->taken++;
 		if (rx_recv(nvq, rx, rx->pkt[rx->head++], &b->iov[b->elem[first].iov], nr_iov,
-			    total, n - first))
+			    total, n - first)) {
+			vhc_vq_log_data(vq, &b->iov[b->elem[first].iov], nr_iov, total);
 			continue;
+		}
 		rx->bytes += total;
 		for (i = first; i < n; i++) {
 			vq->done[i].head = b->elem[i].head;
@@ -318,8 +320,8 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 	struct vhc_vq *vq = &nvq->vq;
 	u16 want = rx_want(rx, nvq, mergeable);
 	int nr = vhc_vq_pop(vq, want);
+	bool go_on = true, lost;
 	enum rx_stop stop;
-	bool go_on = true;
 	u32 done = 0;
 
 	if (nr < 0)
@@ -328,7 +330,9 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 		return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
 
 	stop = rx_deliver(nvq, rx, mergeable, &done);
-	if (rx_finish_hdrs(nvq, rx)) {
+	lost = rx_finish_hdrs(nvq, rx);
+	vhc_vq_log_batch(vq, done);
+	if (lost) {
 		/* These packets are lost; it was no lack of buffers. */
 		done = 0;
 		stop = RX_NO_PKT;

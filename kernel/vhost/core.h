@@ -45,6 +45,7 @@ struct vhc_worker;
 
 /* What every driver on this core offers. */
 #define VHC_FEATURES (BIT_ULL(VIRTIO_F_NOTIFY_ON_EMPTY) |	\
+		      BIT_ULL(VHOST_F_LOG_ALL) |		\
 		      BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |	\
 		      BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |	\
 		      BIT_ULL(VIRTIO_F_ANY_LAYOUT) |		\
@@ -95,6 +96,22 @@ struct vhc_vq_ops {
 };
 
 /**
+ * struct vhc_log - where writes to guest memory are noted
+ * @base: bitmap in the owner's address space, a bit for each %VHOST_PAGE_SIZE bytes
+ * @used_gpa: guest address of the used ring
+ * @ctx: eventfd to signal after bits were set, may be NULL; referenced by the device
+ * @data: writes to buffers are noted (%VHOST_F_LOG_ALL)
+ * @ring: writes to the ring are (%VHOST_VRING_F_LOG)
+ */
+struct vhc_log {
+	void __user *base;
+	u64 used_gpa;
+	struct eventfd_ctx *ctx;
+	bool data;
+	bool ring;
+};
+
+/**
  * struct vhc_vq - one queue
  * @dev: the device it belongs to
  * @ops: the driver's half
@@ -108,6 +125,7 @@ struct vhc_vq_ops {
  * @broken: the ring is malformed; nothing runs until the next vhc_vq_start()
  * @batch: buffers popped by vhc_vq_pop(); room is there while the device has an owner
  * @done: buffers to complete with vhc_vq_complete(), room for ops->max_elem
+ * @log: the dirty log
  * @kick_file: eventfd that the driver of the ring writes, referenced
  * @kick: polls @kick_file
  * @call: eventfd to signal for used buffers, may be NULL
@@ -128,6 +146,7 @@ struct vhc_vq {
 	bool broken;
 	struct vring_batch batch;
 	struct vring_done *done;
+	struct vhc_log log;
 
 	struct file *kick_file;
 	struct vhc_poll kick;
@@ -160,6 +179,7 @@ struct vhc_dev_ops {
  * @mm: address space of the owner; NULL without one. Only its identity is held (mmgrab), not its
  *	pages: those are kept by the worker where it is not a thread of the owner.
  * @mem: guest memory, shared by all queues
+ * @log_ctx: eventfd of the dirty log, may be NULL
  * @workers: by number; they run the work of the queues
  * @fork_owner: workers are threads of the owner, not of the kernel
  */
@@ -171,6 +191,7 @@ struct vhc_dev {
 	struct mutex mutex; /* configuration against configuration */
 	struct mm_struct *mm;
 	struct vhc_mem *mem;
+	struct eventfd_ctx *log_ctx;
 	struct xarray workers;
 	bool fork_owner;
 };
@@ -233,7 +254,8 @@ static inline bool vhc_vq_has_feature(const struct vhc_vq *vq, unsigned int bit)
  * vhc_vq_ready() - can this ring be started?
  * @vq: mutex held
  *
- * Return: true when there is a memory table, and it and the ring are addresses of user space
+ * Return: true when there is a memory table, and it, the ring and what the dirty log needs are
+ * addresses of user space
  */
 bool vhc_vq_ready(const struct vhc_vq *vq);
 
@@ -295,6 +317,34 @@ void vhc_vq_rewind(struct vhc_vq *vq, const struct vring_elem *e);
  * Return: 0, negative when the ring is broken
  */
 int vhc_vq_complete(struct vhc_vq *vq, u32 n);
+
+void vhc_log_data(const struct vhc_vq *vq, const struct iovec *iov, u32 nr, size_t len);
+void vhc_log_batch(const struct vhc_vq *vq, u32 n);
+
+/**
+ * vhc_vq_log_data() - note in the dirty log what was written to guest memory
+ * @vq: mutex held, worker context
+ * @iov: iovecs of vq->batch that were written
+ * @nr: how many
+ * @len: bytes that were written into them, or may have been
+ */
+static inline void vhc_vq_log_data(const struct vhc_vq *vq, const struct iovec *iov, u32 nr,
+				   size_t len)
+{
+	if (unlikely(vq->log.data))
+		vhc_log_data(vq, iov, nr, len);
+}
+
+/**
+ * vhc_vq_log_batch() - note in the dirty log what was written into a batch
+ * @vq: mutex held, worker context; vq->done[i].len bytes were written into vq->batch.elem[i]
+ * @n: how many elements
+ */
+static inline void vhc_vq_log_batch(const struct vhc_vq *vq, u32 n)
+{
+	if (unlikely(vq->log.data) && n)
+		vhc_log_batch(vq, n);
+}
 
 int vhc_vq_write_kicks_off(struct vhc_vq *vq);
 

@@ -3,6 +3,7 @@
  * A device: owner, memory table, features, life and end.
  */
 #include <linux/err.h>
+#include <linux/eventfd.h>
 #include <linux/export.h>
 #include <linux/module.h>
 #include <linux/sched.h>
@@ -89,6 +90,9 @@ static void dev_reset(struct vhc_dev *dev)
 	dev->fork_owner = vhc_fork_owner_default();
 	for (i = 0; i < dev->nvqs; i++)
 		vhc_vq_reset(dev->vqs[i]);
+	if (dev->log_ctx)
+		eventfd_ctx_put(dev->log_ctx);
+	dev->log_ctx = NULL;
 	vhc_mem_free(dev->mem);
 	dev->mem = NULL;
 	if (dev->mm)
@@ -104,6 +108,18 @@ void vhc_dev_release(struct vhc_dev *dev)
 }
 EXPORT_SYMBOL_GPL(vhc_dev_release);
 
+/* Can the queue go on with this memory table? One that does not run is asked when it starts. */
+static bool dev_vq_takes(struct vhc_vq *vq, const struct vhc_mem *mem)
+{
+	bool ok;
+
+	mutex_lock(&vq->mutex);
+	ok = !vq->backend ||
+	     (mem->access_ok && (!vq->log.data || vhc_log_mem_ok(vq->log.base, mem)));
+	mutex_unlock(&vq->mutex);
+	return ok;
+}
+
 static long dev_set_mem_table(struct vhc_dev *dev, void __user *argp)
 {
 	struct vhc_mem *mem, *old = dev->mem;
@@ -112,13 +128,8 @@ static long dev_set_mem_table(struct vhc_dev *dev, void __user *argp)
 	mem = vhc_mem_create(argp);
 	if (IS_ERR(mem))
 		return PTR_ERR(mem);
-	for (i = 0; i < dev->nvqs && !mem->access_ok; i++) {
-		bool running;
-
-		mutex_lock(&dev->vqs[i]->mutex);
-		running = dev->vqs[i]->backend;
-		mutex_unlock(&dev->vqs[i]->mutex);
-		if (running) {
+	for (i = 0; i < dev->nvqs; i++) {
+		if (!dev_vq_takes(dev->vqs[i], mem)) {
 			vhc_mem_free(mem);
 			return -EFAULT;
 		}
@@ -134,12 +145,30 @@ static long dev_set_mem_table(struct vhc_dev *dev, void __user *argp)
 	return 0;
 }
 
+/* Can the queues that run note what they write? */
+static bool dev_log_ok(struct vhc_dev *dev)
+{
+	bool ok = true;
+	u32 i;
+
+	for (i = 0; i < dev->nvqs && ok; i++) {
+		struct vhc_vq *vq = dev->vqs[i];
+
+		mutex_lock(&vq->mutex);
+		ok = !vq->backend || vhc_log_mem_ok(vq->log.base, vq->mem);
+		mutex_unlock(&vq->mutex);
+	}
+	return ok;
+}
+
 static long dev_set_features(struct vhc_dev *dev, u64 features)
 {
 	u32 i;
 
 	if (features & ~dev->ops->features)
 		return -EOPNOTSUPP;
+	if (features & BIT_ULL(VHOST_F_LOG_ALL) && !dev_log_ok(dev))
+		return -EFAULT;
 	for (i = 0; i < dev->nvqs; i++) {
 		struct vhc_vq *vq = dev->vqs[i];
 
@@ -225,6 +254,10 @@ static long dev_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 		return 0;
 	case VHOST_SET_MEM_TABLE:
 		return dev_set_mem_table(dev, argp);
+	case VHOST_SET_LOG_BASE:
+		return vhc_log_set_base(dev, argp);
+	case VHOST_SET_LOG_FD:
+		return vhc_log_set_fd(dev, argp);
 	}
 	return vhc_vring_ioctl(dev, cmd, argp);
 }

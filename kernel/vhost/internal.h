@@ -55,6 +55,14 @@ struct vhc_worker {
 struct vhc_mem *vhc_mem_create(const struct vhost_memory __user *table);
 void vhc_mem_free(struct vhc_mem *mem);
 
+/* log.c */
+void vhc_log_complete(const struct vhc_vq *vq, u16 first, u32 n);
+void vhc_log_kicks(const struct vhc_vq *vq);
+bool vhc_log_mem_ok(const void __user *base, const struct vhc_mem *mem);
+bool vhc_log_used_ok(const void __user *base, u64 used_gpa, u32 num);
+long vhc_log_set_base(struct vhc_dev *dev, void __user *argp);
+long vhc_log_set_fd(struct vhc_dev *dev, void __user *argp);
+
 /* worker.c: configuration context; the owner of a new worker is current */
 struct vhc_worker *vhc_worker_create(struct vhc_dev *dev);
 void vhc_worker_destroy(struct vhc_worker *worker);
@@ -73,6 +81,7 @@ int vhc_vq_alloc(struct vhc_vq *vq);
 void vhc_vq_free(struct vhc_vq *vq);
 void vhc_vq_reset(struct vhc_vq *vq);
 bool vhc_vq_ring_ok(const struct vhc_vq *vq, const struct vhost_vring_addr *a);
+bool vhc_vq_log_ok(const struct vhc_vq *vq, const void __user *base);
 void vhc_vq_set_features(struct vhc_vq *vq, u64 features);
 
 /* vring_ioctl.c: dev->mutex is held, current is the owner */

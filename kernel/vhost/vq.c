@@ -83,6 +83,7 @@ void vhc_vq_reset(struct vhc_vq *vq)
 	memset(&vq->ring, 0, sizeof(vq->ring));
 	vq->ring.num = 1;
 	vq->mem = NULL;
+	memset(&vq->log, 0, sizeof(vq->log));
 	vq->features = 0;
 	vq->broken = false;
 }
@@ -92,6 +93,7 @@ void vhc_vq_set_features(struct vhc_vq *vq, u64 features)
 	vq->features = features;
 	vq->ring.event_idx = vhc_vq_has_feature(vq, VIRTIO_RING_F_EVENT_IDX);
 	vq->ring.notify_on_empty = vhc_vq_has_feature(vq, VIRTIO_F_NOTIFY_ON_EMPTY);
+	vq->log.data = vhc_vq_has_feature(vq, VHOST_F_LOG_ALL);
 }
 
 /**
@@ -115,6 +117,18 @@ bool vhc_vq_ring_ok(const struct vhc_vq *vq, const struct vhost_vring_addr *a)
 			 sizeof(struct vring_used) + num * sizeof(struct vring_used_elem) + event);
 }
 
+/**
+ * vhc_vq_log_ok() - can all that the queue may write be noted there?
+ * @vq: has a memory table
+ * @base: of the dirty log
+ */
+bool vhc_vq_log_ok(const struct vhc_vq *vq, const void __user *base)
+{
+	if (vq->log.data && !vhc_log_mem_ok(base, vq->mem))
+		return false;
+	return !vq->log.ring || vhc_log_used_ok(base, vq->log.used_gpa, vq->ring.num);
+}
+
 bool vhc_vq_ready(const struct vhc_vq *vq)
 {
 	struct vhost_vring_addr a = {
@@ -123,7 +137,8 @@ bool vhc_vq_ready(const struct vhc_vq *vq)
 		.used_user_addr = (unsigned long)vq->ring.used,
 	};
 
-	return vq->mem && vq->mem->access_ok && vhc_vq_ring_ok(vq, &a);
+	return vq->mem && vq->mem->access_ok && vhc_vq_log_ok(vq, vq->log.base) &&
+	       vhc_vq_ring_ok(vq, &a);
 }
 EXPORT_SYMBOL_GPL(vhc_vq_ready);
 
@@ -133,6 +148,8 @@ int vhc_vq_start(struct vhc_vq *vq, void *backend)
 
 	if (vring_load_used(&vq->ring, &pos.used) || vring_start(&vq->ring, pos))
 		return -EFAULT;
+	if (vq->log.ring)
+		vhc_log_kicks(vq);
 	vq->broken = false;
 	vq->backend = backend;
 	vhc_vq_queue(vq);
@@ -187,11 +204,14 @@ EXPORT_SYMBOL_GPL(vhc_vq_rewind);
 
 int vhc_vq_complete(struct vhc_vq *vq, u32 n)
 {
+	u16 first = vq->ring.pos.used;
 	int ret;
 
 	if (!n)
 		return 0;
 	ret = vq_check(vq, vring_complete_batch(&vq->ring, vq->done, n));
+	if (unlikely(vq->log.ring))
+		vhc_log_complete(vq, first, n);
 	if (unlikely(ret < 0))
 		return ret;
 	/* A decision is lost if nobody can hear it: leave it open until there is an eventfd. */
@@ -206,12 +226,20 @@ EXPORT_SYMBOL_GPL(vhc_vq_complete);
 
 int vhc_vq_write_kicks_off(struct vhc_vq *vq)
 {
-	return vq_check(vq, vring_kicks_off(&vq->ring));
+	int ret = vq_check(vq, vring_kicks_off(&vq->ring));
+
+	if (unlikely(vq->log.ring))
+		vhc_log_kicks(vq);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(vhc_vq_write_kicks_off);
 
 int vhc_vq_kicks_on(struct vhc_vq *vq)
 {
-	return vq_check(vq, vring_kicks_on(&vq->ring));
+	int ret = vq_check(vq, vring_kicks_on(&vq->ring));
+
+	if (unlikely(vq->log.ring))
+		vhc_log_kicks(vq);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(vhc_vq_kicks_on);

@@ -53,6 +53,7 @@ static long get_base(struct vhc_vq *vq, void __user *argp, struct file **drop)
 static long set_addr(struct vhc_vq *vq, void __user *argp, struct file **drop)
 {
 	struct vhost_vring_addr a;
+	bool log;
 
 	if (copy_from_user(&a, argp, sizeof(a)))
 		return -EFAULT;
@@ -65,12 +66,17 @@ static long set_addr(struct vhc_vq *vq, void __user *argp, struct file **drop)
 	    a.used_user_addr % VRING_USED_ALIGN_SIZE ||
 	    a.log_guest_addr % VRING_USED_ALIGN_SIZE)
 		return -EINVAL;
+	log = a.flags & BIT(VHOST_VRING_F_LOG);
 	/* A ring that does not run yet is checked when it starts: its size may still change. */
 	if (vq->backend && !vhc_vq_ring_ok(vq, &a))
+		return -EINVAL;
+	if (vq->backend && log && !vhc_log_used_ok(vq->log.base, a.log_guest_addr, vq->ring.num))
 		return -EINVAL;
 	vq->ring.desc = (void __user *)(unsigned long)a.desc_user_addr;
 	vq->ring.avail = (void __user *)(unsigned long)a.avail_user_addr;
 	vq->ring.used = (void __user *)(unsigned long)a.used_user_addr;
+	vq->log.ring = log;
+	vq->log.used_gpa = a.log_guest_addr;
 	return 0;
 }
 

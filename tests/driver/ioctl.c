@@ -625,6 +625,51 @@ static void test_running(void)
 	show("running", "num_after_reset", state(VHOST_SET_VRING_NUM, 1, 128));
 }
 
+static int log_base(uint64_t base)
+{
+	return io(VHOST_SET_LOG_BASE, &base);
+}
+
+/* Where the log would leave user space decides whether a queue may run. */
+static void test_log(void)
+{
+	uint64_t log = RIG_FEATURES | VDRV_BIT(VHOST_F_LOG_ALL), top = ~0ULL << 13;
+	uint64_t va = ring_va(1), good = (uintptr_t)mem.va + (512 << 10), far = 1ULL << 62;
+
+	ready();
+	show("log", "base_kernel", log_base(KERNEL_ADDR));
+	show("log", "features", features(log));
+	show("log", "start_kernel", file(VHOST_NET_SET_BACKEND, 1, tap.fd));
+	show("log", "base_top", log_base(top));
+	show("log", "start_top", file(VHOST_NET_SET_BACKEND, 1, tap.fd));
+	show("log", "base_zero", log_base(0));
+	show("log", "start_zero", file(VHOST_NET_SET_BACKEND, 1, tap.fd));
+	show("log", "running_base", log_base(good));
+	show("log", "running_base_kernel", log_base(KERNEL_ADDR));
+	show("log", "running_base_top", log_base(top));
+	show("log", "running_features", features(log));
+	show("log", "running_features_off", features(RIG_FEATURES));
+	show("log", "running_off_base_kernel", log_base(KERNEL_ADDR));
+	show("log", "running_features_on", features(log));
+	show("log", "running_off_base", log_base(good));
+	show("log", "running_features_on_again", features(log));
+	show("log", "running_addr", addr(1, 1, va, va + 0x4000, va + 0x8000, mem.gpa));
+	show("log", "running_addr_far", addr(1, 1, va, va + 0x4000, va + 0x8000, far));
+	show("log", "running_addr_far_off", addr(1, 0, va, va + 0x4000, va + 0x8000, far));
+	show("log", "running_mem", mem_good());
+	show("log", "clear", file(VHOST_NET_SET_BACKEND, 1, -1));
+
+	ready();
+	show("log", "addr_far", addr(1, 1, va, va + 0x4000, va + 0x8000, far));
+	show("log", "start_addr_far", file(VHOST_NET_SET_BACKEND, 1, tap.fd));
+	ready();
+	show("log", "addr_end", addr(1, 1, va, va + 0x4000, va + 0x8000, ~3ULL));
+	show("log", "start_addr_end", file(VHOST_NET_SET_BACKEND, 1, tap.fd));
+	reopen();
+	show("log", "no_owner_base", log_base(good));
+	show("log", "features_no_memory", features(log));
+}
+
 static void test_file(void)
 {
 	struct pollfd p = { .events = POLLIN | POLLOUT };
@@ -683,6 +728,7 @@ int main(void)
 	test_backend_fds();
 	test_backend_needs();
 	test_running();
+	test_log();
 	test_file();
 	close(dev);
 	t_case("end", "0");
