@@ -47,12 +47,12 @@ peer_down() {
 base=(-m 32 -nodefaults -display none -no-reboot -device isa-debug-exit,iobase=0x501,iosize=0x4)
 tap=(-netdev tap,id=n0,ifname=vt0,script=no,downscript=no,vhost=on)
 
-# start PAYLOAD APPEND DEVICE-OPTIONS: in the background, output in ./out, ready to go
+# start PAYLOAD APPEND DEVICE-OPTIONS [OPTION...]: in the background, output in ./out, ready to go
 start() {
 	: > out
 	peer_up
 	"$shunt" "${base[@]}" -serial stdio -kernel "$payload/$1.elf" -append "$2" "${tap[@]}" \
-		-device "virtio-net-pci,netdev=n0$3" < /dev/null > out 2> err &
+		-device "virtio-net-pci,netdev=n0$3" "${@:4}" < /dev/null > out 2> err &
 	pid=$!
 }
 
@@ -89,14 +89,17 @@ pid=
 # Each way to be notified and to interrupt; the payload's own checks decide.
 for how in "vectors=0" "ioeventfd=off" "vectors=0,ioeventfd=off" "rx_queue_size=1024,tx_queue_size=512" \
 	"mrg_rxbuf=off,event_idx=off,indirect_desc=off" "addr=1e.0,vectors=64"; do
-	# Twice at most: a nested guest on INTx was seen to triple fault once, and why is not known yet.
+	# QEMU's TCG, when it nests, now and then (1 guest in 100) raises page faults for pages that are
+	# mapped, and this guest triple faults. Tried again only if its page tables are whole.
 	for try in 1 2; do
-		start virtio_net "$([[ $how != vectors=0* ]] || echo intx)" ",$how"
+		rm -f ram
+		truncate -s 32M ram
+		start virtio_net "$([[ $how != vectors=0* ]] || echo intx)" ",$how" -mem-path ram
 		timeout 60 tail --pid="$pid" -f /dev/null || kill -9 "$pid"
 		wait "$pid"
 		rc=$?
-		[ $rc != 1 ] || break
-		note "$how: try $try ended with status $rc"
+		grep -q 'triple fault' err && "$SHUNT_TOP/tests/payload/tables_intact.py" "$payload/virtio_net.elf" ram || break
+		note "$how: try $try: page faults on whole page tables"
 	done
 	is $rc 1 "$how: the guest is content"
 	[ ! -s err ] || note "$(cat err)"
