@@ -202,6 +202,11 @@ static uint32_t packed_device_base(const struct vdrv_vq *vq)
 	return at | (uint32_t)at << 16;
 }
 
+static bool packed_all_used(const struct vdrv_vq *vq)
+{
+	return packed_device_base(vq) >> 16 == (vq->avail_idx | (vq->avail_wrap ? WRAP : 0));
+}
+
 const struct vdrv_layout vdrv_packed = {
 	.sizes = packed_sizes,
 	.open = packed_open,
@@ -215,4 +220,5 @@ const struct vdrv_layout vdrv_packed = {
 	.disable_call = packed_disable_call,
 	.enable_call = packed_enable_call,
 	.device_base = packed_device_base,
+	.all_used = packed_all_used,
 };

@@ -142,6 +142,11 @@ static uint32_t split_device_base(const struct vdrv_vq *vq)
 	return le16toh(__atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE));
 }
 
+static bool split_all_used(const struct vdrv_vq *vq)
+{
+	return split_device_base(vq) == vq->avail_idx;
+}
+
 const struct vdrv_layout vdrv_split = {
 	.sizes = split_sizes,
 	.open = split_open,
@@ -155,4 +160,5 @@ const struct vdrv_layout vdrv_split = {
 	.disable_call = split_disable_call,
 	.enable_call = split_enable_call,
 	.device_base = split_device_base,
+	.all_used = split_all_used,
 };

@@ -229,6 +229,11 @@ int vdrv_vq_get(struct vdrv_vq *vq, uint32_t *cookie, uint32_t *len)
 	return 1;
 }
 
+bool vdrv_vq_all_used(const struct vdrv_vq *vq)
+{
+	return vq->layout->all_used(vq);
+}
+
 bool vdrv_vq_pending(const struct vdrv_vq *vq)
 {
 	return vq->batch_left || vq->layout->pending(vq);

@@ -209,6 +209,8 @@ int vdrv_vq_kick_always(struct vdrv_vq *vq);
  * IN_ORDER the device need not tell of each buffer: those it skipped have been used to the full.
  */
 int vdrv_vq_get(struct vdrv_vq *vq, uint32_t *cookie, uint32_t *len);
+/* Whether the device has used all that was added */
+bool vdrv_vq_all_used(const struct vdrv_vq *vq);
 /* Whether a completion waits */
 bool vdrv_vq_pending(const struct vdrv_vq *vq);
 /* Ask for no interrupts, or for one at the next completion; the latter returns true when

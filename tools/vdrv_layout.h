@@ -17,6 +17,7 @@
  * @peek: the next completion
  * @take: step over buffer @id, which is free then
  * @device_base: as vdrv_vq_device_base()
+ * @all_used: as vdrv_vq_all_used()
  */
 struct vdrv_layout {
 	void (*sizes)(unsigned int num, size_t *driver, size_t *device);
@@ -32,6 +33,7 @@ struct vdrv_layout {
 	void (*disable_call)(struct vdrv_vq *vq);
 	void (*enable_call)(struct vdrv_vq *vq);
 	uint32_t (*device_base)(const struct vdrv_vq *vq);
+	bool (*all_used)(const struct vdrv_vq *vq);
 };
 
 extern const struct vdrv_layout vdrv_split, vdrv_packed;

@@ -30,13 +30,19 @@ const char *t_err(int ret);
 uint64_t t_now_ms(void);
 void t_sleep_ms(unsigned int ms);
 
+/*
+ * Rings are as the environment says: DRIVER_LAYOUT is packed, in_order, or packed-in_order; without it
+ * they are split. The feature bits of that, for devices with VERSION_1.
+ */
+uint64_t t_layout(void);
+
 /* Features that nearly all cases use */
 #define RIG_FEATURES	(VDRV_BIT(VIRTIO_F_VERSION_1) | VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF) | \
 			 VDRV_BIT(VIRTIO_RING_F_INDIRECT_DESC))
 
 /**
  * struct rig_opt - what a case wants
- * @features: acknowledged to the device
+ * @features: acknowledged to the device, together with t_layout() where VERSION_1 is among them
  * @num: ring size of both queues
  * @mem_size: bytes of guest memory, 0 for 16 MiB
  * @indirect_max: descriptors a table, 0 for no tables

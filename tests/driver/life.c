@@ -239,7 +239,7 @@ static void test_orphan(void)
 		if (!ret) {
 			vdrv_dev_close(&r.dev);
 			r.dev.fd = fd;
-			ret = vdrv_dev_start(&r.dev, &r.mem, usual.features);
+			ret = vdrv_dev_start(&r.dev, &r.mem, usual.features | t_layout());
 		}
 		if (!ret)
 			ret = vdrv_vq_attach(&r.vq[0], &r.dev);

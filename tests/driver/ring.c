@@ -5,6 +5,9 @@
  * module's output is the reference (tests/lab/t/driver-ring.sh). Cases: ring_tx.h, ring_rx.h.
  *
  *	ring [NAME...]		only the cases whose names begin so
+ *
+ * With DRIVER_LAYOUT the same chains lie in that kind of ring and must have the same fate; results are
+ * printed as those of a split ring. Cases that only a split ring can have are left out.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -19,6 +22,7 @@
 #include <unistd.h>
 
 #include "dtest.h"
+#include "tools/vdrv_layout.h"
 
 /*
  * Guest memory: 8 MiB, and next to it in the guest but not here 64 KiB more, so that a buffer can
@@ -29,6 +33,7 @@
 #define FAR		(10 << 20)
 #define BUF(i)		(VDRV_GPA + 0x100000 + (i) * 0x1000ULL)
 #define TABLE		(VDRV_GPA + 0x400000)
+#define SHADOW		(VDRV_GPA + 0x500000)
 #define NUM		8u
 #define HDR		12u
 #define FRAME		60u
@@ -44,6 +49,8 @@ struct ring_case {
 	unsigned int num;
 	unsigned int frames;	/* net-rx: how many to send, and of which length */
 	unsigned int frame_len;
+	bool split;		/* about indices, heads or next, which a packed ring has not */
+	bool once;		/* one head at two places: IN_ORDER cannot tell them apart */
 	bool recover;		/* then put a good buffer in its place and kick again */
 	bool quiet;		/* no kick */
 };
@@ -86,14 +93,10 @@ static void put_desc(struct rig *r, uint64_t table, unsigned int i, uint64_t gpa
 	poke(r, table + i * sizeof(d), &d, sizeof(d));
 }
 
-#define desc(i, gpa, len, flags, next)	put_desc(r, vq->desc_gpa, i, gpa, len, flags, next)
-#define table(i, gpa, len, flags, next)	put_desc(r, TABLE, i, gpa, len, flags, next)
+#define desc(i, gpa, len, flags, next)	put_desc(r, desc_gpa(vq), i, gpa, len, flags, next)
+#define table(i, gpa, len, flags, next)	put_entry(r, vq, TABLE, i, gpa, len, flags, next)
 
-static void avail(struct vdrv_vq *vq, uint16_t head)
-{
-	vq->avail->ring[vq->avail_idx & (vq->num - 1)] = htole16(head);
-	vq->avail_idx++;
-}
+#include "ring_layout.h"
 
 /* A good packet in one descriptor */
 static void good(struct rig *r, struct vdrv_vq *vq, unsigned int i)
@@ -145,18 +148,18 @@ static uint64_t worker_ran(void)
 }
 
 /* Until the device has done something and then rests; false when it called the ring broken. */
-static bool settle(struct vdrv_vq *vq)
+static bool settle(struct rig *r, struct vdrv_vq *vq)
 {
 	uint64_t start = t_now_ms(), since = 0, now;
 	uint64_t ran = worker_ran();
-	uint16_t before = vq->used->idx, idx;
+	unsigned int before = used_count(r, vq), idx;
 	bool err;
 
 	for (;;) {
 		struct pollfd p = { .fd = vq->err, .events = POLLIN };
 
 		err = poll(&p, 1, 1) == 1;
-		idx = __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE);
+		idx = used_count(r, vq);
 		now = t_now_ms();
 		if (idx != before || (err && !since)) {
 			since = now;
@@ -164,7 +167,7 @@ static bool settle(struct vdrv_vq *vq)
 		}
 		if ((since ? now - since >= 15 : now - start >= 200) && worker_had_turn(ran)) {
 			/* What it did between our look and its sleep counts, too. */
-			if (idx == __atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE))
+			if (idx == used_count(r, vq))
 				return poll(&p, 1, 0) != 1;
 		}
 		if (err)
@@ -172,22 +175,16 @@ static bool settle(struct vdrv_vq *vq)
 	}
 }
 
-static void print_used(char *s, size_t size, struct vdrv_vq *vq, uint16_t from)
+static void print_used(char *s, size_t size, const struct used_list *u)
 {
-	uint16_t to = le16toh(vq->used->idx);
+	unsigned int i;
 	size_t n = 0;
 
 	s[0] = 0;
-	if ((uint16_t)(to - from) > vq->num) {
+	if (u->nonsense)
 		snprintf(s, size, " nonsense");
-		return;
-	}
-	for (; from != to; from++) {
-		struct vring_used_elem *e = &vq->used->ring[from & (vq->num - 1)];
-
-		n += snprintf(s + n, n < size ? size - n : 0, " %u:%u", le32toh(e->id),
-			      le32toh(e->len));
-	}
+	for (i = 0; i < u->n; i++)
+		n += snprintf(s + n, n < size ? size - n : 0, " %u:%u", u->e[i].id, u->e[i].len);
 }
 
 static void print_frame(char *s, size_t size, const unsigned char *frame, unsigned int len)
@@ -224,47 +221,34 @@ static void peek(struct rig *r, uint64_t gpa, unsigned char *to, unsigned int le
 static unsigned int gather(struct rig *r, struct vdrv_vq *vq, unsigned int head, uint32_t len,
 			   unsigned char *to, unsigned int room)
 {
-	struct vring_desc *t = vq->desc, *d;
-	unsigned int got = 0, n, budget = 4096;
+	struct chain_walk w;
+	unsigned int got = 0, n;
 
-	while (budget-- && got < len) {
-		d = &t[head];
-		if (d->flags & htole16(INDIRECT)) {
-			t = at(r, le64toh(d->addr));
-			head = 0;
-			d = t;
-		}
-		n = le32toh(d->len) < len - got ? le32toh(d->len) : len - got;
-		if (!(d->flags & htole16(WRITE)) || !is_memory(le64toh(d->addr), n) ||
-		    n > room - got)
+	for (walk_begin(&w, r, vq, head); got < len && walk_next(&w); ) {
+		n = w.len < len - got ? w.len : len - got;
+		if (!(w.flags & WRITE) || !is_memory(w.gpa, n) || n > room - got)
 			return got;
-		peek(r, le64toh(d->addr), to + got, n);
+		peek(r, w.gpa, to + got, n);
 		got += n;
-		if (!(d->flags & htole16(NEXT)))
-			break;
-		head = le16toh(d->next);
 	}
 	return got;
 }
 
-static void print_rx(char *s, size_t size, struct rig *r, struct vdrv_vq *vq, uint16_t from)
+static void print_rx(char *s, size_t size, struct rig *r, struct vdrv_vq *vq,
+		     const struct used_list *u)
 {
 	static unsigned char buf[80000];
 	bool mrg = r->dev.features & VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF);
 	struct virtio_net_hdr_mrg_rxbuf hdr;
-	unsigned int len, nbuf, i;
+	unsigned int len, nbuf, i, at = 0;
 
-	if ((uint16_t)(le16toh(vq->used->idx) - from) > vq->num)
-		return;
-	while (from != le16toh(vq->used->idx)) {
+	while (at < u->n) {
 		nbuf = 1;
 		len = 0;
-		for (i = 0; i < nbuf && from != le16toh(vq->used->idx); i++, from++) {
-			struct vring_used_elem *e = &vq->used->ring[from & (vq->num - 1)];
-
-			if (le32toh(e->id) >= vq->num)
+		for (i = 0; i < nbuf && at < u->n; i++, at++) {
+			if (u->e[at].id >= vq->num)
 				return;
-			len += gather(r, vq, le32toh(e->id), le32toh(e->len), buf + len,
+			len += gather(r, vq, u->e[at].id, u->e[at].len, buf + len,
 				      sizeof(buf) - len);
 			if (i || !mrg)
 				continue;
@@ -280,19 +264,24 @@ static void print_rx(char *s, size_t size, struct rig *r, struct vdrv_vq *vq, ui
 	}
 }
 
-static bool collect(struct rig *r, struct vdrv_vq *vq, uint16_t from, char *out, size_t size)
+/* Sets @from to how many buffers have been used up to now. */
+static bool collect(struct rig *r, struct vdrv_vq *vq, unsigned int *from, char *out, size_t size)
 {
 	struct vhost_vring_state base = { .index = vq->index };
-	char used[200], frames[400] = "";
-	bool ok = settle(vq);
+	char used[200], frames[400] = "", where[32];
+	struct used_list u;
+	bool ok = settle(r, vq);
 
 	ioctl(r->dev.fd, VHOST_GET_VRING_BASE, &base);
-	print_used(used, sizeof(used), vq, from);
+	used_since(r, vq, *from, &u);
+	*from += u.n;
+	print_used(used, sizeof(used), &u);
 	if (vq->index == VDRV_TX)
 		print_tx(frames, sizeof(frames), r);
 	else
-		print_rx(frames, sizeof(frames), r, vq, from);
-	snprintf(out, size, "used[%s ] base=%u err=%d call=%d frames[%s ]", used, base.num, !ok,
+		print_rx(frames, sizeof(frames), r, vq, &u);
+	base_print(where, sizeof(where), vq, base.num);
+	snprintf(out, size, "used[%s ] base=%s err=%d call=%d frames[%s ]", used, where, !ok,
 		 vdrv_event_wait(vq->call, 0) != 0, frames);
 	vdrv_event_wait(vq->err, 0);
 	return ok;
@@ -329,7 +318,7 @@ static void run(const struct ring_case *c, unsigned int index, const char *prefi
 	char name[80], out[900], then[900];
 	struct vdrv_vq *vq;
 	struct rig r;
-	uint16_t from;
+	unsigned int from = 0;
 	bool err;
 	int ret;
 
@@ -341,7 +330,9 @@ static void run(const struct ring_case *c, unsigned int index, const char *prefi
 	mr[1] = (struct vhost_memory_region){ BOUNDARY, 0x10000, (uintptr_t)r.mem.va + FAR, 0 };
 	t_need(vdrv_dev_set_regions(&r.dev, mr, 2), "SET_MEM_TABLE");
 	t_need(vdrv_inject_open(&inject, r.tap.ifindex, 65535, 4, false), "packet socket");
+	given_none();
 	c->fill(&r, vq);
+	lay(&r, vq);
 	if (c->quiet)
 		vdrv_vq_publish(vq);
 	ret = rig_start(&r);
@@ -356,19 +347,19 @@ static void run(const struct ring_case *c, unsigned int index, const char *prefi
 			rest(&r);
 	}
 	send_frames(c);
-	err = !collect(&r, vq, 0, out, sizeof(out));
+	err = !collect(&r, vq, &from, out, sizeof(out));
 	then[0] = 0;
 	if (c->recover) {
 		struct vhost_vring_state s = { .index = index };
 
 		ioctl(r.dev.fd, VHOST_GET_VRING_BASE, &s);
-		from = le16toh(vq->used->idx);
 		if (err)
-			vq->avail_idx = s.num;
+			go_back(vq, s.num);
 		good(&r, vq, 7);
+		lay(&r, vq);
 		vdrv_vq_kick_always(vq);
 		strcpy(then, " then ");
-		collect(&r, vq, from, then + 6, sizeof(then) - 6);
+		collect(&r, vq, &from, then + 6, sizeof(then) - 6);
 	}
 	t_case(name, "%s%s", out, then);
 	rig_stop(&r);
@@ -377,12 +368,16 @@ out:
 	rig_close(&r);
 }
 
-static bool wanted(const char *prefix, const char *name, int argc, char **argv)
+static bool wanted(const struct ring_case *c, const char *prefix, int argc, char **argv)
 {
 	char full[80];
 	int i;
 
-	snprintf(full, sizeof(full), "%s/%s", prefix, name);
+	if (c->split && t_layout() & VDRV_BIT(VIRTIO_F_RING_PACKED))
+		return false;
+	if (c->once && t_layout() & VDRV_BIT(VIRTIO_F_IN_ORDER))
+		return false;
+	snprintf(full, sizeof(full), "%s/%s", prefix, c->name);
 	for (i = 1; i < argc; i++)
 		if (!strncmp(full, argv[i], strlen(argv[i])))
 			return true;
@@ -394,10 +389,10 @@ int main(int argc, char **argv)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(tx_cases); i++)
-		if (wanted("tx", tx_cases[i].name, argc, argv))
+		if (wanted(&tx_cases[i], "tx", argc, argv))
 			run(&tx_cases[i], VDRV_TX, "tx");
 	for (i = 0; i < ARRAY_SIZE(rx_cases); i++)
-		if (wanted("rx", rx_cases[i].name, argc, argv))
+		if (wanted(&rx_cases[i], "rx", argc, argv))
 			run(&rx_cases[i], VDRV_RX, "rx");
 	t_case("end", "0");
 	return 0;

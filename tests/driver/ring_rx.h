@@ -124,7 +124,7 @@ static const struct ring_case rx_cases[] = {
 	C(none, .recover = true), C(too_small), C(all_too_small), C(hdr_alone), C(hdr_split),
 	C(chain), C(len_0_first), C(len_0),
 	C(readable, .recover = true), C(readable_first), C(readable_last),
-	C(head_num, .recover = true), C(second_head_num), C(loop), C(idx_jump),
+	C(head_num, SPLIT, .recover = true), C(second_head_num, SPLIT), C(loop, SPLIT), C(idx_jump, SPLIT),
 	C(addr_hole, .recover = true), C(addr_into_hole), C(second_in_hole), C(two_regions),
 	C(two_regions_hdr), C(ind), C(ind_readable),
 	{ .name = "ind_twice", .fill = rx_ind_then_plain, .frames = 2 },

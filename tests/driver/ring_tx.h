@@ -229,7 +229,7 @@ CASE(tx_ind_hole) { packet(r, BUF(0), 0, FRAME); desc(0, END, 16, INDIRECT, 0); 
 CASE(tx_ind_into_hole)
 {
 	packet(r, BUF(0), 0, FRAME);
-	put_desc(r, END - 16, 0, BUF(0), 72, 0, 0);
+	put_entry(r, vq, END - 16, 0, BUF(0), 72, 0, 0);
 	desc(0, END - 16, 32, INDIRECT, 0);
 	avail(vq, 0);
 }
@@ -237,23 +237,23 @@ CASE(tx_ind_wraps) { desc(0, ~0ULL - 15, 32, INDIRECT, 0); avail(vq, 0); (void)r
 CASE(tx_ind_odd_address)
 {
 	packet(r, BUF(0), 0, FRAME);
-	put_desc(r, TABLE + 1, 0, BUF(0), 72, 0, 0);
+	put_entry(r, vq, TABLE + 1, 0, BUF(0), 72, 0, 0);
 	desc(0, TABLE + 1, 16, INDIRECT, 0);
 	avail(vq, 0);
 }
 CASE(tx_ind_two_regions)
 {
 	packet(r, BUF(0), 0, FRAME);
-	put_desc(r, BOUNDARY - 16, 0, BUF(0), HDR, NEXT, 1);
-	put_desc(r, BOUNDARY - 16, 1, BUF(0) + HDR, FRAME, 0, 0);
+	put_entry(r, vq, BOUNDARY - 16, 0, BUF(0), HDR, NEXT, 1);
+	put_entry(r, vq, BOUNDARY - 16, 1, BUF(0) + HDR, FRAME, 0, 0);
 	desc(0, BOUNDARY - 16, 32, INDIRECT, 0);
 	avail(vq, 0);
 }
 CASE(tx_ind_entry_in_two_regions)
 {
 	packet(r, BUF(0), 0, FRAME);
-	put_desc(r, BOUNDARY - 24, 0, BUF(0), HDR, NEXT, 1);
-	put_desc(r, BOUNDARY - 24, 1, BUF(0) + HDR, FRAME, 0, 0);
+	put_entry(r, vq, BOUNDARY - 24, 0, BUF(0), HDR, NEXT, 1);
+	put_entry(r, vq, BOUNDARY - 24, 1, BUF(0) + HDR, FRAME, 0, 0);
 	desc(0, BOUNDARY - 24, 32, INDIRECT, 0);
 	avail(vq, 0);
 }
@@ -261,7 +261,7 @@ CASE(tx_ind_nested)
 {
 	packet(r, BUF(0), 0, FRAME);
 	table(0, TABLE + 0x1000, 16, INDIRECT, 0);
-	put_desc(r, TABLE + 0x1000, 0, BUF(0), 72, 0, 0);
+	put_entry(r, vq, TABLE + 0x1000, 0, BUF(0), 72, 0, 0);
 	desc(0, TABLE, 16, INDIRECT, 0);
 	avail(vq, 0);
 }
@@ -270,7 +270,7 @@ CASE(tx_ind_nested_second)
 	packet(r, BUF(0), 0, FRAME);
 	table(0, BUF(0), HDR, NEXT, 1);
 	table(1, TABLE + 0x1000, 16, INDIRECT, 0);
-	put_desc(r, TABLE + 0x1000, 0, BUF(0) + HDR, FRAME, 0, 0);
+	put_entry(r, vq, TABLE + 0x1000, 0, BUF(0) + HDR, FRAME, 0, 0);
 	desc(0, TABLE, 32, INDIRECT, 0);
 	avail(vq, 0);
 }
@@ -388,10 +388,9 @@ CASE(tx_hdr_len_far) { tx_gso(r, vq, (struct virtio_net_hdr){ .hdr_len = 0xffff 
 CASE(tx_hdr_flags_all) { tx_gso(r, vq, (struct virtio_net_hdr){ .flags = 0xfe }); }
 
 /* Notification */
-CASE(tx_no_interrupt) { good(r, vq, 0); vq->avail->flags = htole16(VRING_AVAIL_F_NO_INTERRUPT); }
-static uint16_t *used_event_of(struct vdrv_vq *vq) { return &vq->avail->ring[vq->num]; }
-CASE(tx_used_event_0) { good(r, vq, 0); good(r, vq, 1); *used_event_of(vq) = htole16(0); }
-CASE(tx_used_event_later) { good(r, vq, 0); good(r, vq, 1); *used_event_of(vq) = htole16(5); }
+CASE(tx_no_interrupt) { good(r, vq, 0); vdrv_vq_disable_call(vq); }
+CASE(tx_used_event_0) { good(r, vq, 0); good(r, vq, 1); used_event(vq, 0); }
+CASE(tx_used_event_later) { good(r, vq, 0); good(r, vq, 1); used_event(vq, 5); }
 
 #define EVENT	VDRV_BIT(VIRTIO_RING_F_EVENT_IDX)
 #define MRG	VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF)
@@ -399,24 +398,26 @@ CASE(tx_used_event_later) { good(r, vq, 0); good(r, vq, 1); *used_event_of(vq) =
 #define IND	VDRV_BIT(VIRTIO_RING_F_INDIRECT_DESC)
 #define EMPTY	VDRV_BIT(VIRTIO_F_NOTIFY_ON_EMPTY)
 
+#define SPLIT	.split = true
+
 static const struct ring_case tx_cases[] = {
 #define C(n, ...)	{ .name = #n, .fill = tx_##n, __VA_ARGS__ }
 	C(one), C(three), C(full), C(chain_2), C(chain_num), C(chain_backwards),
-	C(same_head_twice),
-	C(head_num, .recover = true), C(head_max), C(next_num, .recover = true), C(next_max),
-	C(loop_1), C(loop_2, .recover = true), C(loop_num), C(loop_of_nothing),
-	C(idx_num), C(idx_num_plus_1, .recover = true), C(idx_back), C(idx_half),
+	C(same_head_twice, .once = true),
+	C(head_num, SPLIT, .recover = true), C(head_max, SPLIT), C(next_num, SPLIT, .recover = true), C(next_max, SPLIT),
+	C(loop_1, SPLIT), C(loop_2, SPLIT, .recover = true), C(loop_num, SPLIT), C(loop_of_nothing, SPLIT),
+	C(idx_num), C(idx_num_plus_1, SPLIT, .recover = true), C(idx_back, SPLIT), C(idx_half, SPLIT),
 	C(addr_hole, .recover = true), C(addr_below), C(addr_0), C(addr_into_hole),
 	C(addr_up_to_end), C(addr_wraps), C(addr_wraps_into_memory), C(addr_user_address),
 	C(hole_in_second), C(two_regions), C(odd_address), C(len_max), C(len_0), C(len_0_hole),
 	C(0_first), C(0_middle), C(0_last_hole), C(flags_unknown),
 	C(writable), C(readable_then_writable), C(writable_then_readable), C(writable_0),
-	C(ind_1), C(ind_3), C(ind_num), C(ind_beyond_num), C(ind_longer_than_used), C(ind_1024),
+	C(ind_1), C(ind_3), C(ind_num), C(ind_beyond_num), C(ind_longer_than_used, SPLIT), C(ind_1024),
 	C(ind_2000), C(ind_segments_1024), C(ind_segments_1025), C(ind_len_0), C(ind_len_8),
-	C(ind_len_17), C(ind_65536), C(ind_65537), C(ind_len_max), C(ind_hole), C(ind_into_hole),
+	C(ind_len_17), C(ind_65536, SPLIT), C(ind_65537), C(ind_len_max), C(ind_hole), C(ind_into_hole),
 	C(ind_wraps), C(ind_odd_address), C(ind_two_regions), C(ind_entry_in_two_regions),
 	C(ind_nested, .recover = true), C(ind_nested_second), C(ind_next_on_last),
-	C(ind_next_skips), C(ind_next_back), C(ind_next_outside), C(ind_entry_hole),
+	C(ind_next_skips, SPLIT), C(ind_next_back, SPLIT), C(ind_next_outside, SPLIT), C(ind_entry_hole),
 	C(ind_write_flag), C(ind_then_next), C(ind_after_direct), C(ind_writable_entry),
 	C(ind_writable_first),
 	{ .name = "ind_not_negotiated", .fill = tx_ind_1, .without = IND },

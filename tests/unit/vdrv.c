@@ -337,6 +337,8 @@ static void traffic(uint64_t features, unsigned int num, uint16_t base)
 		for (i = below(4); i && s.nseen; i--)
 			device_complete();
 		assert_int_equal(vdrv_vq_device_base(&s.vq), device_position());
+		if (s.nseen)
+			assert_false(vdrv_vq_all_used(&s.vq));
 		for (i = below(6); i && driver_get(); i--)
 			;
 		assert_int_equal(vdrv_vq_device_base(&s.vq), device_position());
@@ -349,6 +351,7 @@ static void traffic(uint64_t features, unsigned int num, uint16_t base)
 	while (driver_get())
 		;
 	assert_int_equal(s.out, 0);
+	assert_true(vdrv_vq_all_used(&s.vq));
 	assert_int_equal(s.vq.nfree, num);
 	assert_true(s.next > 1000 || num < CHAIN);
 	close_all();

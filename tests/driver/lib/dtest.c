@@ -107,15 +107,34 @@ void t_sleep_ms(unsigned int ms)
 	usleep(ms * 1000);
 }
 
+uint64_t t_layout(void)
+{
+	const char *e = getenv("DRIVER_LAYOUT");
+
+	if (!e || !*e)
+		return 0;
+	if (!strcmp(e, "packed"))
+		return VDRV_BIT(VIRTIO_F_RING_PACKED);
+	if (!strcmp(e, "in_order"))
+		return VDRV_BIT(VIRTIO_F_IN_ORDER);
+	if (!strcmp(e, "packed-in_order"))
+		return VDRV_BIT(VIRTIO_F_RING_PACKED) | VDRV_BIT(VIRTIO_F_IN_ORDER);
+	t_need(-EINVAL, "DRIVER_LAYOUT");
+	return 0;
+}
+
 int rig_open(struct rig *r, const struct rig_opt *o)
 {
 	struct vdrv_tap_opt topt = { .offload = o->offload, .mtu = o->mtu };
+	uint64_t features = o->features;
 	int ret, i;
 
 	*r = (struct rig){ .mem.fd = -1, .dev.fd = -1, .tap.fd = -1, .sock = -1 };
 	for (i = 0; i < 2; i++)
 		r->vq[i] = (struct vdrv_vq){ .kick = -1, .call = -1, .err = -1 };
-	r->hdr_len = vdrv_net_hdr_len(o->features);
+	if (features & VDRV_BIT(VIRTIO_F_VERSION_1))
+		features |= t_layout();
+	r->hdr_len = vdrv_net_hdr_len(features);
 	if (!(o->features & VDRV_BIT(VHOST_NET_F_VIRTIO_NET_HDR)))
 		topt.hdr_len = r->hdr_len;
 
@@ -131,9 +150,9 @@ int rig_open(struct rig *r, const struct rig_opt *o)
 	if (!ret)
 		ret = vdrv_dev_open(&r->dev, DTEST_DEVICE);
 	if (!ret)
-		ret = vdrv_dev_start(&r->dev, &r->mem, o->features);
+		ret = vdrv_dev_start(&r->dev, &r->mem, features);
 	for (i = 0; i < 2 && !ret; i++) {
-		ret = vdrv_vq_open(&r->vq[i], &r->mem, i, o->num, o->features, o->indirect_max);
+		ret = vdrv_vq_open(&r->vq[i], &r->mem, i, o->num, features, o->indirect_max);
 		if (ret)
 			break;
 		vdrv_vq_set_base(&r->vq[i], o->base);

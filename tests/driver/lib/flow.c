@@ -173,7 +173,7 @@ static int sleep_on(struct flow *f, struct vdrv_vq *vq)
 		called = vdrv_event_wait(vq->call, f->no_call ? 1 : 100);
 		if (called)
 			f->calls++;
-		else if (le16toh(vq->used->idx) != vq->last_used && !f->no_call)
+		else if (vdrv_vq_pending(vq) && !f->no_call)
 			called = vdrv_event_wait(vq->call, 2000);
 		else
 			called = true;
