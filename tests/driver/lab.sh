@@ -27,6 +27,35 @@ driver_compare() {
 	"$SHUNT_TOP/tests/driver/compare" "$1" "$series" "$out/$1.stock" "$out/$1.ours"
 }
 
+# driver_offers BIT...: the loaded module has all these features
+driver_offers() {
+	python3 - "$@" <<-'END'
+	import fcntl, struct, sys
+	with open("/dev/vhost-net", "rb") as dev:
+	    bits, = struct.unpack("Q", fcntl.ioctl(dev, 0x8008af00, bytes(8)))
+	sys.exit(not all(bits >> int(n) & 1 for n in sys.argv[1:]))
+	END
+}
+
+# driver_layouts COMMAND...: runs it for each further layout that the loaded module offers, with its
+# name in DRIVER_LAYOUT
+driver_layouts() {
+	local layout bits
+
+	while read -r layout bits; do
+		# shellcheck disable=SC2086 # words
+		if driver_offers $bits; then
+			DRIVER_LAYOUT=$layout "$@"
+		else
+			skip "$layout" "the module does not offer it"
+		fi
+	done <<-'END'
+	packed 34
+	packed-in_order 34 35
+	in_order 35
+	END
+}
+
 # driver_tap MODULES PROGRAM...: what the programs report, as subtests with plans of their own
 driver_tap() {
 	local which=$1 p rc
@@ -34,7 +63,7 @@ driver_tap() {
 	driver_load "$which"
 	shift
 	for p in "$@"; do
-		echo "# $p on $which"
+		echo "# $p on $which${DRIVER_LAYOUT:+, $DRIVER_LAYOUT}"
 		rc=0
 		DRIVER_MODULE=$which timeout "${DRIVER_LIMIT:-150}" "$programs/$p" || rc=$?
 		[ $rc = 0 ] && pass "$p ran to its end" || fail "$p ended with status $rc"

@@ -416,7 +416,7 @@ static const struct ring_case tx_cases[] = {
 	C(ind_2000), C(ind_segments_1024), C(ind_segments_1025), C(ind_len_0), C(ind_len_8),
 	C(ind_len_17), C(ind_65536, SPLIT), C(ind_65537), C(ind_len_max), C(ind_hole), C(ind_into_hole),
 	C(ind_wraps), C(ind_odd_address), C(ind_two_regions), C(ind_entry_in_two_regions),
-	C(ind_nested, .recover = true), C(ind_nested_second), C(ind_next_on_last),
+	C(ind_nested, .recover = true), C(ind_nested_second), C(ind_next_on_last, SPLIT),
 	C(ind_next_skips, SPLIT), C(ind_next_back, SPLIT), C(ind_next_outside, SPLIT), C(ind_entry_hole),
 	C(ind_write_flag), C(ind_then_next), C(ind_after_direct), C(ind_writable_entry),
 	C(ind_writable_first),
