@@ -23,6 +23,8 @@ static void net_set_features(struct vhc_vq *vq)
 	/* Either we make up the header or the tap does (IFF_VNET_HDR). */
 	nvq->vhost_hlen = vhc_vq_has_feature(vq, VHOST_NET_F_VIRTIO_NET_HDR) ? hlen : 0;
 	nvq->sock_hlen = hlen - nvq->vhost_hlen;
+	if (vq->index == NET_VQ_RX)
+		to_net(vq)->rx.trusted = false;
 }
 
 /* Called with the vq mutex. The socket returned is the caller's to drop, after a flush. */
@@ -139,6 +141,7 @@ static long net_vq_set_backend(struct vhost_net *net, struct net_vq *nvq, int fd
 	if (nvq->vq.index == NET_VQ_RX) {
 		net_rx_release(&net->rx);
 		net->rx.ring = net_get_ring(sock->file);
+		net->rx.tun = !IS_ERR(tun_get_tx_ring(sock->file));
 	}
 	return 0;
 

@@ -9,6 +9,7 @@
 #include <linux/if_tun.h>
 #include <linux/net.h>
 #include <linux/ptr_ring.h>
+#include <linux/virtio_net.h>
 #include <net/sock.h>
 #include <net/xdp.h>
 #include <vhost/core.h>
@@ -85,13 +86,21 @@ struct net_tx {
 	struct frag_pool frags;
 } ____cacheline_aligned_in_smp;
 
+/* Packets of these lengths may be copied by ourselves, see rx_copy.c. */
+#define RX_COPY_MIN sizeof(u64)
+#define RX_COPY_MAX 256
+
 /**
- * struct rx_hdr - a virtio_net_hdr to finish once its packet is in guest memory
- * @base: first byte
+ * struct rx_write - what is still to write of a packet
+ * @base: where its virtio_net_hdr begins in guest memory, in one piece
+ * @skb: to be written behind it; NULL when the tap has done that
+ * @hdr: its header, unless the tap has written that
  * @num_buffers: that the packet took
  */
-struct rx_hdr {
+struct rx_write {
 	u8 __user *base;
+	struct sk_buff *skb;
+	struct virtio_net_hdr hdr;
 	u16 num_buffers;
 };
 
@@ -102,26 +111,33 @@ struct rx_hdr {
  * @tail: end of @pkt
  * @want: buffers to ask for at least
  * @buf_len: size of the last buffer seen, to guess how many a packet takes
- * @nr_hdr: filled in @hdr
+ * @nr_write: filled in @write
+ * @tun: the tap is one of tun.c, which counts what it delivers
+ * @trusted: the tap's header is as long as we think
+ * @dev: the tap's interface, held while the packets in @pkt came from it just now: they name it,
+ *	and it counts them
  * @taken: packets delivered or dropped, and turns without any, in this run
  * @bytes: delivered in this run
  * @pkt: taken from @ring; they go back when the back end is cleared. NULL where they are still in
  *	the queue of a packet socket.
  * @len: bytes of each, without header
- * @hdr: headers of this batch
+ * @write: what is still to write of this batch
  */
 struct net_rx {
 	struct ptr_ring *ring;
 	u16 head;
 	u16 tail;
 	u16 want;
-	u16 nr_hdr;
+	u16 nr_write;
+	bool tun;
+	bool trusted;
+	struct net_device *dev;
 	u32 buf_len;
 	u32 taken;
 	size_t bytes;
 	void *pkt[NET_BATCH];
 	u32 len[NET_BATCH];
-	struct rx_hdr hdr[NET_BATCH];
+	struct rx_write write[NET_BATCH];
 } ____cacheline_aligned_in_smp;
 
 /* The queues may have workers of their own: no cache line is written by both. */
@@ -162,5 +178,6 @@ extern const struct vhc_vq_ops net_tx_ops;
 extern const struct vhc_vq_ops net_rx_ops;
 
 void net_rx_release(struct net_rx *rx);
+int net_rx_finish(struct net_vq *nvq, struct net_rx *rx);
 
 #endif

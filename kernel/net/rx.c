@@ -2,11 +2,12 @@
 /*
  * Tap to guest.
  *
- * Packets are taken from the tap's queue in batches, and buffers popped for as many. Each packet
- * goes through the tap's recvmsg, which writes the header and the data; headers are finished for
- * the whole batch in one user access window, then the batch is published and the guest notified,
- * once. Buffers that were not needed are given back to the ring. Packets that found no buffers stay
- * with us until the guest kicks, or return to the tap when the back end is cleared.
+ * Packets are taken from the tap's queue in batches, and buffers popped for as many. A packet goes
+ * through the tap's recvmsg, which writes the header and the data; small ones are copied by
+ * ourselves (rx_copy.c), and headers finished, for the whole batch in one user access window. Then
+ * the batch is published and the guest notified, once. Buffers that were not needed are given back
+ * to the ring. Packets that found no buffers stay with us until the guest kicks, or return to the
+ * tap when the back end is cleared.
  *
  * A packet that can never fit, however many buffers come, is dropped; waiting would block all
  * others.
@@ -28,15 +29,30 @@ enum rx_stop {
 	RX_BROKEN,	/* the ring is */
 };
 
-/* Packets that never reached the guest are the tap's again. */
+static void rx_put_dev(struct net_rx *rx)
+{
+	dev_put(rx->dev);
+	rx->dev = NULL;
+}
+
+/*
+ * Packets that never reached the guest are the tap's again. They may stay there when their
+ * interface goes, so they do not name it any more.
+ */
 void net_rx_release(struct net_rx *rx)
 {
+	u16 i;
+
+	for (i = rx->head; i < rx->tail; i++)
+		if (rx->pkt[i] && !tun_is_xdp_frame(rx->pkt[i]))
+			((struct sk_buff *)rx->pkt[i])->dev = NULL;
 	if (rx->ring && rx->head != rx->tail)
 		ptr_ring_unconsume(rx->ring, rx->pkt + rx->head, rx->tail - rx->head, tun_ptr_free);
 	rx->ring = NULL;
 	rx->head = 0;
 	rx->tail = 0;
 	rx->want = 1;
+	rx->trusted = false;
 }
 
 static u32 rx_pkt_len(void *ptr)
@@ -67,16 +83,27 @@ static u16 rx_peek(struct net_rx *rx, struct sk_buff_head *queue)
 	return n;
 }
 
-/* Take packets out of a tap's ring; there may be room for senders that wait. */
+/*
+ * Take packets out of a tap's ring, and hold the interface that they came from. A packet in the
+ * ring of a tun tap was put there by an interface that is still there, or lost its name in
+ * net_rx_release(): a tap that is detached empties its ring, and after that waits for RCU.
+ */
 static u16 rx_consume(struct net_rx *rx, struct file *tap)
 {
 	int n;
 
+	rcu_read_lock();
 	spin_lock(&rx->ring->consumer_lock);
 	n = __ptr_ring_consume_batched(rx->ring, rx->pkt, NET_BATCH);
+	/* There may be room for senders that wait. */
 	if (n)
 		tun_wake_queue(tap, n);
 	spin_unlock(&rx->ring->consumer_lock);
+	if (n && rx->tun && rx->trusted && !tun_is_xdp_frame(rx->pkt[0])) {
+		rx->dev = ((struct sk_buff *)rx->pkt[0])->dev;
+		dev_hold(rx->dev);
+	}
+	rcu_read_unlock();
 	return n;
 }
 
@@ -96,6 +123,7 @@ static bool rx_refill(struct net_rx *rx, struct net_vq *nvq)
 		return true;
 	if (poll->wqh)
 		vhc_poll_arm(poll);
+	rx_put_dev(rx);
 	rx->head = 0;
 	if (likely(rx->ring))
 		rx->tail = rx_consume(rx, sock->file);
@@ -177,50 +205,43 @@ static int rx_recv(struct net_vq *nvq, struct net_rx *rx, void *pkt, const struc
 			rx->tail = rx->head;
 		return -EIO;
 	}
+	rx->trusted = rx->ring;
 
 	/* The tap wrote all of a plain header; a longer one ends with the number of buffers. */
 	if (nvq->sock_hlen == hlen && hlen < sizeof(struct virtio_net_hdr_mrg_rxbuf))
 		return 0;
 	if (unlikely(iov->iov_len < hlen))
 		return rx_hdr_slow(iov, nr_iov, total, nvq->vhost_hlen, num_buffers);
-	rx->hdr[rx->nr_hdr].base = iov->iov_base;
-	rx->hdr[rx->nr_hdr].num_buffers = num_buffers;
-	rx->nr_hdr++;
+	rx->write[rx->nr_write++] = (struct rx_write){
+		.base = iov->iov_base,
+		.num_buffers = num_buffers,
+	};
 	return 0;
 }
 
-static int rx_finish_hdrs(const struct net_vq *nvq, struct net_rx *rx)
+/* May we copy this packet ourselves? */
+static bool rx_may_copy(const struct net_rx *rx, const void *pkt, u32 len)
 {
-	bool numbered = nvq->vhost_hlen + nvq->sock_hlen == sizeof(struct virtio_net_hdr_mrg_rxbuf);
-	/* By pointer: UBSAN would call out of the window for an array's index. */
-	const struct rx_hdr *hdr = rx->hdr, *end = hdr + rx->nr_hdr;
+	const struct sk_buff *skb = pkt;
 
-	rx->nr_hdr = 0;
-	if (hdr == end)
-		return 0;
-	/*
-	 * Every address in the batch lies in the memory table, which was passed through
-	 * access_ok().
-	 */
-	if (!user_access_begin(hdr->base, 1))
-		return -EFAULT;
-	for (; hdr < end; hdr++) {
-		u8 __user *base = hdr->base;
-		__le16 num = cpu_to_le16(hdr->num_buffers);
+	return rx->trusted && len >= RX_COPY_MIN && len <= RX_COPY_MAX &&
+	       !tun_is_xdp_frame((void *)pkt) && (rx->dev ? skb->dev == rx->dev : !rx->tun) &&
+	       !skb_is_nonlinear(skb) && !skb_is_gso(skb) && !skb_vlan_tag_present(skb);
+}
 
-		if (nvq->vhost_hlen) {
-			unsafe_put_user(0, (u64 __user *)base, fault);
-			unsafe_put_user(0, (u16 __user *)(base + 8), fault);
-		}
-		if (numbered)
-			unsafe_put_user(num, (__le16 __user *)(base + 10), fault);
-	}
-	user_access_end();
-	return 0;
+/* Have net_rx_finish() copy it. Its header cannot fail: there is no segmentation in it. */
+static void rx_copy_later(const struct net_vq *nvq, struct net_rx *rx, struct sk_buff *skb,
+			  void __user *base, u16 num_buffers)
+{
+	struct rx_write *w = &rx->write[rx->nr_write++];
 
-fault:
-	user_access_end();
-	return -EFAULT;
+	w->base = base;
+	w->skb = skb;
+	w->num_buffers = num_buffers;
+	if (nvq->vhost_hlen)
+		memset(&w->hdr, 0, sizeof(w->hdr));
+	else
+		virtio_net_hdr_from_skb(skb, &w->hdr, true, true, 0);
 }
 
 /* The packet will not fit whatever comes. */
@@ -245,6 +266,7 @@ static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool merge
 	u32 first = 0;
 
 	while (rx->head != rx->tail) {
+		const struct iovec *iov;
 		size_t total = rx->len[rx->head] + nvq->vhost_hlen + nvq->sock_hlen;
 		size_t room = 0;
 		u32 n = first, nr_iov = 0, i;
@@ -268,9 +290,11 @@ static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool merge
 			continue;
 		}
 		rx->taken++;
-		if (rx_recv(nvq, rx, rx->pkt[rx->head++], &b->iov[b->elem[first].iov], nr_iov,
-			    total, n - first)) {
-			vhc_vq_log_data(vq, &b->iov[b->elem[first].iov], nr_iov, total);
+		iov = &b->iov[b->elem[first].iov];
+		if (nr_iov == 1 && rx_may_copy(rx, rx->pkt[rx->head], rx->len[rx->head])) {
+			rx_copy_later(nvq, rx, rx->pkt[rx->head++], iov->iov_base, n - first);
+		} else if (rx_recv(nvq, rx, rx->pkt[rx->head++], iov, nr_iov, total, n - first)) {
+			vhc_vq_log_data(vq, iov, nr_iov, total);
 			continue;
 		}
 		rx->bytes += total;
@@ -330,7 +354,7 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 		return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
 
 	stop = rx_deliver(nvq, rx, mergeable, &done);
-	lost = rx_finish_hdrs(nvq, rx);
+	lost = net_rx_finish(nvq, rx);
 	vhc_vq_log_batch(vq, done);
 	if (lost) {
 		/* These packets are lost; it was no lack of buffers. */
@@ -354,14 +378,11 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 	return go_on && !vq->broken;
 }
 
-static void net_rx_handle(struct vhc_vq *vq)
+static void rx_run(struct net_vq *nvq, struct net_rx *rx)
 {
-	struct net_vq *nvq = to_net_vq(vq);
-	struct net_rx *rx = &to_net(vq)->rx;
+	struct vhc_vq *vq = &nvq->vq;
 	bool mergeable = vhc_vq_has_feature(vq, VIRTIO_NET_F_MRG_RXBUF);
 
-	if (vhc_vq_kicks_off(vq))
-		return;
 	rx->taken = 0;
 	rx->bytes = 0;
 	while (rx->taken < NET_WEIGHT_PKTS && rx->bytes < NET_WEIGHT_BYTES) {
@@ -373,6 +394,17 @@ static void net_rx_handle(struct vhc_vq *vq)
 		rx->taken += rx->taken == before;
 	}
 	vhc_vq_queue(vq);
+}
+
+static void net_rx_handle(struct vhc_vq *vq)
+{
+	struct net_rx *rx = &to_net(vq)->rx;
+
+	if (vhc_vq_kicks_off(vq))
+		return;
+	rx_run(to_net_vq(vq), rx);
+	/* An interface cannot be removed while it is held: not longer than somebody works. */
+	rx_put_dev(rx);
 }
 
 const struct vhc_vq_ops net_rx_ops = {

@@ -271,6 +271,8 @@ int main(void)
 	test_in(both, 20000, true, 1, true, true);
 	test_in(both, 60000, true, 1, true, true);
 	test_in(both, 1000, false, 1, false, true);
+	test_in(both, 100, false, 1, false, true);
+	test_in(0, 100, false, 1, false, false);
 	test_in(TUN_F_CSUM, 20000, true, (20000 + MSS - 1) / MSS, false, true);
 	test_in(0, 20000, true, (20000 + MSS - 1) / MSS, false, false);
 	test_in(0, 1000, false, 1, false, false);

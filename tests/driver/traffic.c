@@ -559,6 +559,27 @@ static void test_late_call(void)
 	rig_close(&r);
 }
 
+/* The interface counts what the driver got, whichever way it went. */
+static void test_counts(void)
+{
+	struct rig_opt o = { .num = 256, .features = RIG_FEATURES | EVENT };
+	struct both b = { .rx = { .min = 18, .max = 400 } };
+	struct vdrv_if_stats before, after = { 0 };
+	int ret;
+
+	ret = both_open(&b, &o);
+	if (!ret)
+		ret = vdrv_if_stats(b.r.tap.name, &before);
+	if (!ret)
+		ret = flow_rx(&b.rx, 500);
+	if (!ret)
+		ret = vdrv_if_stats(b.r.tap.name, &after);
+	t_ok(!ret && after.tx_packets - before.tx_packets == 500 &&
+	     after.tx_dropped == before.tx_dropped, "the tap has counted 500 packets: %s, %llu", t_err(ret),
+	     (unsigned long long)(ret ? 0 : after.tx_packets - before.tx_packets));
+	both_close(&b);
+}
+
 int main(void)
 {
 	test_headers();
@@ -575,5 +596,6 @@ int main(void)
 	test_sndbuf();
 	test_long();
 	test_late_call();
+	test_counts();
 	return t_done();
 }
