@@ -3,8 +3,7 @@
 #
 # DPDK's virtio-user driver, unchanged, on our modules: it makes the tap and drives the rings, and
 # testpmd answers pings and sends frames through them. Each ring layout that the module offers.
-set -u
-. "$SHUNT_TOP/tests/lab/tap.sh"
+. "$SHUNT_TOP/tests/driver/lab.sh"
 tap=dp$$
 dir=$(mktemp -d)
 pid=''
@@ -79,5 +78,15 @@ runs() {
 	is "$status" 0 "$1: testpmd ended by itself"
 }
 
-runs split packed_vq=0
+runs split packed_vq=0,in_order=0
+for layout in "packed packed_vq=1,in_order=0 34" "in_order packed_vq=0,in_order=1 35" \
+	      "packed-in_order packed_vq=1,in_order=1 34 35"; do
+	read -r name options bits <<<"$layout"
+	# shellcheck disable=SC2086 # words
+	if driver_offers $bits; then
+		runs "$name" "$options"
+	else
+		skip "$name" "the module does not offer it"
+	fi
+done
 done_testing
