@@ -58,7 +58,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(B)/tests/%,$(unit_src))
 .PHONY: help
 help: ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' Makefile $(wildcard tests/*/*.mk) | \
-		while IFS=$$'\t' read -r t text; do printf '  %-12s %s\n' "$$t" "$$text"; done
+		while IFS=$$'\t' read -r t text; do printf '  %-13s %s\n' "$$t" "$$text"; done
 
 .DEFAULT_GOAL := help
 
@@ -200,6 +200,26 @@ load: ## load the modules into this kernel, ours or stock [MODULES=ours|stock]
 .PHONY: unload
 unload: ## unload the modules
 	@scripts/load.sh none
+
+# --- installing ----------------------------------------------------------------------------------
+
+export prefix DESTDIR SIGN_KEY SIGN_CERT
+
+.PHONY: install
+install: user modules ## install modules, programs, man pages, udev rules [prefix= DESTDIR= KDIR= SIGN_KEY= SIGN_CERT=]
+	@scripts/install.sh install $(KDIR)
+
+.PHONY: uninstall
+uninstall: ## remove all that make install put somewhere [prefix= DESTDIR=]
+	@scripts/install.sh uninstall
+
+.PHONY: dkms
+dkms: ## give the modules to DKMS, which builds them for every kernel that has headers, now and later
+	@scripts/dkms.sh add
+
+.PHONY: dkms-remove
+dkms-remove: ## take them away from DKMS again
+	@scripts/dkms.sh remove
 
 .PHONY: clean
 clean: ## remove what was built (fetched kernels stay in the cache)

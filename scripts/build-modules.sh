@@ -14,8 +14,7 @@ kdir=$1
 shift
 [ -f "$kdir/Makefile" ] || die "$kdir is not a kernel build folder"
 [ -f "$kdir/include/config/auto.conf" ] || die "$kdir is not configured (auto.conf is missing)"
-# Not kernel.release: Debian's own says 6.1.192 where uname -r says 6.1.0-56-amd64.
-release=$(sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' "$kdir/include/generated/utsrelease.h" 2>/dev/null)
+release=$(kernel_release "$kdir") || true
 [ -n "$release" ] || die "$kdir is not prepared (make modules_prepare)"
 tree=$top/build/kbuild/$release
 out=$top/build/modules/$release

@@ -18,6 +18,12 @@ as_root() {
 	fi
 }
 
+# kernel_release KDIR: what uname -r says there. Not kernel.release: Debian's own says 6.1.192 where
+# uname says 6.1.0-56-amd64.
+kernel_release() {
+	sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' "$1/include/generated/utsrelease.h" 2>/dev/null
+}
+
 # cache_lock NAME: one process fetches NAME, the others wait for it and find it done.
 cache_lock() {
 	mkdir -p "$SHUNT_CACHE/lock" || die "cannot write to $SHUNT_CACHE (set SHUNT_CACHE)"

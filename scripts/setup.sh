@@ -13,7 +13,7 @@ packages=(
 	# the programs and their libraries
 	gcc libc6-dev make pkg-config liburing-dev libjansson-dev libseccomp-dev libcap-ng-dev
 	# the modules
-	linux-headers-amd64 linux-headers-6.12-amd64 kmod xz-utils
+	linux-headers-amd64 linux-headers-6.12-amd64 kmod xz-utils dkms
 	# the lab, the guest in it and what measures
 	qemu-system-x86 busybox-static cpio iproute2 iputils-ping iperf3 procps psmisc
 	# unit tests, fuzzers, static checks
