@@ -59,7 +59,8 @@ static void net_stop(struct vhc_dev *dev)
 
 static const struct vhc_dev_ops net_dev_ops = {
 	.features = VHC_FEATURES | BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR) |
-		    BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) | BIT_ULL(VIRTIO_F_RING_RESET),
+		    BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) | BIT_ULL(VIRTIO_F_RING_RESET) |
+		    BIT_ULL(VIRTIO_F_ACCESS_PLATFORM),
 	.set_features = net_set_features,
 	.stop = net_stop,
 };
@@ -220,10 +221,34 @@ static int net_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static ssize_t net_read(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct vhost_net *net = iocb->ki_filp->private_data;
+
+	return vhc_iotlb_read(&net->dev, to, iocb->ki_filp->f_flags & O_NONBLOCK);
+}
+
+static ssize_t net_write(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct vhost_net *net = iocb->ki_filp->private_data;
+
+	return vhc_iotlb_write(&net->dev, from);
+}
+
+static __poll_t net_poll(struct file *file, poll_table *pt)
+{
+	struct vhost_net *net = file->private_data;
+
+	return vhc_iotlb_poll(&net->dev, file, pt);
+}
+
 static const struct file_operations net_fops = {
 	.owner = THIS_MODULE,
 	.open = net_open,
 	.release = net_release,
+	.read_iter = net_read,
+	.write_iter = net_write,
+	.poll = net_poll,
 	.unlocked_ioctl = net_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.llseek = noop_llseek,

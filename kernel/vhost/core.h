@@ -38,7 +38,9 @@
 struct eventfd_ctx;
 struct file;
 struct mm_struct;
+struct iov_iter;
 struct vhc_dev;
+struct vhc_iotlb;
 struct vhc_mem;
 struct vhc_vq;
 struct vhc_worker;
@@ -50,6 +52,10 @@ struct vhc_worker;
 		      BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |	\
 		      BIT_ULL(VIRTIO_F_ANY_LAYOUT) |		\
 		      BIT_ULL(VIRTIO_F_VERSION_1))
+
+/* Messages about the IOTLB, for drivers that offer VIRTIO_F_ACCESS_PLATFORM. */
+#define VHC_BACKEND_FEATURES (BIT_ULL(VHOST_BACKEND_F_IOTLB_MSG_V2) |	\
+			      BIT_ULL(VHOST_BACKEND_F_IOTLB_BATCH))
 
 /**
  * struct vhc_work - something a worker is to run once
@@ -96,6 +102,32 @@ struct vhc_vq_ops {
 };
 
 /**
+ * struct vhc_ring_addr - a ring's addresses as SET_VRING_ADDR gave them
+ * @desc: descriptor table
+ * @avail: avail ring
+ * @used: used ring
+ *
+ * User addresses, or I/O addresses with VIRTIO_F_ACCESS_PLATFORM.
+ */
+struct vhc_ring_addr {
+	u64 desc;
+	u64 avail;
+	u64 used;
+};
+
+/**
+ * struct vhc_miss - the translation that a queue waits for; protected by vhc_dev.miss_lock
+ * @iova: I/O address
+ * @perm: VRING_PERM_* wanted
+ * @state: how far the question got
+ */
+struct vhc_miss {
+	u64 iova;
+	u8 perm;
+	u8 state;
+};
+
+/**
  * struct vhc_log - where writes to guest memory are noted
  * @base: bitmap in the owner's address space, a bit for each %VHOST_PAGE_SIZE bytes
  * @used_gpa: guest address of the used ring
@@ -120,6 +152,14 @@ struct vhc_log {
  *	otherwise
  * @ring: the engine; @ring.num, addresses and cursor are set by ioctls
  * @mem: guest memory, NULL before SET_MEM_TABLE; owned by the device
+ * @iotlb: I/O translations, NULL without VIRTIO_F_ACCESS_PLATFORM; owned by the device
+ * @map: what the engine translates by: @iotlb or @mem
+ * @addr: where the ring is
+ * @ring_mapped: @ring leads where @iotlb says that @addr is
+ * @ring_pages: where the pages of the ring are, if @ring uses that
+ * @ring_page: room for @ring_pages
+ * @ring_room: its size
+ * @miss: the I/O address that the queue waits for
  * @features: as acknowledged by SET_FEATURES
  * @backend: the driver's; the queue runs while it is not NULL, see vhc_vq_start()
  * @broken: the ring is malformed; nothing runs until the next vhc_vq_start()
@@ -141,6 +181,14 @@ struct vhc_vq {
 	struct mutex mutex; /* worker against configuration */
 	struct vring_engine ring;
 	const struct vhc_mem *mem;
+	const struct vhc_iotlb *iotlb;
+	const struct vring_mem *map;
+	struct vhc_ring_addr addr;
+	bool ring_mapped;
+	struct vring_pages ring_pages;
+	void __user **ring_page;
+	u32 ring_room;
+	struct vhc_miss miss;
 	u64 features;
 	void *backend;
 	bool broken;
@@ -180,6 +228,11 @@ struct vhc_dev_ops {
  *	pages: those are kept by the worker where it is not a thread of the owner.
  * @mem: guest memory, shared by all queues
  * @log_ctx: eventfd of the dirty log, may be NULL
+ * @iotlb: I/O translations, NULL without VIRTIO_F_ACCESS_PLATFORM
+ * @iotlb_batch: between VHOST_IOTLB_BATCH_BEGIN and _END
+ * @backend_features: as set by SET_BACKEND_FEATURES
+ * @miss_lock: protects the misses of all queues; nothing else is locked inside
+ * @miss_wait: readers of the device file
  * @workers: by number; they run the work of the queues
  * @fork_owner: workers are threads of the owner, not of the kernel
  */
@@ -192,6 +245,11 @@ struct vhc_dev {
 	struct mm_struct *mm;
 	struct vhc_mem *mem;
 	struct eventfd_ctx *log_ctx;
+	struct vhc_iotlb *iotlb;
+	bool iotlb_batch;
+	u64 backend_features;
+	spinlock_t miss_lock; /* misses: workers against readers and writers */
+	wait_queue_head_t miss_wait;
 	struct xarray workers;
 	bool fork_owner;
 };
@@ -239,6 +297,34 @@ int vhc_dev_check_owner(struct vhc_dev *dev);
  * Return: as the stock module; -ENOIOCTLCMD for an unknown @cmd
  */
 long vhc_ioctl(struct vhc_dev *dev, unsigned int cmd, unsigned long arg);
+
+/**
+ * vhc_iotlb_read() - a driver's read(): which I/O addresses lack a translation
+ * @dev: nothing is held
+ * @to: user memory
+ * @noblock: O_NONBLOCK
+ *
+ * Return: bytes, 0 when @to has no room for a message, -EAGAIN, -ERESTARTSYS, -EFAULT, -EBADFD when
+ * there is no IOTLB
+ */
+ssize_t vhc_iotlb_read(struct vhc_dev *dev, struct iov_iter *to, bool noblock);
+
+/**
+ * vhc_iotlb_write() - a driver's write(): one message about translations
+ * @dev: nothing is held
+ * @from: user memory
+ *
+ * Return: bytes; -EINVAL no message, or one that names no address; -EPERM; -EFAULT anything else
+ */
+ssize_t vhc_iotlb_write(struct vhc_dev *dev, struct iov_iter *from);
+
+/**
+ * vhc_iotlb_poll() - a driver's poll(): is there something to read?
+ * @dev: nothing is held
+ * @file: the device file
+ * @pt: from poll()
+ */
+__poll_t vhc_iotlb_poll(struct vhc_dev *dev, struct file *file, poll_table *pt);
 
 /**
  * vhc_vq_has_feature() - was this feature acknowledged?
@@ -289,7 +375,8 @@ void vhc_vq_queue(struct vhc_vq *vq);
  * @vq: mutex held, worker context
  * @max_elem: at most this many, 1..ops->max_elem
  *
- * Return: how many, 0 when the ring is empty, negative when it is broken: the handler returns
+ * Return: how many, 0 when the ring is empty, negative when it is broken or waits for an I/O
+ * translation: the handler returns
  */
 int vhc_vq_pop(struct vhc_vq *vq, u16 max_elem);
 

@@ -21,6 +21,8 @@ void vhc_dev_init(struct vhc_dev *dev, const struct vhc_dev_ops *ops, struct vhc
 	dev->vqs = vqs;
 	dev->nvqs = nvqs;
 	mutex_init(&dev->mutex);
+	spin_lock_init(&dev->miss_lock);
+	init_waitqueue_head(&dev->miss_wait);
 	xa_init_flags(&dev->workers, XA_FLAGS_ALLOC);
 	dev->fork_owner = vhc_fork_owner_default();
 	for (i = 0; i < nvqs; i++)
@@ -93,6 +95,9 @@ static void dev_reset(struct vhc_dev *dev)
 	if (dev->log_ctx)
 		eventfd_ctx_put(dev->log_ctx);
 	dev->log_ctx = NULL;
+	vhc_iotlb_disable(dev);
+	dev->iotlb_batch = false;
+	WRITE_ONCE(dev->backend_features, 0);
 	vhc_mem_free(dev->mem);
 	dev->mem = NULL;
 	if (dev->mm)
@@ -138,6 +143,7 @@ static long dev_set_mem_table(struct vhc_dev *dev, void __user *argp)
 	for (i = 0; i < dev->nvqs; i++) {
 		mutex_lock(&dev->vqs[i]->mutex);
 		dev->vqs[i]->mem = mem;
+		vhc_vq_set_map(dev->vqs[i]);
 		mutex_unlock(&dev->vqs[i]->mutex);
 	}
 	dev->mem = mem;
@@ -168,6 +174,10 @@ static long dev_set_features(struct vhc_dev *dev, u64 features)
 	if (features & ~dev->ops->features)
 		return -EOPNOTSUPP;
 	if (features & BIT_ULL(VHOST_F_LOG_ALL) && !dev_log_ok(dev))
+		return -EFAULT;
+	if (!(features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)))
+		vhc_iotlb_disable(dev);
+	else if (vhc_iotlb_enable(dev))
 		return -EFAULT;
 	for (i = 0; i < dev->nvqs; i++) {
 		struct vhc_vq *vq = dev->vqs[i];
@@ -220,6 +230,20 @@ static long dev_set_features_array(struct vhc_dev *dev, struct vhost_features_ar
 	return dev_set_features(dev, features);
 }
 
+/* Formats of messages: there are none without an IOTLB. */
+static u64 dev_backend_features(const struct vhc_dev *dev)
+{
+	return dev->ops->features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) ? VHC_BACKEND_FEATURES : 0;
+}
+
+static long dev_set_backend_features(struct vhc_dev *dev, u64 features)
+{
+	if (features & ~dev_backend_features(dev))
+		return -EOPNOTSUPP;
+	WRITE_ONCE(dev->backend_features, features);
+	return 0;
+}
+
 static long dev_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 {
 	u64 features;
@@ -233,6 +257,13 @@ static long dev_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 		if (copy_from_user(&features, argp, sizeof(features)))
 			return -EFAULT;
 		return dev_set_features(dev, features);
+	case VHOST_GET_BACKEND_FEATURES:
+		features = dev_backend_features(dev);
+		return copy_to_user(argp, &features, sizeof(features)) ? -EFAULT : 0;
+	case VHOST_SET_BACKEND_FEATURES:
+		if (copy_from_user(&features, argp, sizeof(features)))
+			return -EFAULT;
+		return dev_set_backend_features(dev, features);
 	case VHOST_GET_FEATURES_ARRAY:
 		return dev_get_features_array(dev, argp);
 	case VHOST_SET_FEATURES_ARRAY:

@@ -51,9 +51,30 @@ struct vhc_worker {
 	struct rcu_head rcu;
 } ____cacheline_aligned_in_smp;
 
+/* struct vhc_ring_size - bytes of a ring's areas */
+struct vhc_ring_size {
+	size_t desc;
+	size_t avail;
+	size_t used;
+};
+
 /* mem.c: configuration context */
+bool vhc_region_ok(const struct vring_region *r);
 struct vhc_mem *vhc_mem_create(const struct vhost_memory __user *table);
 void vhc_mem_free(struct vhc_mem *mem);
+
+/* iotlb.c: dev->mutex is held, or vq->mutex by who serves the queue */
+int vhc_iotlb_enable(struct vhc_dev *dev);
+void vhc_iotlb_disable(struct vhc_dev *dev);
+int vhc_iotlb_set(struct vhc_dev *dev, u64 start, u64 last, const struct vring_region *add);
+const struct vring_mem *vhc_iotlb_map(const struct vhc_iotlb *tlb);
+int vhc_iotlb_map_ring(struct vhc_vq *vq);
+int vhc_iotlb_map_start(struct vhc_vq *vq);
+bool vhc_iotlb_park(struct vhc_vq *vq);
+
+/* iotlb_msg.c */
+void vhc_iotlb_miss(struct vhc_vq *vq, u64 iova, u32 perm);
+void vhc_iotlb_miss_drop(struct vhc_vq *vq);
 
 /* log.c */
 void vhc_log_complete(const struct vhc_vq *vq, u16 first, u32 n);
@@ -80,7 +101,10 @@ void vhc_vq_init(struct vhc_vq *vq, struct vhc_dev *dev, u32 index);
 int vhc_vq_alloc(struct vhc_vq *vq);
 void vhc_vq_free(struct vhc_vq *vq);
 void vhc_vq_reset(struct vhc_vq *vq);
-bool vhc_vq_ring_ok(const struct vhc_vq *vq, const struct vhost_vring_addr *a);
+struct vhc_ring_size vhc_vq_ring_size(const struct vhc_vq *vq);
+bool vhc_vq_ring_ok(const struct vhc_vq *vq, const struct vhc_ring_addr *a);
+void vhc_vq_set_addr(struct vhc_vq *vq, const struct vhc_ring_addr *a);
+void vhc_vq_set_map(struct vhc_vq *vq);
 bool vhc_vq_log_ok(const struct vhc_vq *vq, const void __user *base);
 void vhc_vq_set_features(struct vhc_vq *vq, u64 features);
 

@@ -110,9 +110,30 @@ void vhc_log_batch(const struct vhc_vq *vq, u32 n)
 }
 EXPORT_SYMBOL_GPL(vhc_log_batch);
 
-/* Note a write to the used ring. */
+/* Part of the used ring by its pages, for which there is no one address */
+static int log_used_pages(const struct vhc_vq *vq, size_t offset, size_t len)
+{
+	const struct vring_area *a = &vq->ring.pages->used;
+	int err = 0;
+
+	for (offset += a->offset; len;) {
+		size_t in = offset % VRING_PAGE_SIZE, n = min(len, VRING_PAGE_SIZE - in);
+
+		err = log_uaddr(vq, (unsigned long)(a->page[offset / VRING_PAGE_SIZE] + in), n) ?:
+		      err;
+		offset += n;
+		len -= n;
+	}
+	return err;
+}
+
+/* Note a write to the used ring. With an IOTLB the address for the log is none of the guest's. */
 static int log_used(const struct vhc_vq *vq, size_t offset, size_t len)
 {
+	if (vq->ring.pages)
+		return log_used_pages(vq, offset, len);
+	if (vq->iotlb)
+		return log_uaddr(vq, (unsigned long)vq->ring.used + offset, len);
 	return log_gpa(&vq->log, vq->log.used_gpa + offset, len);
 }
 

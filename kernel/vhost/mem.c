@@ -26,7 +26,7 @@ static int region_cmp(const void *a, const void *b)
 }
 
 /* access_ok() and the engine add up addresses: none may wrap. */
-static bool region_access_ok(const struct vring_region *r)
+bool vhc_region_ok(const struct vring_region *r)
 {
 	if (r->uaddr > ULONG_MAX || r->size > ULONG_MAX || r->uaddr + r->size < r->uaddr)
 		return false;
@@ -48,7 +48,7 @@ static int mem_fill(struct vhc_mem *mem, const struct vhost_memory_region *src, 
 		dst[i].size = src[i].memory_size;
 		dst[i].uaddr = src[i].userspace_addr;
 		dst[i].perm = VRING_PERM_RW;
-		if (!region_access_ok(&dst[i]))
+		if (!vhc_region_ok(&dst[i]))
 			mem->access_ok = false;
 	}
 

@@ -12,6 +12,16 @@
 
 #include "internal.h"
 
+/* Find the ring by its I/O addresses. Return: false when it waits for a translation, or broke */
+static bool vq_map_ring(struct vhc_vq *vq)
+{
+	int err = vhc_iotlb_map_ring(vq);
+
+	if (err && err != -EAGAIN)
+		vhc_vq_break(vq, "no I/O translation that the ring can use");
+	return !err;
+}
+
 /* Worker context. */
 static void vq_run(struct vhc_work *work)
 {
@@ -19,7 +29,8 @@ static void vq_run(struct vhc_work *work)
 
 	mutex_lock(&vq->mutex);
 	/* Without a worker this is the last run of a killed one, whose memory is going away. */
-	if (vq->backend && !vq->broken && rcu_access_pointer(vq->worker))
+	if (vq->backend && !vq->broken && rcu_access_pointer(vq->worker) &&
+	    (!vq->iotlb || vq->ring_mapped || vq_map_ring(vq)))
 		vq->ops->handle(vq);
 	mutex_unlock(&vq->mutex);
 }
@@ -80,6 +91,14 @@ void vhc_vq_reset(struct vhc_vq *vq)
 	vq->err = NULL;
 
 	vhc_vq_free(vq);
+	kvfree(vq->ring_page);
+	vq->ring_page = NULL;
+	vq->ring_room = 0;
+	vq->ring_mapped = false;
+	vq->iotlb = NULL;
+	vq->map = NULL;
+	memset(&vq->addr, 0, sizeof(vq->addr));
+	memset(&vq->miss, 0, sizeof(vq->miss));
 	memset(&vq->ring, 0, sizeof(vq->ring));
 	vq->ring.num = 1;
 	vq->mem = NULL;
@@ -97,24 +116,61 @@ void vhc_vq_set_features(struct vhc_vq *vq, u64 features)
 }
 
 /**
- * vhc_vq_ring_ok() - do these ring addresses lie in user space?
+ * vhc_vq_ring_size() - how large are the areas of a ring?
  * @vq: for its size
- * @a: addresses
  *
  * The event words are counted in whether EVENT_IDX was acknowledged or not: that may change while
  * the ring runs.
  */
-bool vhc_vq_ring_ok(const struct vhc_vq *vq, const struct vhost_vring_addr *a)
+struct vhc_ring_size vhc_vq_ring_size(const struct vhc_vq *vq)
 {
 	size_t event = sizeof(__virtio16);
 	size_t num = vq->ring.num;
 
-	return access_ok((void __user *)(unsigned long)a->desc_user_addr,
-			 num * sizeof(struct vring_desc)) &&
-	       access_ok((void __user *)(unsigned long)a->avail_user_addr,
-			 sizeof(struct vring_avail) + num * sizeof(__virtio16) + event) &&
-	       access_ok((void __user *)(unsigned long)a->used_user_addr,
-			 sizeof(struct vring_used) + num * sizeof(struct vring_used_elem) + event);
+	return (struct vhc_ring_size){
+		.desc = num * sizeof(struct vring_desc),
+		.avail = sizeof(struct vring_avail) + num * sizeof(__virtio16) + event,
+		.used = sizeof(struct vring_used) + num * sizeof(struct vring_used_elem) + event,
+	};
+}
+
+static bool area_ok(u64 addr, size_t size)
+{
+	return access_ok((void __user *)(unsigned long)addr, size);
+}
+
+/**
+ * vhc_vq_ring_ok() - can a ring be there?
+ * @vq: for its size
+ * @a: addresses; I/O addresses are looked at when the ring is served
+ */
+bool vhc_vq_ring_ok(const struct vhc_vq *vq, const struct vhc_ring_addr *a)
+{
+	struct vhc_ring_size size = vhc_vq_ring_size(vq);
+
+	return vq->iotlb || (area_ok(a->desc, size.desc) && area_ok(a->avail, size.avail) &&
+			     area_ok(a->used, size.used));
+}
+
+/* Take over where the ring is. */
+void vhc_vq_set_addr(struct vhc_vq *vq, const struct vhc_ring_addr *a)
+{
+	vq->addr = *a;
+	vq->ring_mapped = false;
+	if (vq->iotlb)
+		return;
+	vq->ring.desc = (void __user *)(unsigned long)a->desc;
+	vq->ring.avail = (void __user *)(unsigned long)a->avail;
+	vq->ring.used = (void __user *)(unsigned long)a->used;
+}
+
+/* The engine translates by the IOTLB if there is one. */
+void vhc_vq_set_map(struct vhc_vq *vq)
+{
+	if (vq->iotlb)
+		vq->map = vhc_iotlb_map(vq->iotlb);
+	else
+		vq->map = vq->mem ? &vq->mem->map : NULL;
 }
 
 /**
@@ -126,19 +182,13 @@ bool vhc_vq_log_ok(const struct vhc_vq *vq, const void __user *base)
 {
 	if (vq->log.data && !vhc_log_mem_ok(base, vq->mem))
 		return false;
-	return !vq->log.ring || vhc_log_used_ok(base, vq->log.used_gpa, vq->ring.num);
+	return !vq->log.ring || vq->iotlb || vhc_log_used_ok(base, vq->log.used_gpa, vq->ring.num);
 }
 
 bool vhc_vq_ready(const struct vhc_vq *vq)
 {
-	struct vhost_vring_addr a = {
-		.desc_user_addr = (unsigned long)vq->ring.desc,
-		.avail_user_addr = (unsigned long)vq->ring.avail,
-		.used_user_addr = (unsigned long)vq->ring.used,
-	};
-
 	return vq->mem && vq->mem->access_ok && vhc_vq_log_ok(vq, vq->log.base) &&
-	       vhc_vq_ring_ok(vq, &a);
+	       vhc_vq_ring_ok(vq, &vq->addr);
 }
 EXPORT_SYMBOL_GPL(vhc_vq_ready);
 
@@ -146,6 +196,8 @@ int vhc_vq_start(struct vhc_vq *vq, void *backend)
 {
 	struct vring_cursor pos = { .avail = vq->ring.pos.avail };
 
+	if (vq->iotlb && vhc_iotlb_map_start(vq))
+		return -EFAULT;
 	if (vring_load_used(&vq->ring, &pos.used) || vring_start(&vq->ring, pos))
 		return -EFAULT;
 	if (vq->log.ring)
@@ -162,6 +214,7 @@ void *vhc_vq_stop(struct vhc_vq *vq)
 	void *backend = vq->backend;
 
 	vq->backend = NULL;
+	vhc_iotlb_miss_drop(vq);
 	return backend;
 }
 EXPORT_SYMBOL_GPL(vhc_vq_stop);
@@ -184,7 +237,7 @@ EXPORT_SYMBOL_GPL(vhc_vq_break);
 
 static int vq_check(struct vhc_vq *vq, int ret)
 {
-	if (unlikely(ret < 0))
+	if (unlikely(ret < 0) && !vhc_iotlb_park(vq))
 		vhc_vq_break(vq, vring_strerror(vq->ring.err.code));
 	return ret;
 }
@@ -192,7 +245,7 @@ static int vq_check(struct vhc_vq *vq, int ret)
 int vhc_vq_pop(struct vhc_vq *vq, u16 max_elem)
 {
 	vq->batch.max_elem = max_elem;
-	return vq_check(vq, vring_pop_batch(&vq->ring, &vq->mem->map, &vq->batch));
+	return vq_check(vq, vring_pop_batch(&vq->ring, vq->map, &vq->batch));
 }
 EXPORT_SYMBOL_GPL(vhc_vq_pop);
 

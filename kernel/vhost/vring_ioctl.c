@@ -52,6 +52,7 @@ static long get_base(struct vhc_vq *vq, void __user *argp, struct file **drop)
 
 static long set_addr(struct vhc_vq *vq, void __user *argp, struct file **drop)
 {
+	struct vhc_ring_addr addr;
 	struct vhost_vring_addr a;
 	bool log;
 
@@ -66,15 +67,19 @@ static long set_addr(struct vhc_vq *vq, void __user *argp, struct file **drop)
 	    a.used_user_addr % VRING_USED_ALIGN_SIZE ||
 	    a.log_guest_addr % VRING_USED_ALIGN_SIZE)
 		return -EINVAL;
+	addr = (struct vhc_ring_addr){
+		.desc = a.desc_user_addr,
+		.avail = a.avail_user_addr,
+		.used = a.used_user_addr,
+	};
 	log = a.flags & BIT(VHOST_VRING_F_LOG);
 	/* A ring that does not run yet is checked when it starts: its size may still change. */
-	if (vq->backend && !vhc_vq_ring_ok(vq, &a))
+	if (vq->backend && !vhc_vq_ring_ok(vq, &addr))
 		return -EINVAL;
-	if (vq->backend && log && !vhc_log_used_ok(vq->log.base, a.log_guest_addr, vq->ring.num))
+	if (vq->backend && log && !vq->iotlb &&
+	    !vhc_log_used_ok(vq->log.base, a.log_guest_addr, vq->ring.num))
 		return -EINVAL;
-	vq->ring.desc = (void __user *)(unsigned long)a.desc_user_addr;
-	vq->ring.avail = (void __user *)(unsigned long)a.avail_user_addr;
-	vq->ring.used = (void __user *)(unsigned long)a.used_user_addr;
+	vhc_vq_set_addr(vq, &addr);
 	vq->log.ring = log;
 	vq->log.used_gpa = a.log_guest_addr;
 	return 0;

@@ -670,6 +670,117 @@ static void test_log(void)
 	show("log", "features_no_memory", features(log));
 }
 
+static int put(const void *buf, size_t len)
+{
+	ssize_t n = write(dev, buf, len);
+
+	return n < 0 ? -errno : (int)n;
+}
+
+static int get(void *buf, size_t len)
+{
+	ssize_t n = read(dev, buf, len);
+
+	return n < 0 ? -errno : (int)n;
+}
+
+static int iotlb(uint32_t format, uint8_t type, uint64_t iova, uint64_t size, uint64_t uaddr)
+{
+	struct vhost_msg_v2 m = { .type = format };
+
+	m.iotlb = (struct vhost_iotlb_msg){
+		.iova = iova, .size = size, .uaddr = uaddr, .type = type, .perm = VHOST_ACCESS_RW,
+	};
+	return put(&m, sizeof(m));
+}
+
+static int backend_features(uint64_t f)
+{
+	return io(VHOST_SET_BACKEND_FEATURES, &f);
+}
+
+/* Messages about I/O translations; what they do is in iotlb.c. */
+static void test_iotlb(void)
+{
+	static const size_t lens[] = { 0, 3, 4, 8, 39, 40, 71, 72, 73, 128 };
+	uint64_t va = (uintptr_t)mem.va, page = 0x1000;
+	union {
+		struct vhost_msg_v2 m;
+		unsigned char bytes[128];
+	} u = { .m = { .type = VHOST_IOTLB_MSG_V2 } };
+	unsigned int i;
+	char name[40];
+
+	reopen();
+	fcntl(dev, F_SETFL, O_NONBLOCK);
+	show("iotlb", "no_owner_features", features(RIG_FEATURES));
+	show("iotlb", "no_owner_backend_features", backend_features(2));
+	show("iotlb", "no_owner_update", iotlb(2, VHOST_IOTLB_UPDATE, 0, page, va));
+	ready();
+	fcntl(dev, F_SETFL, O_NONBLOCK);
+	show("iotlb", "none_update", iotlb(1, VHOST_IOTLB_UPDATE, 0, page, va));
+	show("iotlb", "none_invalidate", iotlb(1, VHOST_IOTLB_INVALIDATE, 0, page, 0));
+	show("iotlb", "none_size_0", iotlb(1, VHOST_IOTLB_UPDATE, 0, 0, va));
+	show("iotlb", "on", features(RIG_FEATURES | VDRV_BIT(VIRTIO_F_ACCESS_PLATFORM)));
+	for (i = 0; i <= 3; i++) {
+		snprintf(name, sizeof(name), "format_%u", i);
+		show("iotlb", name, iotlb(i, VHOST_IOTLB_UPDATE, 0, page, va));
+	}
+	show("iotlb", "format_max", iotlb(~0u, VHOST_IOTLB_UPDATE, 0, page, va));
+	for (i = 0; i <= 8; i++) {
+		snprintf(name, sizeof(name), "type_%u", i);
+		show("iotlb", name, iotlb(2, i, 0, page, va));
+	}
+	show("iotlb", "type_255", iotlb(2, 255, 0, page, va));
+	u.m.iotlb = (struct vhost_iotlb_msg){ .size = page, .uaddr = va, .type = VHOST_IOTLB_UPDATE };
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		snprintf(name, sizeof(name), "write_%zu", lens[i]);
+		show("iotlb", name, put(&u, lens[i]));
+	}
+	show("iotlb", "write_pointer", put((void *)KERNEL_ADDR, sizeof(u.m)));
+	for (i = 0; i < 2; i++) {
+		const char *what = i ? "invalidate" : "update";
+		uint8_t type = i ? VHOST_IOTLB_INVALIDATE : VHOST_IOTLB_UPDATE;
+
+#define SHOW(how, iova, size, uaddr) do {						\
+		snprintf(name, sizeof(name), "%s_%s", what, how);			\
+		show("iotlb", name, iotlb(2, type, iova, size, uaddr));			\
+	} while (0)
+		SHOW("byte", 5, 1, va + 3);
+		SHOW("size_0", 0, 0, va);
+		SHOW("size_0_at_1", page, 0, va);
+		SHOW("same_again", 0, page, va);
+		SHOW("overlap", page / 2, page, va);
+		SHOW("within", 16, 16, va);
+		SHOW("to_the_end", -page, page, va);
+		SHOW("wraps", -page, page + 1, va);
+		SHOW("size_max", 0, ~0ULL, 0);
+		SHOW("uaddr_kernel", 0, page, KERNEL_ADDR);
+		SHOW("uaddr_wraps", 0, page, ~0ULL);
+		SHOW("unmapped", 1ULL << 40, page, 0x1000);
+#undef SHOW
+	}
+	show("iotlb", "backend_features_none", backend_features(0));
+	show("iotlb", "batch_unasked", iotlb(2, VHOST_IOTLB_BATCH_BEGIN, 0, 0, 0));
+	show("iotlb", "start", file(VHOST_NET_SET_BACKEND, 1, tap.fd));
+	show("iotlb", "addr", addr_good(1));
+	show("iotlb", "start_unmapped", file(VHOST_NET_SET_BACKEND, 1, tap.fd));
+	show("iotlb", "read", get(u.bytes, sizeof(u.bytes)));
+	show("iotlb", "on_again", features(RIG_FEATURES | VDRV_BIT(VIRTIO_F_ACCESS_PLATFORM)));
+	show("iotlb", "map_all", iotlb(2, VHOST_IOTLB_UPDATE, va, mem.size, va));
+	show("iotlb", "start_mapped", file(VHOST_NET_SET_BACKEND, 1, tap.fd));
+	show("iotlb", "running_addr_kernel", addr(1, 1, KERNEL_ADDR, KERNEL_ADDR, KERNEL_ADDR, 0));
+	show("iotlb", "running_addr", addr_good(1));
+	show("iotlb", "clear", file(VHOST_NET_SET_BACKEND, 1, -1));
+	show("iotlb", "read_0", get(u.bytes, 0));
+	show("iotlb", "read_71", get(u.bytes, 71));
+	show("iotlb", "reset", io(VHOST_RESET_OWNER, NULL));
+	show("iotlb", "reset_update", iotlb(2, VHOST_IOTLB_UPDATE, 0, page, va));
+	show("iotlb", "off_then_owner", set_owner());
+	show("iotlb", "off", features(RIG_FEATURES));
+	show("iotlb", "off_update", iotlb(2, VHOST_IOTLB_UPDATE, 0, page, va));
+}
+
 static void test_file(void)
 {
 	struct pollfd p = { .events = POLLIN | POLLOUT };
@@ -729,6 +840,7 @@ int main(void)
 	test_backend_needs();
 	test_running();
 	test_log();
+	test_iotlb();
 	test_file();
 	close(dev);
 	t_case("end", "0");

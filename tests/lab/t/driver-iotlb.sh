@@ -1,0 +1,7 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A device behind an IOMMU, on the stock module and on ours.
+. "$SHUNT_TOP/tests/driver/lab.sh"
+driver_tap stock iotlb
+driver_tap ours iotlb
+done_testing
