@@ -8,17 +8,19 @@ usage() {
 	cat <<-U
 	usage: net-guest.sh -v shunt|qemu -b KERNEL -i INITRAMFS [-c CPUS] [-m MIB] [-q QUEUES]
 	                    [-s SECONDS] [-R ROUNDS] [-n PINGS] [-r] [-t TIMEOUT] [-a 'MORE VMM ARGS'] [-l LOGFILE]
+	                    [-2 PROPERTIES]
 	  -r   let the guest reboot once before it measures
+	  -2   a second virtio-net-pci with these properties, tried when the first is through
 	  -q   vhost queues (QEMU only)
 	U
 	exit 2
 }
-vmm=; kernel=; initrd=; cpus=1; mem=512; queues=1; secs=3; pings=50; rounds=1; reboot=0; limit=150; more=; log=
-while getopts v:b:i:c:m:q:s:n:R:t:a:l:rh o; do
+vmm=; kernel=; initrd=; cpus=1; mem=512; queues=1; secs=3; pings=50; rounds=1; reboot=0; limit=150; more=; log=; second=
+while getopts v:b:i:c:m:q:s:n:R:t:a:l:2:rh o; do
 	case $o in
 	v) vmm=$OPTARG ;; b) kernel=$OPTARG ;; i) initrd=$OPTARG ;; c) cpus=$OPTARG ;; m) mem=$OPTARG ;;
 	q) queues=$OPTARG ;; s) secs=$OPTARG ;; R) rounds=$OPTARG ;; n) pings=$OPTARG ;; r) reboot=1 ;; t) limit=$OPTARG ;;
-	a) more=$OPTARG ;; l) log=$OPTARG ;; *) usage ;;
+	a) more=$OPTARG ;; l) log=$OPTARG ;; 2) second=$OPTARG ;; *) usage ;;
 	esac
 done
 [ -n "$kernel" ] && [ -n "$initrd" ] || usage
@@ -33,6 +35,7 @@ cleanup() {
 	sleep 0.2
 	for p in "${pids[@]}"; do kill -9 "$p" 2>/dev/null; wait "$p" 2>/dev/null; done
 	ip link del "$tap" 2>/dev/null
+	[ -z "$second" ] || ip link del "${tap}b" 2>/dev/null
 	[ -n "$log" ] && cp "$serial" "$log" 2>/dev/null
 	rm -rf "$dir"
 }
@@ -44,6 +47,13 @@ ip tuntap add "$tap" mode tap vnet_hdr $mq || exit 1
 ip addr add 10.77.0.1/24 dev "$tap" && ip link set "$tap" up || exit 1
 iperf3 -s -B 10.77.0.1 >/dev/null 2>&1 &
 pids+=($!)
+if [ -n "$second" ]; then
+	ip tuntap add "${tap}b" mode tap vnet_hdr && ip addr add 10.78.0.1/24 dev "${tap}b" &&
+		ip link set "${tap}b" up || exit 1
+	iperf3 -s -B 10.78.0.1 >/dev/null 2>&1 &
+	pids+=($!)
+	more="-netdev tap,id=n1,ifname=${tap}b,script=no,downscript=no,vhost=on -device virtio-net-pci,netdev=n1,$second $more"
+fi
 
 append="console=ttyS0 quiet panic=-1 guest.secs=$secs guest.pings=$pings guest.reboot=$reboot guest.rounds=$rounds guest.streams=$queues"
 net="tap,id=n0,ifname=$tap,script=no,downscript=no,vhost=on"

@@ -2,7 +2,8 @@
 # A stock Debian guest on our modules, in one VMM: what tests/lab/t/net-{shunt,qemu}.sh share.
 . "$SHUNT_TOP/tests/lab/tap.sh"
 
-# net_guest_test VMM CPUS QUEUES: boots, reboots, pings, runs iperf3 both ways, powers off
+# net_guest_test VMM CPUS QUEUES: boots, reboots, pings, runs iperf3 both ways, does the same with a packed
+# ring, powers off
 net_guest_test() {
 	local vmm=$1 cpus=$2 queues=$3 series guest out taps
 	declare -A r=()
@@ -14,7 +15,7 @@ net_guest_test() {
 	"$SHUNT_TOP/scripts/load.sh" ours | sed 's/^/# /'
 	taps=$(ls /sys/class/net)
 	out=$("$SHUNT_TOP/scripts/net-guest.sh" -v "$vmm" -b "$guest/vmlinuz" -i "$guest/initramfs" \
-		-c "$cpus" -q "$queues" -s 2 -n 30 -r -t 150)
+		-c "$cpus" -q "$queues" -s 2 -n 30 -r -t 150 -2 packed=on)
 	sed 's/^\([^#]\)/# \1/' <<<"$out"
 	while IFS='=' read -r key value; do r[$key]=$value; done < <(grep -v '^#' <<<"$out" | grep =)
 
@@ -27,6 +28,10 @@ net_guest_test() {
 	check "$vmm: iperf3, guest to host" mbit iperf-out-mbit
 	check "$vmm: iperf3, host to guest" mbit iperf-in-mbit
 	check "$vmm: interrupts arrived by the receive vector" test "${r[irq-rx-in]:-0}" -gt 0
+	is "${r[second-packed]:-}" "${PACKED:-1}" "$vmm: the second device has packed rings"
+	is "${r[second-ping-got]:-}" "20" "$vmm: every ping through it answered"
+	check "$vmm: iperf3 through it, guest to host" mbit second-iperf-out-mbit
+	check "$vmm: iperf3 through it, host to guest" mbit second-iperf-in-mbit
 	is "${r[status]:-}" "0" "$vmm: the guest powered off and the VMM ended with status 0"
 	check "$vmm: no tap is left behind" test "$(ls /sys/class/net)" = "$taps"
 	check "$vmm: the modules unload" "$SHUNT_TOP/scripts/load.sh" none

@@ -3,7 +3,7 @@
 # Runs inside a stock Debian guest, as the last step of its init: network up, ping, iperf3 both ways.
 # Speaks to whoever reads the serial port in lines "GUEST key=value"; the kernel command line says
 # what to do: guest.secs=N (per direction), guest.pings=N, guest.reboot=1 (once, before measuring),
-# guest.streams=N, guest.rounds=N (measurements, one line each).
+# guest.streams=N, guest.rounds=N (measurements, one line each). A second device is tried afterwards.
 say() { echo "GUEST $*"; }
 
 arg() { # arg NAME DEFAULT
@@ -20,11 +20,20 @@ irqs() { # interrupts so far of the virtio device whose name matches $1
 
 host=10.77.0.1
 say boot=1 kernel="$(uname -r)" cpus="$(grep -c ^processor /proc/cpuinfo)"
+# Virtio devices as /sys/class/net/NAME, in the order of their PCI addresses
+nics() {
+	for d in $(ls -d /sys/bus/pci/devices/*/virtio*/net/* 2>/dev/null | sort); do
+		echo "${d##*/}"
+	done
+}
+
+feature() { # feature DEVICE BIT: 0 or 1
+	cut -c $(($2 + 1)) "/sys/class/net/$1/device/features"
+}
+
 dev=
 for i in 1 2 3 4 5 6 7 8 9 10; do
-	for d in /sys/class/net/*; do
-		[ "${d##*/}" = lo ] || dev=${d##*/}
-	done
+	dev=$(nics | head -n 1)
 	[ -n "$dev" ] && break
 	sleep 0.3
 done
@@ -63,5 +72,19 @@ while [ $((round += 1)) -le "$(arg rounds 1)" ]; do
 		say "iperf-$dir-mbit=${m:-0} irq-rx-$dir=$(($(irqs input) - rx)) irq-tx-$dir=$(($(irqs output) - tx))"
 	done
 done
+second=$(nics | sed -n 2p)
+if [ -n "$second" ]; then
+	ip addr add 10.78.0.2/24 dev "$second"
+	ip link set "$second" up
+	say second-packed="$(feature "$second" 34)" second-in-order="$(feature "$second" 35)"
+	ping -c 2 -W 5 10.78.0.1 >/dev/null 2>&1
+	say second-ping-got="$(ping -i 0.02 -c 20 -W 5 10.78.0.1 | grep -c 'bytes from')"
+	for dir in out in; do
+		r=; [ $dir = in ] && r=-R
+		iperf3 -c 10.78.0.1 -t 1 -f m $r >/tmp/iperf 2>&1
+		m=$(mbit /tmp/iperf | tail -n 1)
+		say "second-iperf-$dir-mbit=${m:-0}"
+	done
+fi
 say done=1
 poweroff -f
