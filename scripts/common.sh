@@ -24,6 +24,16 @@ kernel_release() {
 	sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' "$1/include/generated/utsrelease.h" 2>/dev/null
 }
 
+# vhost_offers BIT...: the loaded vhost_net has all these features
+vhost_offers() {
+	python3 - "$@" <<-'END'
+	import fcntl, struct, sys
+	with open("/dev/vhost-net", "rb") as dev:
+	    bits, = struct.unpack("Q", fcntl.ioctl(dev, 0x8008af00, bytes(8)))
+	sys.exit(not all(bits >> int(n) & 1 for n in sys.argv[1:]))
+	END
+}
+
 # cache_lock NAME: one process fetches NAME, the others wait for it and find it done.
 cache_lock() {
 	mkdir -p "$SHUNT_CACHE/lock" || die "cannot write to $SHUNT_CACHE (set SHUNT_CACHE)"

@@ -2,6 +2,7 @@
 # For tests/lab/t/driver-*.sh: which modules run a program of tests/driver, and what follows.
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
+. "$SHUNT_TOP/scripts/common.sh"
 load=$SHUNT_TOP/scripts/load.sh
 programs=$SHUNT_TOP/build/tests/driver
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
@@ -27,16 +28,6 @@ driver_compare() {
 	"$SHUNT_TOP/tests/driver/compare" "$1" "$series" "$out/$1.stock" "$out/$1.ours"
 }
 
-# driver_offers BIT...: the loaded module has all these features
-driver_offers() {
-	python3 - "$@" <<-'END'
-	import fcntl, struct, sys
-	with open("/dev/vhost-net", "rb") as dev:
-	    bits, = struct.unpack("Q", fcntl.ioctl(dev, 0x8008af00, bytes(8)))
-	sys.exit(not all(bits >> int(n) & 1 for n in sys.argv[1:]))
-	END
-}
-
 # driver_layouts COMMAND...: runs it for each further layout that the loaded module offers, with its
 # name in DRIVER_LAYOUT
 driver_layouts() {
@@ -44,7 +35,7 @@ driver_layouts() {
 
 	while read -r layout bits; do
 		# shellcheck disable=SC2086 # words
-		if driver_offers $bits; then
+		if vhost_offers $bits; then
 			DRIVER_LAYOUT=$layout "$@"
 		else
 			skip "$layout" "the module does not offer it"

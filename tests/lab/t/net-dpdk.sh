@@ -92,7 +92,7 @@ for layout in "packed packed_vq=1,in_order=0 34" "in_order packed_vq=0,in_order=
 	      "packed-in_order packed_vq=1,in_order=1 34 35"; do
 	read -r name options bits <<<"$layout"
 	# shellcheck disable=SC2086 # words
-	if driver_offers $bits; then
+	if vhost_offers $bits; then
 		# shellcheck disable=SC2086 # words
 		runs "$name" "$options" $bits
 	else
