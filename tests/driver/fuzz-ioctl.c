@@ -32,8 +32,9 @@ struct ctx {
 	struct hostile h;
 	int file[FILES];	/* of the device: h.fd, others, copies */
 	int other;		/* a file that is no tap and no eventfd */
-	unsigned char *edge;	/* end of a page, nothing behind it */
 };
+
+#define ROOM		(64u << 10)
 
 /* An argument, in a buffer of zeroes that is larger than any */
 union arg {
@@ -269,28 +270,46 @@ static int some_device(struct ctx *c, uint64_t *s)
 	return fuzz_one_in(s, 2) ? c->h.fd : c->file[fuzz_below(s, FILES)];
 }
 
+/*
+ * Room for an argument, of each thread: where a length is the fuzzer's, the device may write up to
+ * the end of it and finds nothing behind.
+ */
+static union arg *room(void)
+{
+	static __thread unsigned char *p;
+
+	if (!p) {
+		p = mmap(NULL, 2 * ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			 0);
+		if (p == MAP_FAILED || mprotect(p + ROOM, ROOM, PROT_NONE))
+			_exit(2);
+	}
+	memset(p, 0, sizeof(union arg));
+	return (union arg *)p;
+}
+
 static void request(struct ctx *c, uint64_t *s)
 {
 	unsigned int n = fuzz_below(s, ARRAY_SIZE(requests)), size;
 	const struct request *r = &requests[n];
 	unsigned long cmd = r->cmd;
-	union arg a = { 0 };
-	void *at = &a;
+	union arg *a = room();
+	void *at = a;
 
 	/* A device without an owner is soon seen through. */
 	if ((cmd == VHOST_RESET_OWNER) && !fuzz_one_in(s, 8))
 		return;
-	r->fill(c, &a, s);
+	r->fill(c, a, s);
 	if (fuzz_one_in(s, 30))
-		a.byte[fuzz_below(s, 64)] ^= 1 << fuzz_below(s, 8);
+		a->byte[fuzz_below(s, 64)] ^= 1 << fuzz_below(s, 8);
 	switch (fuzz_below(s, 60)) {
 	case 0:
 		at = (void *)fuzz_uva(&c->h.mem, s);
 		break;
 	case 1:		/* the end of it is not there */
 		size = fuzz_below(s, 128);
-		at = c->edge - size;
-		memcpy(at, &a, size);
+		at = (unsigned char *)a + ROOM - size;
+		memcpy(at, a, size);
 		break;
 	case 2:
 		cmd = _IOC(fuzz_below(s, 4), fuzz_one_in(s, 8) ? fuzz_rnd(s) & 0xff : VHOST_VIRTIO,
@@ -460,10 +479,6 @@ static void child(struct fuzz_run *f, uint64_t seed)
 	ret = hostile_open(&c.h, &counts->tally, &s);
 	if (ret)
 		fuzz_fail(f, "set-up: %s", strerror(-ret));
-	c.edge = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (c.edge == MAP_FAILED || munmap(c.edge + 4096, 4096))
-		fuzz_fail(f, "memory: %s", strerror(errno));
-	c.edge += 4096;
 	c.other = memfd_create("other", MFD_CLOEXEC);
 	for (i = 0; i < FILES; i++)
 		c.file[i] = open(DTEST_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
