@@ -107,6 +107,16 @@ static u16 rx_consume(struct net_rx *rx, struct file *tap)
 	return n;
 }
 
+/* Are there packets to take? */
+static bool rx_ready(struct vhc_vq *vq)
+{
+	struct socket *sock = vq->backend;
+	struct ptr_ring *ring = to_net(vq)->rx.ring;
+
+	return ring ? !ptr_ring_empty(ring) :
+	       !skb_queue_empty_lockless(&sock->sk->sk_receive_queue);
+}
+
 /*
  * Take packets from the tap. Return: false when it has none and will wake us for the next
  *
@@ -130,7 +140,10 @@ static bool rx_refill(struct net_rx *rx, struct net_vq *nvq)
 	else
 		rx->tail = rx_peek(rx, &sock->sk->sk_receive_queue);
 	if (!rx->tail) {
-		net_wait_sock(nvq, sock);
+		if (!vhc_vq_poll(&nvq->vq, rx_ready))
+			net_wait_sock(nvq, sock);
+		else if (poll->wqh)
+			vhc_poll_disarm(poll);
 		return false;
 	}
 	if (rx->tail == NET_BATCH)
@@ -351,7 +364,7 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 	if (nr < 0)
 		return false;
 	if (!nr)
-		return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
+		return vhc_vq_idle(vq) > 0 && !vhc_vq_kicks_off(vq);
 
 	stop = rx_deliver(nvq, rx, mergeable, &done);
 	lost = net_rx_finish(nvq, rx);

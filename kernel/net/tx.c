@@ -366,7 +366,7 @@ static void net_tx_handle(struct vhc_vq *vq)
 		ret = vhc_vq_pop(vq, NET_BATCH);
 		if (ret < 0)
 			return;
-		if (!ret && (vhc_vq_kicks_on(vq) <= 0 || vhc_vq_kicks_off(vq)))
+		if (!ret && (vhc_vq_idle(vq) <= 0 || vhc_vq_kicks_off(vq)))
 			return;
 		if (ret && tx_batch(&run, ret, &bytes))
 			return;

@@ -61,12 +61,12 @@ struct vhc_worker;
  * struct vhc_work - something a worker is to run once
  * @node: place in the worker's list
  * @flags: bit 0 is set while queued
- * @fn: called by the worker; the work may be queued again from then on
+ * @fn: called by @worker; the work may be queued again from then on
  */
 struct vhc_work {
 	struct llist_node node;
 	unsigned long flags;
-	void (*fn)(struct vhc_work *work);
+	void (*fn)(struct vhc_work *work, struct vhc_worker *worker);
 };
 
 /**
@@ -88,6 +88,26 @@ struct vhc_poll {
 	bool armed;
 	__poll_t mask;
 	struct vhc_vq *vq;
+};
+
+/**
+ * struct vhc_busy - busy polling of a queue; protected by the vq mutex
+ * @timeout_us: poll for at most so long, 0 never
+ * @budget_ns: how long the next time, adapted
+ * @idle_since: when the queue had nothing to do, 0 if it has
+ * @until: when this poll ends
+ * @ready: is there work?
+ * @polled: the worker calls @ready
+ * @spent: the handler runs once more before the worker sleeps
+ */
+struct vhc_busy {
+	u32 timeout_us;
+	bool polled;
+	bool spent;
+	u64 budget_ns;
+	u64 idle_since;
+	u64 until;
+	bool (*ready)(struct vhc_vq *vq);
 };
 
 /**
@@ -170,6 +190,7 @@ struct vhc_log {
  * @kick: polls @kick_file
  * @call: eventfd to signal for used buffers, may be NULL
  * @err: eventfd to signal once when the ring breaks, may be NULL
+ * @busy: busy polling
  * @work: runs ops->handle
  * @worker: who runs @work; RCU, changed under dev->mutex or when the worker is killed
  */
@@ -200,6 +221,7 @@ struct vhc_vq {
 	struct vhc_poll kick;
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *err;
+	struct vhc_busy busy;
 
 	struct vhc_work work;
 	struct vhc_worker __rcu *worker;
@@ -455,6 +477,34 @@ static inline int vhc_vq_kicks_off(struct vhc_vq *vq)
  * negative when the ring is broken
  */
 int vhc_vq_kicks_on(struct vhc_vq *vq);
+
+bool vhc_vq_begin_poll(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq));
+
+/**
+ * vhc_vq_poll() - nothing to do: shall the worker look for work instead of sleeping?
+ * @vq: mutex held, worker context
+ * @ready: is there work now? Worker context; the vq mutex is held. May fault, must not wait.
+ *
+ * Return: true when the handler returns and leaves notifications off; it is called again when
+ * @ready said yes, or no for too long
+ */
+static inline bool vhc_vq_poll(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq))
+{
+	return unlikely(vq->busy.timeout_us) && vhc_vq_begin_poll(vq, ready);
+}
+
+bool vhc_vq_has_work(struct vhc_vq *vq);
+
+/**
+ * vhc_vq_idle() - the ring is empty
+ * @vq: mutex held, worker context, every buffer was popped, and none given back
+ *
+ * Return: as vhc_vq_kicks_on(); but kicks may stay off while the worker polls the ring
+ */
+static inline int vhc_vq_idle(struct vhc_vq *vq)
+{
+	return vhc_vq_poll(vq, vhc_vq_has_work) ? 0 : vhc_vq_kicks_on(vq);
+}
 
 /**
  * vhc_vq_break() - the ring is malformed: stop it, say so once

@@ -26,6 +26,7 @@ struct vhc_worker_ops;
  * @dev: whose
  * @id: number in dev->workers
  * @nr_vqs: queues it serves; protected by dev->mutex
+ * @polling: some queue may be polled; the thread's own
  * @mutex: protects @killed; flushes queue under it so that none comes after the last run
  * @killed: the owner's SIGKILL ended the thread; no work runs any more
  * @mm: the owner's, kept alive for a kernel thread
@@ -41,6 +42,7 @@ struct vhc_worker {
 	struct vhc_dev *dev;
 	u32 id;
 	u32 nr_vqs;
+	bool polling;
 	struct mutex mutex; /* flushes against the end of the thread */
 	bool killed;
 	struct mm_struct *mm;
@@ -90,8 +92,14 @@ void vhc_worker_destroy(struct vhc_worker *worker);
 void vhc_workers_destroy(struct vhc_dev *dev);
 void vhc_worker_attach(struct vhc_worker *worker, struct vhc_vq *vq);
 void vhc_worker_flush(struct vhc_worker *worker);
-void vhc_work_init(struct vhc_work *work, void (*fn)(struct vhc_work *work));
+void vhc_work_init(struct vhc_work *work,
+		   void (*fn)(struct vhc_work *work, struct vhc_worker *worker));
 bool vhc_fork_owner_default(void);
+
+/* busy.c: vq->mutex is held; the latter two in worker context, the last one without the mutex */
+void vhc_busy_set(struct vhc_vq *vq, u32 timeout_us);
+void vhc_busy_end_idle(struct vhc_vq *vq);
+void vhc_busy_poll(struct vhc_worker *worker);
 
 /* worker_ioctl.c: dev->mutex is held */
 long vhc_worker_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp);
@@ -107,6 +115,16 @@ void vhc_vq_set_addr(struct vhc_vq *vq, const struct vhc_ring_addr *a);
 void vhc_vq_set_map(struct vhc_vq *vq);
 bool vhc_vq_log_ok(const struct vhc_vq *vq, const void __user *base);
 void vhc_vq_set_features(struct vhc_vq *vq, u64 features);
+
+/**
+ * vhc_vq_runs_on() - is it up to this worker to call the handler?
+ * @vq: mutex held
+ * @worker: current. A killed one, whose memory is going away, has no queues.
+ */
+static inline bool vhc_vq_runs_on(const struct vhc_vq *vq, const struct vhc_worker *worker)
+{
+	return vq->backend && !vq->broken && rcu_access_pointer(vq->worker) == worker;
+}
 
 /* vring_ioctl.c: dev->mutex is held, current is the owner */
 long vhc_vring_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp);

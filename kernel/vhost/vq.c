@@ -23,15 +23,18 @@ static bool vq_map_ring(struct vhc_vq *vq)
 }
 
 /* Worker context. */
-static void vq_run(struct vhc_work *work)
+static void vq_run(struct vhc_work *work, struct vhc_worker *worker)
 {
 	struct vhc_vq *vq = container_of(work, struct vhc_vq, work);
 
 	mutex_lock(&vq->mutex);
-	/* Without a worker this is the last run of a killed one, whose memory is going away. */
-	if (vq->backend && !vq->broken && rcu_access_pointer(vq->worker) &&
-	    (!vq->iotlb || vq->ring_mapped || vq_map_ring(vq)))
+	if (likely(vhc_vq_runs_on(vq, worker)) &&
+	    (!vq->iotlb || vq->ring_mapped || vq_map_ring(vq))) {
+		vq->busy.polled = false;
+		if (unlikely(vq->busy.idle_since))
+			vhc_busy_end_idle(vq);
 		vq->ops->handle(vq);
+	}
 	mutex_unlock(&vq->mutex);
 }
 
@@ -105,6 +108,7 @@ void vhc_vq_reset(struct vhc_vq *vq)
 	memset(&vq->log, 0, sizeof(vq->log));
 	vq->features = 0;
 	vq->broken = false;
+	memset(&vq->busy, 0, sizeof(vq->busy));
 }
 
 void vhc_vq_set_features(struct vhc_vq *vq, u64 features)

@@ -135,6 +135,26 @@ static long set_err(struct vhc_vq *vq, void __user *argp, struct file **drop)
 	return set_eventfd(&vq->err, argp);
 }
 
+static long set_busyloop(struct vhc_vq *vq, void __user *argp, struct file **drop)
+{
+	struct vhost_vring_state s;
+
+	if (copy_from_user(&s, argp, sizeof(s)))
+		return -EFAULT;
+	vhc_busy_set(vq, s.num);
+	return 0;
+}
+
+static long get_busyloop(struct vhc_vq *vq, void __user *argp, struct file **drop)
+{
+	struct vhost_vring_state s = {
+		.index = vq->index,
+		.num = vq->busy.timeout_us,
+	};
+
+	return copy_to_user(argp, &s, sizeof(s)) ? -EFAULT : 0;
+}
+
 /*
  * Called with the vq mutex. A file left in *@drop is let go after a flush: what it asked for has
  * been served when the ioctl returns.
@@ -150,6 +170,8 @@ static const struct {
 	{ VHOST_SET_VRING_KICK, set_kick },
 	{ VHOST_SET_VRING_CALL, set_call },
 	{ VHOST_SET_VRING_ERR, set_err },
+	{ VHOST_SET_VRING_BUSYLOOP_TIMEOUT, set_busyloop },
+	{ VHOST_GET_VRING_BUSYLOOP_TIMEOUT, get_busyloop },
 };
 
 /**

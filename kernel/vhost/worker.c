@@ -40,7 +40,8 @@ struct flush_work {
 	struct completion done;
 };
 
-void vhc_work_init(struct vhc_work *work, void (*fn)(struct vhc_work *work))
+void vhc_work_init(struct vhc_work *work,
+		   void (*fn)(struct vhc_work *work, struct vhc_worker *worker))
 {
 	work->flags = 0;
 	work->fn = fn;
@@ -69,9 +70,21 @@ static bool worker_run(struct vhc_worker *worker)
 		 * that found the bit set is seen by fn().
 		 */
 		smp_mb__after_atomic();
-		work->fn(work);
+		work->fn(work, worker);
 		cond_resched();
 	}
+	return true;
+}
+
+/* Return: false to sleep. The state says that already, so that no wake-up is lost. */
+static bool worker_turn(struct vhc_worker *worker)
+{
+	if (worker_run(worker))
+		return true;
+	if (likely(!worker->polling))
+		return false;
+	__set_current_state(TASK_RUNNING);
+	vhc_busy_poll(worker);
 	return true;
 }
 
@@ -87,7 +100,7 @@ static int kthread_fn(void *data)
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (kthread_should_stop())
 			break;
-		if (!worker_run(worker))
+		if (!worker_turn(worker))
 			schedule();
 	}
 	__set_current_state(TASK_RUNNING);
@@ -143,7 +156,7 @@ static const struct vhc_worker_ops kthread_ops = {
 
 static bool vtask_fn(void *data)
 {
-	return worker_run(data);
+	return worker_turn(data);
 }
 
 /*
@@ -305,7 +318,7 @@ void vhc_worker_attach(struct vhc_worker *worker, struct vhc_vq *vq)
 		vhc_vq_queue(vq);
 }
 
-static void flush_fn(struct vhc_work *work)
+static void flush_fn(struct vhc_work *work, struct vhc_worker *worker)
 {
 	complete(&container_of(work, struct flush_work, work)->done);
 }

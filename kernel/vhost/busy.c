@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Busy polling: an idle queue's worker looks for work for some time before it sleeps.
+ *
+ * A handler that has nothing to do leaves notifications off and returns. When its list is empty the
+ * worker looks at all queues in this state, in turn, until one has work, its time is up, or somebody
+ * else wants the processor; then the handler runs again, in the latter cases to ask for notifications
+ * and sleep. Between two looks no mutex is held, nor is preemption ever off: configuration need not
+ * wait for the end.
+ *
+ * How long: the ioctl sets the most. A queue that was idle for no longer than that would have been
+ * found at work, so the time for the next poll doubles; after a longer one it is halved, down to
+ * nothing below an eighth, so that a queue without traffic costs nothing.
+ */
+#include <linux/ktime.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/timekeeping.h>
+
+#include "internal.h"
+
+void vhc_busy_set(struct vhc_vq *vq, u32 timeout_us)
+{
+	vq->busy.timeout_us = timeout_us;
+	vq->busy.budget_ns = (u64)timeout_us * NSEC_PER_USEC;
+	vq->busy.idle_since = 0;
+	/* A queue that is being polled thinks again. */
+	vhc_vq_queue(vq);
+}
+
+bool vhc_vq_begin_poll(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq))
+{
+	struct vhc_busy *b = &vq->busy;
+	struct vhc_worker *worker;
+	u64 now;
+
+	if (b->spent)
+		return false;
+	now = ktime_get_ns();
+	b->idle_since = now;
+	if (!b->budget_ns)
+		return false;
+	b->until = now + b->budget_ns;
+	b->ready = ready;
+	b->polled = true;
+	worker = rcu_dereference_protected(vq->worker, lockdep_is_held(&vq->mutex));
+	worker->polling = true;
+	return true;
+}
+EXPORT_SYMBOL_GPL(vhc_vq_begin_poll);
+
+bool vhc_vq_has_work(struct vhc_vq *vq)
+{
+	/* An error is for the handler to find. */
+	return vring_has_work(&vq->ring);
+}
+EXPORT_SYMBOL_GPL(vhc_vq_has_work);
+
+/**
+ * vhc_busy_end_idle() - the queue may have work again: was it worth waiting for?
+ * @vq: mutex held, worker context, was idle
+ */
+void vhc_busy_end_idle(struct vhc_vq *vq)
+{
+	struct vhc_busy *b = &vq->busy;
+	u64 most = (u64)b->timeout_us * NSEC_PER_USEC;
+
+	if (ktime_get_ns() - b->idle_since <= most)
+		b->budget_ns = clamp(2 * b->budget_ns, most / 8, most);
+	else
+		b->budget_ns = b->budget_ns / 2 < most / 8 ? 0 : b->budget_ns / 2;
+	b->idle_since = 0;
+}
+
+/* Look once. Return: true if the queue is to be looked at again */
+static bool poll_vq(struct vhc_vq *vq, struct vhc_worker *worker, bool give_way)
+{
+	struct vhc_busy *b = &vq->busy;
+	bool again = false;
+
+	if (!READ_ONCE(b->polled))
+		return false;
+	/* Configuration has it. The work waits for its end, asleep. */
+	if (!mutex_trylock(&vq->mutex)) {
+		vhc_vq_queue(vq);
+		return false;
+	}
+	if (!b->polled || !vhc_vq_runs_on(vq, worker))
+		goto out;
+	/* Translations changed: the ring is looked for as after any wake-up. */
+	if (vq->iotlb && !vq->ring_mapped) {
+		b->polled = false;
+		vhc_vq_queue(vq);
+		goto out;
+	}
+	if (b->ready(vq)) {
+		b->polled = false;
+		vhc_busy_end_idle(vq);
+		vq->ops->handle(vq);
+		again = b->polled;
+	} else if (give_way || ktime_get_ns() >= b->until) {
+		b->polled = false;
+		b->spent = true;
+		vq->ops->handle(vq);
+		b->spent = false;
+	} else {
+		again = true;
+	}
+out:
+	mutex_unlock(&vq->mutex);
+	return again;
+}
+
+/**
+ * vhc_busy_poll() - poll instead of sleeping, if a queue wants that
+ * @worker: current, with worker->polling set
+ *
+ * On return there is work in the list, or no queue is polled any more.
+ */
+void vhc_busy_poll(struct vhc_worker *worker)
+{
+	struct vhc_dev *dev = worker->dev;
+	bool again;
+	u32 i;
+
+	do {
+		bool give_way = need_resched() || signal_pending(current);
+
+		again = false;
+		for (i = 0; i < dev->nvqs; i++)
+			again |= poll_vq(dev->vqs[i], worker, give_way);
+		cpu_relax();
+	} while (again && llist_empty(&worker->list));
+	worker->polling = again;
+}
