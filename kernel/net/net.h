@@ -117,7 +117,8 @@ struct rx_write {
  * @dev: the tap's interface, held while the packets in @pkt came from it just now: they name it,
  *	and it counts them
  * @taken: packets delivered or dropped, and turns without any, in this run
- * @bytes: delivered in this run
+ * @delivered: packets delivered in this run
+ * @bytes: in these
  * @pkt: taken from @ring; they go back when the back end is cleared. NULL where they are still in
  *	the queue of a packet socket.
  * @len: bytes of each, without header
@@ -134,6 +135,7 @@ struct net_rx {
 	struct net_device *dev;
 	u32 buf_len;
 	u32 taken;
+	u32 delivered;
 	size_t bytes;
 	void *pkt[NET_BATCH];
 	u32 len[NET_BATCH];

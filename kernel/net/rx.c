@@ -311,6 +311,7 @@ static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool merge
 			continue;
 		}
 		rx->bytes += total;
+		rx->delivered++;
 		for (i = first; i < n; i++) {
 			vq->done[i].head = b->elem[i].head;
 			vq->done[i].len = b->elem[i].in_len;
@@ -357,9 +358,10 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 	struct vhc_vq *vq = &nvq->vq;
 	u16 want = rx_want(rx, nvq, mergeable);
 	int nr = vhc_vq_pop(vq, want);
+	u32 delivered = rx->delivered, done = 0;
+	size_t bytes = rx->bytes;
 	bool go_on = true, lost;
 	enum rx_stop stop;
-	u32 done = 0;
 
 	if (nr < 0)
 		return false;
@@ -382,6 +384,8 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 	} else if (done < nr) {
 		vhc_vq_rewind(vq, &vq->batch.elem[done]);
 	}
+	if (done)
+		vhc_vq_count(vq, rx->delivered - delivered, rx->bytes - bytes);
 	if (vhc_vq_complete(vq, done))
 		return false;
 	if (stop == RX_BROKEN) {
@@ -398,6 +402,7 @@ static void rx_run(struct net_vq *nvq, struct net_rx *rx)
 
 	rx->taken = 0;
 	rx->bytes = 0;
+	rx->delivered = 0;
 	while (rx->taken < NET_WEIGHT_PKTS && rx->bytes < NET_WEIGHT_BYTES) {
 		u32 before = rx->taken;
 
@@ -423,4 +428,5 @@ static void net_rx_handle(struct vhc_vq *vq)
 const struct vhc_vq_ops net_rx_ops = {
 	.handle = net_rx_handle,
 	.max_elem = RX_MAX_ELEM,
+	.name = "rx",
 };

@@ -319,6 +319,7 @@ static int tx_batch(const struct tx_run *run, u32 nr, size_t *bytes)
 {
 	struct vhc_vq *vq = &run->nvq->vq;
 	const struct vring_elem *elem = vq->batch.elem;
+	size_t before = *bytes;
 	int ret = 0, err;
 	u32 i;
 
@@ -333,6 +334,7 @@ static int tx_batch(const struct tx_run *run, u32 nr, size_t *bytes)
 	tx_flush(run);
 	if (i < nr)
 		vhc_vq_rewind(vq, &elem[i]);
+	vhc_vq_count(vq, i, *bytes - before);
 	err = vhc_vq_complete(vq, i);
 	if (err)
 		return err;
@@ -379,4 +381,5 @@ static void net_tx_handle(struct vhc_vq *vq)
 const struct vhc_vq_ops net_tx_ops = {
 	.handle = net_tx_handle,
 	.max_elem = NET_BATCH,
+	.name = "tx",
 };

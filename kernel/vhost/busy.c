@@ -3,10 +3,10 @@
  * Busy polling: an idle queue's worker looks for work for some time before it sleeps.
  *
  * A handler that has nothing to do leaves notifications off and returns. When its list is empty the
- * worker looks at all queues in this state, in turn, until one has work, its time is up, or somebody
- * else wants the processor; then the handler runs again, in the latter cases to ask for notifications
- * and sleep. Between two looks no mutex is held, nor is preemption ever off: configuration need not
- * wait for the end.
+ * worker looks at all queues in this state, in turn, until one has work, its time is up, or
+ * somebody else wants the processor; then the handler runs again, in the latter cases to ask for
+ * notifications and sleep. Between two looks no mutex is held, nor is preemption ever off:
+ * configuration need not wait for the end.
  *
  * How long: the ioctl sets the most. A queue that was idle for no longer than that would have been
  * found at work, so the time for the next poll doubles; after a longer one it is halved, down to
@@ -96,12 +96,14 @@ static bool poll_vq(struct vhc_vq *vq, struct vhc_worker *worker, bool give_way)
 	}
 	if (b->ready(vq)) {
 		b->polled = false;
+		vhc_count(&vq->stats.poll_hits, 1);
 		vhc_busy_end_idle(vq);
 		vq->ops->handle(vq);
 		again = b->polled;
 	} else if (give_way || ktime_get_ns() >= b->until) {
 		b->polled = false;
 		b->spent = true;
+		vhc_count(&vq->stats.poll_misses, 1);
 		vq->ops->handle(vq);
 		b->spent = false;
 	} else {

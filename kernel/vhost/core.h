@@ -35,6 +35,7 @@
 
 #include <ring/vring.h>
 
+struct dentry;
 struct eventfd_ctx;
 struct file;
 struct mm_struct;
@@ -115,10 +116,12 @@ struct vhc_busy {
  * @handle: serve the queue. Worker context; the vq mutex is held, a back end is set and the ring
  *	is not broken. Runs after a kick, after a poller fired, after vhc_vq_queue().
  * @max_elem: buffers taken from the ring at once, 1..1024
+ * @name: for people
  */
 struct vhc_vq_ops {
 	void (*handle)(struct vhc_vq *vq);
 	u16 max_elem;
+	const char *name;
 };
 
 /**
@@ -164,6 +167,27 @@ struct vhc_log {
 };
 
 /**
+ * struct vhc_vq_stats - see struct vhost_shunt_vq_stats; written under the vq mutex, by vhc_count()
+ */
+struct vhc_vq_stats {
+	u64 signals;
+	u64 suppressed;
+	u64 batches;
+	u64 elements;
+	u64 packets;
+	u64 bytes;
+	u64 poll_hits;
+	u64 poll_misses;
+	u64 errors;
+};
+
+/* One writer at a time; readers take no lock. */
+static inline void vhc_count(u64 *counter, u64 n)
+{
+	WRITE_ONCE(*counter, *counter + n);
+}
+
+/**
  * struct vhc_vq - one queue
  * @dev: the device it belongs to
  * @ops: the driver's half
@@ -191,8 +215,12 @@ struct vhc_log {
  * @call: eventfd to signal for used buffers, may be NULL
  * @err: eventfd to signal once when the ring breaks, may be NULL
  * @busy: busy polling
+ * @stats: counters
  * @work: runs ops->handle
  * @worker: who runs @work; RCU, changed under dev->mutex or when the worker is killed
+ * @kicks: counted by wake-ups, which hold the lock of the wait queue
+ *
+ * What wake-ups write is not in the cache lines that the worker writes.
  */
 struct vhc_vq {
 	struct vhc_dev *dev;
@@ -222,10 +250,12 @@ struct vhc_vq {
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *err;
 	struct vhc_busy busy;
+	struct vhc_vq_stats stats;
 
-	struct vhc_work work;
+	struct vhc_work work ____cacheline_aligned_in_smp;
 	struct vhc_worker __rcu *worker;
-};
+	u64 kicks;
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct vhc_dev_ops - what makes a device the driver's; called in configuration context
@@ -257,6 +287,9 @@ struct vhc_dev_ops {
  * @miss_wait: readers of the device file
  * @workers: by number; they run the work of the queues
  * @fork_owner: workers are threads of the owner, not of the kernel
+ * @owner: process that owns the device
+ * @id: number among the devices with an owner, -1 without one
+ * @debugfs: its folder
  */
 struct vhc_dev {
 	const struct vhc_dev_ops *ops;
@@ -274,6 +307,9 @@ struct vhc_dev {
 	wait_queue_head_t miss_wait;
 	struct xarray workers;
 	bool fork_owner;
+	pid_t owner;
+	int id;
+	struct dentry *debugfs;
 };
 
 /**
@@ -417,6 +453,18 @@ static inline bool vhc_vq_drained(const struct vhc_vq *vq)
  * @e: the first one of vq->batch to give back; those after it go too
  */
 void vhc_vq_rewind(struct vhc_vq *vq, const struct vring_elem *e);
+
+/**
+ * vhc_vq_count() - what was moved, before vhc_vq_complete()
+ * @vq: mutex held, worker context
+ * @packets: how many
+ * @bytes: in the buffers, headers included
+ */
+static inline void vhc_vq_count(struct vhc_vq *vq, u32 packets, u64 bytes)
+{
+	vhc_count(&vq->stats.packets, packets);
+	vhc_count(&vq->stats.bytes, bytes);
+}
 
 /**
  * vhc_vq_complete() - publish vq->done, and signal the call eventfd if the driver wants it

@@ -25,6 +25,7 @@ void vhc_dev_init(struct vhc_dev *dev, const struct vhc_dev_ops *ops, struct vhc
 	init_waitqueue_head(&dev->miss_wait);
 	xa_init_flags(&dev->workers, XA_FLAGS_ALLOC);
 	dev->fork_owner = vhc_fork_owner_default();
+	dev->id = -1;
 	for (i = 0; i < nvqs; i++)
 		vhc_vq_init(vqs[i], dev, i);
 }
@@ -68,6 +69,7 @@ static long dev_set_owner(struct vhc_dev *dev)
 		vhc_worker_attach(worker, dev->vqs[i]);
 	dev->mm = current->mm;
 	mmgrab(dev->mm);
+	vhc_stats_add(dev);
 	return 0;
 
 err_free:
@@ -81,6 +83,7 @@ static void dev_reset(struct vhc_dev *dev)
 {
 	u32 i;
 
+	vhc_stats_remove(dev);
 	dev->ops->stop(dev);
 	for (i = 0; i < dev->nvqs; i++) {
 		mutex_lock(&dev->vqs[i]->mutex);
@@ -268,6 +271,8 @@ static long dev_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 		return dev_get_features_array(dev, argp);
 	case VHOST_SET_FEATURES_ARRAY:
 		return dev_set_features_array(dev, argp);
+	case VHOST_SHUNT_GET_VQ_STATS:
+		return vhc_stats_ioctl(dev, argp);
 	case VHOST_SET_OWNER:
 		return dev_set_owner(dev);
 	}

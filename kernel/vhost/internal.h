@@ -26,7 +26,11 @@ struct vhc_worker_ops;
  * @dev: whose
  * @id: number in dev->workers
  * @nr_vqs: queues it serves; protected by dev->mutex
- * @polling: some queue may be polled; the thread's own
+ * @polling: some queue may be polled; this and what follows up to @sleeps is the thread's own
+ * @asleep: it is, or has just woken up
+ * @tid: its number
+ * @wakes: how often it woke up
+ * @sleeps: how often it went to sleep
  * @mutex: protects @killed; flushes queue under it so that none comes after the last run
  * @killed: the owner's SIGKILL ended the thread; no work runs any more
  * @mm: the owner's, kept alive for a kernel thread
@@ -43,6 +47,10 @@ struct vhc_worker {
 	u32 id;
 	u32 nr_vqs;
 	bool polling;
+	bool asleep;
+	pid_t tid;
+	u64 wakes;
+	u64 sleeps;
 	struct mutex mutex; /* flushes against the end of the thread */
 	bool killed;
 	struct mm_struct *mm;
@@ -95,6 +103,11 @@ void vhc_worker_flush(struct vhc_worker *worker);
 void vhc_work_init(struct vhc_work *work,
 		   void (*fn)(struct vhc_work *work, struct vhc_worker *worker));
 bool vhc_fork_owner_default(void);
+
+/* stats.c: dev->mutex is held */
+long vhc_stats_ioctl(struct vhc_dev *dev, struct vhost_shunt_vq_stats __user *argp);
+void vhc_stats_add(struct vhc_dev *dev);
+void vhc_stats_remove(struct vhc_dev *dev);
 
 /* busy.c: vq->mutex is held; the latter two in worker context, the last one without the mutex */
 void vhc_busy_set(struct vhc_vq *vq, u32 timeout_us);

@@ -7,6 +7,7 @@
 #include <linux/fs.h>
 
 #include "internal.h"
+#include "trace.h"
 
 static void poll_enter(struct file *file, wait_queue_head_t *wqh, poll_table *pt)
 {
@@ -21,8 +22,13 @@ static int poll_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, void
 {
 	struct vhc_poll *poll = container_of(wait, struct vhc_poll, wait);
 
-	if (READ_ONCE(poll->armed) && (key_to_poll(key) & poll->mask))
-		vhc_vq_queue(poll->vq);
+	if (!READ_ONCE(poll->armed) || !(key_to_poll(key) & poll->mask))
+		return 0;
+	if (poll == &poll->vq->kick) {
+		vhc_count(&poll->vq->kicks, 1);
+		trace_vhost_kick(poll->vq);
+	}
+	vhc_vq_queue(poll->vq);
 	return 0;
 }
 

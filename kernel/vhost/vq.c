@@ -11,6 +11,7 @@
 #include <linux/uaccess.h>
 
 #include "internal.h"
+#include "trace.h"
 
 /* Find the ring by its I/O addresses. Return: false when it waits for a translation, or broke */
 static bool vq_map_ring(struct vhc_vq *vq)
@@ -109,6 +110,8 @@ void vhc_vq_reset(struct vhc_vq *vq)
 	vq->features = 0;
 	vq->broken = false;
 	memset(&vq->busy, 0, sizeof(vq->busy));
+	memset(&vq->stats, 0, sizeof(vq->stats));
+	vq->kicks = 0;
 }
 
 void vhc_vq_set_features(struct vhc_vq *vq, u64 features)
@@ -228,6 +231,7 @@ void vhc_vq_break(struct vhc_vq *vq, const char *why)
 	if (vq->broken)
 		return;
 	vq->broken = true;
+	vhc_count(&vq->stats.errors, 1);
 	/* A dying worker's page faults fail: that says nothing about the ring. */
 	if (fatal_signal_pending(current))
 		return;
@@ -266,6 +270,10 @@ int vhc_vq_complete(struct vhc_vq *vq, u32 n)
 
 	if (!n)
 		return 0;
+	/* Before the driver sees the buffers, so that it finds them counted. */
+	vhc_count(&vq->stats.batches, 1);
+	vhc_count(&vq->stats.elements, n);
+	trace_vhost_batch(vq, n);
 	ret = vq_check(vq, vring_complete_batch(&vq->ring, vq->done, n));
 	if (unlikely(vq->log.ring))
 		vhc_log_complete(vq, first, n);
@@ -275,8 +283,13 @@ int vhc_vq_complete(struct vhc_vq *vq, u32 n)
 	if (!vq->call)
 		return 0;
 	ret = vq_check(vq, vring_need_notify(&vq->ring));
-	if (ret > 0)
+	if (ret > 0) {
+		vhc_count(&vq->stats.signals, 1);
+		trace_vhost_signal(vq, n);
 		eventfd_signal(vq->call);
+	} else if (!ret) {
+		vhc_count(&vq->stats.suppressed, 1);
+	}
 	return ret < 0 ? ret : 0;
 }
 EXPORT_SYMBOL_GPL(vhc_vq_complete);

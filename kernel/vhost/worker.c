@@ -18,6 +18,7 @@
 #include <linux/slab.h>
 
 #include "internal.h"
+#include "trace.h"
 
 static bool fork_from_owner_default = true;
 module_param(fork_from_owner_default, bool, 0444);
@@ -79,13 +80,23 @@ static bool worker_run(struct vhc_worker *worker)
 /* Return: false to sleep. The state says that already, so that no wake-up is lost. */
 static bool worker_turn(struct vhc_worker *worker)
 {
+	if (worker->asleep) {
+		worker->asleep = false;
+		vhc_count(&worker->wakes, 1);
+		trace_vhost_worker_wake(worker);
+	}
 	if (worker_run(worker))
 		return true;
-	if (likely(!worker->polling))
-		return false;
-	__set_current_state(TASK_RUNNING);
-	vhc_busy_poll(worker);
-	return true;
+	if (unlikely(worker->polling)) {
+		__set_current_state(TASK_RUNNING);
+		vhc_busy_poll(worker);
+		return true;
+	}
+	worker->asleep = true;
+	WRITE_ONCE(worker->tid, current->pid);
+	vhc_count(&worker->sleeps, 1);
+	trace_vhost_worker_sleep(worker);
+	return false;
 }
 
 /* --- a thread of the kernel --- */

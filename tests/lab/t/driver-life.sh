@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Workers, busy polling, close and SIGKILL under load; then what is left of memory.
+# Workers, busy polling, counters, close and SIGKILL under load; then what is left of memory.
 #	LOOPS		kills under load (50, in make soak 1000)
 . "$SHUNT_TOP/tests/driver/lab.sh"
 
@@ -10,6 +10,6 @@ DRIVER_LIMIT=$((150 + LOOPS))
 driver_load ours
 LOOPS=5 timeout 60 "$programs/life" >/dev/null
 before=$(driver_free_kib)
-driver_tap ours worker busy life
+driver_tap ours worker busy stats life
 driver_memory "$before"
 done_testing

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * What <linux/vhost.h> lacks: requests that newer kernels' headers have, with the same numbers.
+ * What <linux/vhost.h> lacks: requests that newer kernels' headers have, with the same numbers; and
+ * our own.
  */
 #ifndef _UAPI_LINUX_VHOST_SHUNT_H
 #define _UAPI_LINUX_VHOST_SHUNT_H
@@ -57,5 +58,56 @@ struct vhost_features_array {
 #define VHOST_SET_FORK_FROM_OWNER _IOW(VHOST_VIRTIO, 0x84, __u8)
 #define VHOST_GET_FORK_FROM_OWNER _IOR(VHOST_VIRTIO, 0x85, __u8)
 #endif
+
+/* --- ours --- */
+
+/**
+ * struct vhost_shunt_vq_stats - what a queue has done since SET_OWNER
+ * @size: in: bytes that the caller knows of this structure; out: that the kernel knows. The smaller
+ *	of both is written. New members come at the end.
+ * @index: in: queue
+ * @worker_id: who serves it, %VHOST_SHUNT_NO_WORKER if nobody does
+ * @worker_tid: its thread, once it has slept
+ * @kicks: signals of the kick eventfd
+ * @signals: of the call eventfd, by us
+ * @suppressed: batches for which the driver wanted no signal
+ * @batches: times that buffers were handed back
+ * @elements: buffers handed back
+ * @packets: that were in there (net)
+ * @bytes: in the buffers, virtio headers included (net)
+ * @poll_hits: busy polls that found work
+ * @poll_misses: that did not
+ * @errors: times that the ring broke
+ * @worker_wakes: times that the worker woke up, for any of its queues
+ * @worker_sleeps: that it went to sleep
+ */
+struct vhost_shunt_vq_stats {
+	__u32 size;
+	__u32 index;
+	__u32 worker_id;
+	__u32 worker_tid;
+	__u64 kicks;
+	__u64 signals;
+	__u64 suppressed;
+	__u64 batches;
+	__u64 elements;
+	__u64 packets;
+	__u64 bytes;
+	__u64 poll_hits;
+	__u64 poll_misses;
+	__u64 errors;
+	__u64 worker_wakes;
+	__u64 worker_sleeps;
+};
+
+#define VHOST_SHUNT_NO_WORKER 0xffffffffu
+/* The least @size */
+#define VHOST_SHUNT_VQ_STATS_SIZE_V1 112
+
+/*
+ * Counters of a queue, for whoever has the device file. The number holds no size, as the structure
+ * may grow. EFAULT; EINVAL: size is too small; ENOBUFS: no such queue.
+ */
+#define VHOST_SHUNT_GET_VQ_STATS _IO(VHOST_VIRTIO, 0xf0)
 
 #endif /* _UAPI_LINUX_VHOST_SHUNT_H */
