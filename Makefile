@@ -52,7 +52,7 @@ unit_src := $(wildcard tests/unit/*.c)
 comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench)
+programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat
 unit_tests := $(patsubst tests/unit/%.c,$(B)/tests/%,$(unit_src))
 
 .PHONY: help
@@ -101,6 +101,9 @@ $(B)/bin/shunt: $(call obj,$(vmm_src)) $(B)/lib/libshunt.a $(B)/lib/libvmm.list
 
 $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
 	$(call link,$(filter %.o %.a,$^))
+
+$(B)/bin/shunt-stat: $(call obj,tools/shunt-stat.c)
+	$(call link,$^)
 
 # A test that includes nothing of the VMM does not wait for it.
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/lib/libshunt.a $(B)/lib/libring.a
