@@ -27,16 +27,7 @@ struct both {
 
 static int both_open(struct both *b, const struct rig_opt *o)
 {
-	int ret;
-
-	ret = rig_open(&b->r, o);
-	if (!ret)
-		ret = flow_open_tx(&b->tx, &b->r);
-	if (!ret)
-		ret = flow_open_rx(&b->rx, &b->r);
-	if (!ret)
-		ret = rig_start(&b->r);
-	return ret;
+	return rig_open(&b->r, o) ?: flow_open_both(&b->tx, &b->rx, &b->r);
 }
 
 static void both_close(struct both *b)

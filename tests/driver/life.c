@@ -142,8 +142,7 @@ static void child_load(int ready)
 	struct flow tx = { .max = 1514 }, rx = { .max = 1514 };
 	struct rig r;
 
-	if (rig_open(&r, &usual) || flow_open_tx(&tx, &r) || flow_open_rx(&rx, &r) ||
-	    rig_start(&r))
+	if (rig_open(&r, &usual) || flow_open_both(&tx, &rx, &r))
 		_exit(1);
 	if (write(ready, "", 1) != 1)
 		_exit(1);
@@ -193,11 +192,7 @@ static void test_close(void)
 		rx = (struct flow){ .max = 1514 };
 		ret = rig_open(&r, &usual);
 		if (!ret)
-			ret = flow_open_tx(&tx, &r);
-		if (!ret)
-			ret = flow_open_rx(&rx, &r);
-		if (!ret)
-			ret = rig_start(&r);
+			ret = flow_open_both(&tx, &rx, &r);
 		if (!ret)
 			ret = flow_tx_queue(&tx, 200);
 		vdrv_vq_kick_always(&r.vq[VDRV_TX]);
@@ -245,7 +240,7 @@ static void test_orphan(void)
 			ret = vdrv_vq_attach(&r.vq[0], &r.dev);
 		if (!ret)
 			ret = vdrv_vq_attach(&r.vq[1], &r.dev);
-		if (ret || flow_open_tx(&tx, &r) || flow_open_rx(&rx, &r) || rig_start(&r))
+		if (ret || flow_open_both(&tx, &rx, &r))
 			_exit(1);
 		if (write(p[1], "", 1) != 1)
 			_exit(1);

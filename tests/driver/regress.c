@@ -194,11 +194,7 @@ static void test_feature_change(void)
 
 	ret = rig_open(&r, &o);
 	t_need(ret, "rig");
-	ret = flow_open_tx(&tx, &r);
-	if (!ret)
-		ret = flow_open_rx(&rx, &r);
-	if (!ret)
-		ret = rig_start(&r);
+	ret = flow_open_both(&tx, &rx, &r);
 	for (i = 0; i < 40 && !ret; i++) {
 		f = others[i % ARRAY_SIZE(others)] | EVENT;
 		ret = flow_tx(&tx, 20);

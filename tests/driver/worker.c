@@ -189,11 +189,7 @@ static void test_load(bool kthread)
 			ret = vdrv_vq_attach(&r.vq[q], &r.dev);
 	}
 	if (!ret)
-		ret = flow_open_tx(&tx, &r);
-	if (!ret)
-		ret = flow_open_rx(&rx, &r);
-	if (!ret)
-		ret = rig_start(&r);
+		ret = flow_open_both(&tx, &rx, &r);
 	m.fd = r.dev.fd;
 	t_need(ret ?: -pthread_create(&t, NULL, move, &m), "rig");
 	for (i = 0; i < 100 && !ret; i++) {

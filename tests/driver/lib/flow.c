@@ -94,6 +94,17 @@ int flow_open_rx(struct flow *f, struct rig *r)
 	return ret;
 }
 
+int flow_open_both(struct flow *tx, struct flow *rx, struct rig *r)
+{
+	int ret = flow_open_tx(tx, r);
+
+	if (!ret)
+		ret = flow_open_rx(rx, r);
+	if (!ret)
+		ret = rig_start(r);
+	return ret;
+}
+
 void flow_close(struct flow *f)
 {
 	if (f->rx)

@@ -54,6 +54,8 @@ struct flow {
 int flow_open_tx(struct flow *f, struct rig *r);
 int flow_open_rx(struct flow *f, struct rig *r);
 void flow_close(struct flow *f);
+/* Open a flow each way and start the rig */
+int flow_open_both(struct flow *tx, struct flow *rx, struct rig *r);
 /* Move @count more frames, all the way; 0 or a negative errno and what was wrong in @why. */
 int flow_tx(struct flow *f, unsigned int count);
 int flow_rx(struct flow *f, unsigned int count);

@@ -244,11 +244,7 @@ static int traffic(struct rig *r, unsigned int count, const char **why)
 	int ret;
 
 	*why = "set-up";
-	ret = flow_open_tx(&tx, r);
-	if (!ret)
-		ret = flow_open_rx(&rx, r);
-	if (!ret)
-		ret = rig_start(r);
+	ret = flow_open_both(&tx, &rx, r);
 	if (!ret) {
 		ret = flow_tx(&tx, count);
 		*why = tx.why;
