@@ -186,6 +186,7 @@ bad "reconnect=" "${k[@]}" -chardev socket,id=c,path=x,server=on,reconnect=1
 bad "107 characters" "${k[@]}" -chardev socket,id=c,path="$(printf 'x%.0s' {1..120})"
 bad "-serial nosuch: takes stdio" "${k[@]}" -serial nosuch
 bad "no -chardev has this id" "${k[@]}" -serial chardev:c
+bad "mon: takes no -chardev" "${k[@]}" -chardev null,id=c,mux=on -serial mon:chardev:c
 bad "-serial tcp:x: takes" "${k[@]}" -serial tcp:x
 bad "no property 'nosuch'" "${k[@]}" -serial unix:x,nosuch=1
 bad "more than 4" "${k[@]}" -serial null -serial null -serial null -serial null -serial null

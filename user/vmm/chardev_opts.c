@@ -232,6 +232,9 @@ int chardev_check_spec(const char *opt, const char *spec)
 	struct chardev *c;
 
 	if (!strncmp(spec, "chardev:", 8)) {
+		if (mon)
+			return log_err("%s mon:%s: mon: takes no -chardev; use -monitor %s as well",
+				       opt, spec, spec);
 		if (find(spec + 8))
 			return 0;
 		return log_err("%s %s: no -chardev has this id", opt, spec);

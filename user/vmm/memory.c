@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/memfd.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -153,18 +154,36 @@ static int ram_file(struct vm *vm, struct backing *b)
 
 /* ---- -mem-prealloc ---- */
 
+#define PREALLOC_STEP (64 * MIB)
+
 struct prealloc {
 	pthread_t thread;
 	uint8_t *start;
 	uint64_t len;
+	uint64_t step;
 	int err;
 };
 
+/* A signal that ends the process, blocked until the main loop takes it */
+static bool end_is_pending(void)
+{
+	sigset_t set;
+
+	return !sigpending(&set) && (sigismember(&set, SIGTERM) == 1 ||
+				     sigismember(&set, SIGINT) == 1 ||
+				     sigismember(&set, SIGHUP) == 1);
+}
+
+/* Asked to end, it leaves the rest alone: the main loop is about to do so. */
 static void *prealloc_thread(void *arg)
 {
 	struct prealloc *p = arg;
+	uint64_t done, n;
 
-	p->err = madvise(p->start, p->len, MADV_POPULATE_WRITE) ? errno : 0;
+	for (done = 0; done < p->len && !p->err && !end_is_pending(); done += n) {
+		n = p->step < p->len - done ? p->step : p->len - done;
+		p->err = madvise(p->start + done, n, MADV_POPULATE_WRITE) ? errno : 0;
+	}
 	return NULL;
 }
 
@@ -200,6 +219,8 @@ static int ram_prealloc(struct vm *vm, uint8_t *base, const struct backing *b)
 	chunk = (vm->ram_size / nr + align - 1) / align * align;
 	for (; started < nr && done < vm->ram_size; started++) {
 		p[started].start = base + done;
+		p[started].step = b->page > PREALLOC_STEP ? b->page : PREALLOC_STEP;
+		p[started].err = 0;
 		p[started].len = chunk < vm->ram_size - done ? chunk : vm->ram_size - done;
 		done += p[started].len;
 		if (pthread_create(&p[started].thread, NULL, prealloc_thread, &p[started])) {
