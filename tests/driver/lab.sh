@@ -28,12 +28,14 @@ driver_compare() {
 	"$SHUNT_TOP/tests/driver/compare" "$1" "$series" "$out/$1.stock" "$out/$1.ours"
 }
 
-# driver_layouts COMMAND...: runs it for each further layout that the loaded module offers, with its
-# name in DRIVER_LAYOUT
+# driver_layouts COMMAND...: runs it for each further layout of rings, with its name in DRIVER_LAYOUT.
+# The engine is one: the two kernels share the layouts, make soak takes all on both.
 driver_layouts() {
-	local layout bits
+	local layout on bits
 
-	while read -r layout bits; do
+	driver_load ours
+	while read -r layout on bits; do
+		[ "$on" = "$series" ] || [ "${SHUNT_SOAK:-}" = 1 ] || continue
 		# shellcheck disable=SC2086 # words
 		if vhost_offers $bits; then
 			DRIVER_LAYOUT=$layout "$@"
@@ -41,10 +43,23 @@ driver_layouts() {
 			skip "$layout" "the module does not offer it"
 		fi
 	done <<-'END'
-	packed 34
-	packed-in_order 34 35
-	in_order 35
+	packed 6.1 34
+	packed-in_order 6.12 34 35
+	in_order 6.12 35
 	END
+}
+
+# With driver_layouts: tests/driver/ring in this layout against a split ring of the same module, whose
+# results driver_compare left. Differences that must be: tests/driver/layout-differences.
+driver_ring_layout() {
+	local out=${SHUNT_OUT:-/tmp} name=ring-$DRIVER_LAYOUT n
+
+	timeout "${DRIVER_LIMIT:-100}" "$programs/ring" >"$out/$name" || echo "# $name ended with status $?"
+	# What a packed ring cannot have is in one of the two only.
+	awk -F': ' 'NR == FNR { have[$1]; next } $1 in have' "$out/$name" "$out/ring.ours" >"$out/$name.split"
+	LIST=layout-differences "$SHUNT_TOP/tests/driver/compare" "$name" "$series" "$out/$name.split" "$out/$name"
+	n=$(wc -l <"$out/$name")
+	if [ "$n" -ge 120 ]; then pass "$name: $n cases"; else fail "$name: only $n cases"; fi
 }
 
 # driver_tap MODULES PROGRAM...: what the programs report, as subtests with plans of their own
