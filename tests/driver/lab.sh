@@ -60,6 +60,9 @@ driver_ring_layout() {
 	LIST=layout-differences "$SHUNT_TOP/tests/driver/compare" "$name" "$series" "$out/$name.split" "$out/$name"
 	n=$(wc -l <"$out/$name")
 	if [ "$n" -ge 120 ]; then pass "$name: $n cases"; else fail "$name: only $n cases"; fi
+	case $DRIVER_LAYOUT in
+	packed*) DRIVER_LAYOUT=packed timeout 60 "$programs/ring" --packed ;;
+	esac
 }
 
 # driver_tap MODULES PROGRAM...: what the programs report, as subtests with plans of their own

@@ -5,6 +5,7 @@
  * module's output is the reference (tests/lab/t/driver-ring.sh). Cases: ring_tx.h, ring_rx.h.
  *
  *	ring [NAME...]		only the cases whose names begin so
+ *	ring --packed		with DRIVER_LAYOUT: rings that have no split counterpart, and TAP
  *
  * With DRIVER_LAYOUT the same chains lie in that kind of ring and must have the same fate; results are
  * printed as those of a split ring. Cases that only a split ring can have are left out.
@@ -368,6 +369,8 @@ out:
 	rig_close(&r);
 }
 
+#include "ring_packed.h"
+
 static bool wanted(const struct ring_case *c, const char *prefix, int argc, char **argv)
 {
 	char full[80];
@@ -388,6 +391,11 @@ int main(int argc, char **argv)
 {
 	unsigned int i;
 
+	if (argc == 2 && !strcmp(argv[1], "--packed")) {
+		for (i = 0; i < ARRAY_SIZE(packed_cases); i++)
+			run_packed(&packed_cases[i]);
+		return t_done();
+	}
 	for (i = 0; i < ARRAY_SIZE(tx_cases); i++)
 		if (wanted(&tx_cases[i], "tx", argc, argv))
 			run(&tx_cases[i], VDRV_TX, "tx");
