@@ -193,6 +193,7 @@ demo: ## boot a stock Debian guest on our modules and measure its network
 bench: setup ## measure against the stock module, both sides in one boot [K=6.1|6.12, else both]
 	@$(MAKE) user modules
 	@scripts/bench.sh $(if $(K),-k $(K))
+	@scripts/bench.sh -r -n 3 $(if $(K),-k $(K))
 	@for k in $(or $(K),6.1 6.12); do scripts/bench-guest.sh -k $$k; done
 	@scripts/bench-start.py
 

@@ -1,27 +1,31 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-#	scripts/bench.sh [-q] [-k 6.1|6.12] [-n RUNS] [-c PACKETS]
+#	scripts/bench.sh [-q] [-r] [-k 6.1|6.12] [-n RUNS] [-c PACKETS]
 #
-# What a 64-byte packet costs the vhost worker, in instructions: stock vhost_net and ours, loaded in
+# What a packet costs the vhost worker, in instructions: stock vhost_net and ours, loaded in
 # turn in one boot of the instruction-counting lab, driven from user space. Prints the medians and
 # the ratio stock / ours (more than 1: ours is cheaper), and the lowest ratio of neighbouring runs.
 #
 #	tx-64		bursts of 32, ring of 256, EVENT_IDX
-#	rx-64		the same; the frames of a burst are all in the tap before the worker runs
+#	rx-64, rx-1500	the same; the frames of a burst are all in the tap before the worker runs
 #	rx-64-trickle	the worker may run after each frame
 #	...-packed	packed ring, and ...-in-order: IN_ORDER. Stock has neither: its split ring is the
 #			measure
+#	...-worker	a second worker serves the queue (VHOST_NEW_WORKER)
 #
 #	-q	quick: 2 runs of 20000 packets
+#	-r	the rate instead, packets/s in the ordinary lab, which feels whoever else uses the machine;
+#		the ratio is ours / stock
 #	-k	one kernel only
 set -eu -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/common.sh"
 
-runs=5 packets=50000 kernels="6.1 6.12"
-while getopts qk:n:c: o; do
+runs=5 packets=50000 kernels="6.1 6.12" rate='' counting=--icount
+while getopts qrk:n:c: o; do
 	case $o in
+	r)	rate=1 counting='' ;;
 	q)	runs=2 packets=20000 ;;
 	k)	kernels=$OPTARG ;;
 	n)	runs=$OPTARG ;;
@@ -37,6 +41,8 @@ cases=(
 	"rx-64 net-rx"
 	"rx-64-no-event-idx net-rx --no-event-idx"
 	"rx-64-trickle net-rx --trickle"
+	"rx-1500 net-rx --size 1500"
+	"tx-64-worker net-tx --own-worker"
 	"tx-64-packed net-tx --packed"
 	"rx-64-packed net-rx --packed"
 	"tx-64-in-order net-tx --in-order"
@@ -45,8 +51,9 @@ cases=(
 	"rx-64-packed-in-order net-rx --packed --in-order"
 )
 
-# Whether the loaded modules have what the case takes
+# Whether the loaded modules, $2, have what the case takes; stock has workers on newer kernels alone
 has() {
+	[[ $1 != *--own-worker* || $2 != stock ]] || return 1
 	[[ $1 != *--packed* ]] || vhost_offers 34 || return 1
 	[[ $1 != *--in-order* ]] || vhost_offers 35
 }
@@ -55,11 +62,12 @@ has() {
 measure() {
 	local run which c line
 
-	for ((run = 0; run < runs; run++)); do
+	for ((run = 1; run <= runs; run++)); do
 		for which in stock ours; do
+			say "  run $run of $runs: $which"
 			"$top/scripts/load.sh" $which >/dev/null
 			for c in "${cases[@]}"; do
-				has "$c" || continue
+				has "$c" $which || continue
 				# shellcheck disable=SC2086 # words
 				line=$("$top/build/bin/shunt-bench" ${c#* } --count "$packets") ||
 					die "shunt-bench failed on $which: $c"
@@ -73,7 +81,8 @@ measure() {
 }
 
 table() {
-	awk '
+	awk -v rate="$rate" '
+	function ratio(stock, ours) { return rate ? ours / stock : stock / ours }
 	function median(list,	v, n, i, j, t) {
 		n = split(list, v)
 		for (i = 2; i <= n; i++)
@@ -82,19 +91,20 @@ table() {
 			}
 		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
 	}
+	BEGIN { col = rate ? 5 : 4 }
 	{
 		key = $1 " " $3
 		if (!(key in seen)) { seen[key] = 1; order[++keys] = key }
-		cost[key, $2] = cost[key, $2] " " $4
+		cost[key, $2] = cost[key, $2] " " $col
 		base = key
-		sub(/(-packed)?(-in-order)?$/, "", base)
+		sub(/(-worker)?(-packed)?(-in-order)?$/, "", base)
 		is_base[key] = base
 		if ($2 == "ours") {
-			q = last[base] / $4
+			q = ratio(last[base], $col)
 			if (!(key in low) || q < low[key])
 				low[key] = q
 		} else
-			last[key] = $4
+			last[key] = $col
 	}
 	END {
 		printf "%-6s %-22s %10s %10s %8s %8s\n", "kernel", "case", "stock", "ours", "ratio",
@@ -102,7 +112,7 @@ table() {
 		for (i = 1; i <= keys; i++) {
 			split(order[i], k, " ")
 			s = median(cost[is_base[order[i]], "stock"]); o = median(cost[order[i], "ours"])
-			printf "%-6s %-22s %10.0f %10.0f %8.3f %8.3f\n", k[1], k[2], s, o, s / o,
+			printf "%-6s %-22s %10.0f %10.0f %8.3f %8.3f\n", k[1], k[2], s, o, ratio(s, o),
 				low[order[i]]
 		}
 		if (!keys)
@@ -123,10 +133,14 @@ results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 for k in $kernels; do
 	say "bench: $k, $runs runs of $packets packets, stock and ours in turn"
-	"$top/tests/lab/run" -k "$k" --icount -t 1800 -- \
+	"$top/tests/lab/run" -k "$k" ${counting:+"$counting"} -t 1800 -- \
 		env SHUNT_BENCH_INSIDE="$k" "$top/scripts/bench.sh" -n "$runs" -c "$packets" \
 		>>"$results" ||
 		{ cat "$results" >&2; die "the lab failed on $k"; }
 done
-echo "Instructions of the worker for each 64-byte packet (median of $runs; ratio stock / ours):"
+if [ "$rate" ]; then
+	echo "Packets a second (median of $runs; ratio ours / stock):"
+else
+	echo "Instructions of the worker for each packet (median of $runs; ratio stock / ours):"
+fi
 table <"$results"

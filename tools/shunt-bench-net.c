@@ -9,11 +9,13 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "shunt-bench.h"
+#include "linux/vhost_shunt.h"
 
 #define STALL_NS	5000000000ULL
 
@@ -56,6 +58,17 @@ static void net_close(struct net_bench *b)
 	vdrv_vq_close(&b->vq[VDRV_TX]);
 	vdrv_tap_close(&b->tap);
 	vdrv_mem_close(&b->mem);
+}
+
+static int own_worker(struct net_bench *b, unsigned int index)
+{
+	struct vhost_worker_state s = { 0 };
+	struct vhost_vring_worker w = { .index = index };
+
+	if (ioctl(b->dev.fd, VHOST_NEW_WORKER, &s))
+		return -errno;
+	w.worker_id = s.worker_id;
+	return ioctl(b->dev.fd, VHOST_ATTACH_VRING_WORKER, &w) ? -errno : 0;
 }
 
 static int net_open(struct net_bench *b, unsigned int nbufs, unsigned int buf_size)
@@ -110,6 +123,10 @@ static int net_open(struct net_bench *b, unsigned int nbufs, unsigned int buf_si
 			ret = vdrv_vq_attach(&b->vq[i], &b->dev);
 		if (!ret && o->wait != BENCH_WAIT_CALL)
 			vdrv_vq_disable_call(&b->vq[i]);
+	}
+	if (!ret && o->own_worker) {
+		b->what = "a worker of its own";
+		ret = own_worker(b, strcmp(o->mode, "net-rx") ? VDRV_TX : VDRV_RX);
 	}
 	for (i = 0; i < 2 && !ret; i++)
 		ret = vdrv_dev_set_backend(&b->dev, i, b->tap.fd);

@@ -29,6 +29,7 @@ enum {
 	OPT_WINDOW, OPT_TIME, OPT_WAIT, OPT_RXBUF, OPT_SEGMENTS, OPT_INDIRECT, OPT_VERIFY,
 	OPT_INJECT, OPT_JSON, OPT_NO_EVENT_IDX, OPT_NO_MRG, OPT_LEGACY, OPT_VHOST_HDR,
 	OPT_TRICKLE, OPT_PACKED, OPT_IN_ORDER,
+	OPT_OWN_WORKER,
 };
 
 static const struct {
@@ -61,6 +62,8 @@ static const struct {
 	{ { "inject", 1, NULL, OPT_INJECT }, "HOW", "net-rx: sender uses ring or copy (copy)" },
 	{ { "trickle", 0, NULL, OPT_TRICKLE }, NULL,
 	  "net-rx: the worker may run after each frame, not after each batch" },
+	{ { "own-worker", 0, NULL, OPT_OWN_WORKER }, NULL,
+	  "a second worker serves the queue (VHOST_NEW_WORKER)" },
 	{ { "verify", 0, NULL, OPT_VERIFY }, NULL, "compare order and contents (slower)" },
 	{ { "json", 0, NULL, OPT_JSON }, NULL, "print JSON" },
 	{ { "help", 0, NULL, 'h' }, NULL, "this text" },
@@ -198,6 +201,9 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 			break;
 		case OPT_TRICKLE:
 			o->trickle = true;
+			break;
+		case OPT_OWN_WORKER:
+			o->own_worker = true;
 			break;
 		case OPT_VERIFY:
 			o->verify = true;

@@ -34,6 +34,7 @@ struct bench_opt {
 	bool verify;
 	bool inject_copy;
 	bool trickle;
+	bool own_worker;
 	bool json;
 };
 
