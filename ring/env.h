@@ -74,9 +74,11 @@ typedef __u64 u64;
 #endif
 
 #define le16_to_cpu(x) le16toh(x)
+#define le32_to_cpu(x) le32toh(x)
 #define le64_to_cpu(x) le64toh(x)
 #define cpu_to_le16(x) htole16(x)
 #define cpu_to_le32(x) htole32(x)
+#define cpu_to_le64(x) htole64(x)
 
 #define ENV_NO_EXPORT(sym) struct env_export_##sym
 #define EXPORT_SYMBOL_GPL ENV_NO_EXPORT

@@ -67,9 +67,9 @@ struct vring_area {
 
 /**
  * struct vring_pages - where a ring lies that is not contiguous in the owner's address space
- * @desc: descriptor table; aligned to 16 bytes
- * @avail: avail ring, including used_event
- * @used: used ring, including avail_event
+ * @desc: descriptor table, or packed ring; aligned to 16 bytes
+ * @avail: avail ring, including used_event; packed: the driver's event structure
+ * @used: used ring, including avail_event; packed: the device's event structure
  *
  * For I/O addresses. All pages are there while an engine call runs.
  */
@@ -81,9 +81,18 @@ struct vring_pages {
 
 /**
  * struct vring_cursor - where the device stands in a ring; the only position there is
- * @avail: index of the next avail entry to take (split: free-running)
- * @used: index of the next used entry to write (split: free-running)
+ * @avail: index of the next avail entry to take
+ * @used: index of the next used entry to write
+ *
+ * Split: both run freely. Packed: both are places in the ring, with the wrap counter in bit 15
+ * (VRING_WRAP), as in VHOST_SET_VRING_BASE; a fresh ring begins at VRING_WRAP.
+ *
+ * For a dirty log: a call of vring_complete_batch() writes only within the used entries, or packed
+ * descriptors, from @used before it up to @used after it; split also used->idx. The notification
+ * calls write used->flags and avail_event, or the device's event structure.
  */
+#define VRING_WRAP 0x8000U
+
 struct vring_cursor {
 	u16 avail;
 	u16 used;
@@ -104,12 +113,14 @@ enum vring_errno {
 	VRING_E_ORDER,		/* device-writable before device-readable: -EINVAL */
 	VRING_E_ADDR,		/* no region holds the address and grants the access: -EFAULT */
 	VRING_E_SEGMENTS,	/* more segments than vring_batch.max_iov: -ENOBUFS */
+	VRING_E_CURSOR,		/* packed: started at a place that is not in the ring: -EINVAL */
+	VRING_E_UNORDERED,	/* IN_ORDER: completed in another order than popped: -EINVAL */
 };
 
 /**
  * struct vring_error - the first thing found wrong, kept until vring_start()
  * @code: what
- * @head: descriptor head (or avail index for VRING_E_AVAIL_JUMP)
+ * @head: descriptor head (or avail index for VRING_E_AVAIL_JUMP); packed: place in the ring
  * @write: VRING_E_ADDR: the device wanted to write there
  * @value: the offending value (length, index; VRING_E_ADDR: the first address without a region)
  *
@@ -124,17 +135,20 @@ struct vring_error {
 };
 
 /**
- * struct vring_engine - one virtqueue, device side, split layout
+ * struct vring_engine - one virtqueue, device side
  * @num: ring size in descriptors, 1..32768, power of two for split
+ * @packed: VIRTIO_F_RING_PACKED was negotiated
+ * @in_order: VIRTIO_F_IN_ORDER was negotiated
  * @event_idx: VIRTIO_F_RING_EVENT_IDX was negotiated
  * @notify_on_empty: VIRTIO_F_NOTIFY_ON_EMPTY was negotiated (legacy drivers)
- * @desc: descriptor table, in the owner's address space
- * @avail: avail ring, including used_event
- * @used: used ring, including avail_event
+ * @desc: descriptor table, in the owner's address space; packed: the ring, aligned to 16 bytes
+ * @avail: avail ring, including used_event; packed: the driver's event structure, aligned to 4
+ * @used: used ring, including avail_event; packed: the device's event structure, aligned to 4
  * @pages: NULL; or the ring is reached through these, and @desc, @avail, @used need only pass
  *	access_ok() (NULL does). Changed between calls.
  * @pos: cursor
- * @avail_seen: avail->idx as last read
+ * @avail_seen: where what the driver made available was last seen to end: avail->idx as last
+ *	read; packed: behind the last descriptor known to be available
  * @signalled: used index at the last vring_need_notify()
  * @signalled_valid: @signalled means something
  * @kicks_off: the driver was told not to kick (flags mode only)
@@ -142,6 +156,8 @@ struct vring_error {
  */
 struct vring_engine {
 	u32 num;
+	bool packed;
+	bool in_order;
 	bool event_idx;
 	bool notify_on_empty;
 	struct vring_desc __user *desc;
@@ -161,6 +177,7 @@ struct vring_engine {
  * struct vring_elem - one popped buffer
  * @at: cursor just before this element, for vring_rewind()
  * @head: id to give back in struct vring_done
+ * @count: packed: descriptors it takes in the ring
  * @nr_out: iovecs the device reads; they come first
  * @nr_in: iovecs the device writes; they follow
  * @iov: index of the first in vring_batch.iov
@@ -170,6 +187,7 @@ struct vring_engine {
 struct vring_elem {
 	struct vring_cursor at;
 	u16 head;
+	u16 count;
 	u16 nr_out;
 	u16 nr_in;
 	u32 iov;
@@ -199,23 +217,45 @@ struct vring_batch {
 };
 
 /**
- * struct vring_done - one completed buffer
- * @head: from struct vring_elem
+ * struct vring_done - one completed buffer, see vring_elem_done()
  * @len: bytes the device wrote
+ * @at: from struct vring_elem, which tells IN_ORDER whether it is next
+ * @head: from struct vring_elem
+ * @count: from struct vring_elem
+ * @read_only: no part of it was for the device to write
  */
 struct vring_done {
-	u16 head;
 	u32 len;
+	u16 at;
+	u16 head;
+	u16 count;
+	bool read_only;
 };
 
 /**
+ * vring_elem_done() - an element that is to be completed
+ * @e: as popped
+ * @len: bytes the device wrote
+ */
+static inline struct vring_done vring_elem_done(const struct vring_elem *e, u32 len)
+{
+	return (struct vring_done){
+		.len = len,
+		.at = e->at.avail,
+		.head = e->head,
+		.count = e->count,
+		.read_only = !e->nr_in,
+	};
+}
+
+/**
  * vring_start() - make a configured ring ready, or ready again after an error
- * @vr: num, event_idx, desc, avail, used are set
+ * @vr: num, layout, event_idx, desc, avail, used are set
  * @pos: where to begin
  *
- * Forgets the error and the notification state. Touches no guest memory except used->flags, which
- * it clears.
- * Return: 0, or -EFAULT
+ * Forgets the error and the notification state. Touches no guest memory except used->flags, or the
+ * device's event structure, which it clears.
+ * Return: 0, -EFAULT, or -EINVAL when a packed ring has no such place
  */
 int vring_start(struct vring_engine *vr, struct vring_cursor pos);
 
@@ -224,7 +264,8 @@ int vring_start(struct vring_engine *vr, struct vring_cursor pos);
  * @vr: the ring
  * @used: set, for &vring_cursor.used of vring_start()
  *
- * The split layout keeps this index in guest memory alone.
+ * The split layout keeps this index in guest memory alone. The packed layout keeps it nowhere: what
+ * comes back is the cursor's own.
  * Return: 0, or -EFAULT
  */
 int vring_load_used(struct vring_engine *vr, u16 *used);
@@ -256,8 +297,15 @@ void vring_rewind(struct vring_engine *vr, const struct vring_elem *e);
  * @done: buffers, in the order to publish
  * @n: how many, at most vr->num
  *
- * The driver sees all of them at once: the index is published once, after the entries.
- * Return: 0; or -EFAULT with nothing published and the cursor where it was
+ * The driver sees all of them at once: the index, or in a packed ring the first descriptor, is
+ * written last.
+ *
+ * With IN_ORDER, buffers are completed in the order in which they were popped, without a gap. A run
+ * of buffers that the device only reads, and the one after it, share a single used entry (in-order
+ * use of descriptors, spec 2.7 and 2.8): the driver takes skipped buffers as used completely, which
+ * for others would say too much.
+ * Return: 0; or -EFAULT, or -EINVAL for another order, with nothing published and the cursor where
+ * it was
  */
 int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done, u32 n);
 
@@ -268,8 +316,8 @@ int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done,
  * The first call after vring_start() counts as if the driver waited for what was completed before.
  * On -EFAULT the decision is still open: the caller may interrupt to be safe, as the stock module
  * does.
- * Decides once over everything published since it last decided (spec 2.7.7.2, 2.7.10). A full
- * memory barrier orders the published index before the read of used_event or avail->flags.
+ * Decides once over everything published since it last decided (spec 2.7.7.2, 2.7.10, 2.8.10). A
+ * full memory barrier orders what was published before the read of the driver's wish.
  * Return: 1 yes, 0 no, -EFAULT
  */
 int vring_need_notify(struct vring_engine *vr);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Descriptors of the split layout, and indirect tables of them. Private to the engine; inline
- * because all of it runs inside an open access window (see env.h).
+ * Descriptors of both layouts, and indirect tables of them. Private to the engine; inline because
+ * all of it runs inside an open access window (see env.h), and because each layout gets a copy of
+ * its own: @packed is known at compile time.
  */
 #ifndef RING_VRING_DESC_H
 #define RING_VRING_DESC_H
@@ -36,32 +37,38 @@ struct vring_chain {
 	u64 in_len;
 };
 
-/* A descriptor as it was when it was read. */
+/* A descriptor as it was when it was read. Split has a link, packed an id. */
 struct vring_seen_desc {
 	u64 addr;
 	u32 len;
 	u16 flags;
-	u16 next;
+	union {
+		u16 next;
+		u16 id;
+	};
 };
 
-static __always_inline void vring_unpack_desc(struct vring_seen_desc *d, u64 lo, u64 hi)
+static __always_inline void
+vring_unpack_desc(struct vring_seen_desc *d, u64 lo, u64 hi, bool packed)
 {
+	u16 a = (u16)(hi >> 32), b = (u16)(hi >> 48);
+
 	d->addr = lo;
 	d->len = (u32)hi;
-	d->flags = (u16)(hi >> 32);
-	d->next = (u16)(hi >> 48);
+	d->flags = packed ? b : a;
+	d->next = packed ? a : b;
 }
 
 /* Two loads take all four fields, each once. */
-static __always_inline bool vring_read_desc(struct vring_seen_desc *d,
-					    const struct vring_desc __user *from)
+static __always_inline bool
+vring_read_desc(struct vring_seen_desc *d, const void __user *from, bool packed)
 {
-	const __le64 __user *half = (const __le64 __user *)from;
+	const __le64 __user *half = from;
 	__le64 lo, hi;
 
 	env_get(lo, half, fault);
 	env_get(hi, half + 1, fault);
-	vring_unpack_desc(d, le64_to_cpu(lo), le64_to_cpu(hi));
+	vring_unpack_desc(d, le64_to_cpu(lo), le64_to_cpu(hi), packed);
 	return true;
 fault:
 	return false;
@@ -95,7 +102,7 @@ fault:
 
 /* For a descriptor that is misaligned or lies in two regions. */
 static __always_inline enum vring_errno
-vring_read_desc_split(struct vring_seen_desc *d, struct vring_map *m, u64 addr)
+vring_read_desc_split(struct vring_seen_desc *d, struct vring_map *m, u64 addr, bool packed)
 {
 	enum vring_errno code;
 	u64 lo, hi;
@@ -106,13 +113,42 @@ vring_read_desc_split(struct vring_seen_desc *d, struct vring_map *m, u64 addr)
 	code = vring_read_split(m, addr + sizeof(lo), &hi);
 	if (unlikely(code))
 		return code;
-	vring_unpack_desc(d, lo, hi);
+	vring_unpack_desc(d, lo, hi, packed);
 	return VRING_OK;
 }
 
 static __always_inline u32 vring_desc_perm(u16 flags)
 {
 	return flags & VRING_DESC_F_WRITE ? VRING_PERM_WRITE : VRING_PERM_READ;
+}
+
+/*
+ * The usual buffer, a lone descriptor within one region, as element and segment number @n. False,
+ * with neither @e nor @iov filled, when it is of another kind, or wrong.
+ */
+static __always_inline bool
+vring_lone_desc(struct vring_map *m, const struct vring_seen_desc *d, struct vring_elem *e,
+		struct iovec *iov, u32 n)
+{
+	bool write = d->flags & VRING_DESC_F_WRITE;
+	u64 off;
+
+	if (unlikely(d->flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)))
+		return false;
+	if (unlikely(!vring_map_find(m, d->addr, vring_desc_perm(d->flags), &off)))
+		return false;
+	if (unlikely(!d->len || d->len > m->hit->size - off || iov == m->end))
+		return false;
+
+	iov->iov_base = (void __user *)(unsigned long)(m->hit->uaddr + off);
+	iov->iov_len = d->len;
+	e->count = 1;
+	e->nr_out = !write;
+	e->nr_in = write;
+	e->iov = n;
+	e->out_len = write ? 0 : d->len;
+	e->in_len = write ? d->len : 0;
+	return true;
 }
 
 /* One buffer. An empty writable one has no segment, and may precede a readable one. */
@@ -150,12 +186,13 @@ static __always_inline u32 vring_chain_links(const struct vring_chain *c, u32 co
  * @c: the element
  * @addr: guest address of the table
  * @len: its bytes
+ * @packed: layout; packed tables have no links, every entry is a buffer (2.8.7)
  *
  * The whole table must be mapped, though perhaps not all of it is used. It may lie in several
  * regions and may be longer than the ring.
  */
 static __always_inline enum vring_errno
-vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len)
+vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len, bool packed)
 {
 	const struct vring_desc __user *table = NULL;
 	u32 count = len / sizeof(*table), i = 0, links;
@@ -181,12 +218,13 @@ vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len)
 	for (links = vring_chain_links(c, count);;) {
 		i = env_index_nospec(i, count);
 		if (likely(table)) {
-			if (unlikely(!vring_read_desc(&d, table + i))) {
+			if (unlikely(!vring_read_desc(&d, table + i, packed))) {
 				c->map.bad = addr + i * sizeof(*table);
 				return VRING_E_FAULT_TABLE;
 			}
 		} else {
-			code = vring_read_desc_split(&d, &c->map, addr + i * sizeof(*table));
+			code = vring_read_desc_split(&d, &c->map, addr + i * sizeof(*table),
+						     packed);
 			if (unlikely(code))
 				return code;
 		}
@@ -197,9 +235,9 @@ vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len)
 		code = vring_chain_add(c, &d);
 		if (unlikely(code))
 			return code;
-		if (!(d.flags & VRING_DESC_F_NEXT))
+		if (packed ? i + 1 == count : !(d.flags & VRING_DESC_F_NEXT))
 			break;
-		i = d.next;
+		i = packed ? i + 1 : d.next;
 		if (unlikely(i >= count)) {
 			c->map.bad = i;
 			return VRING_E_NEXT;
@@ -211,6 +249,27 @@ vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len)
 	}
 	c->work += vring_chain_links(c, count) - links;
 	return VRING_OK;
+}
+
+/* One descriptor of a chain: a buffer, or a table of them. */
+static __always_inline enum vring_errno
+vring_chain_add_desc(struct vring_chain *c, const struct vring_seen_desc *d, bool packed)
+{
+	if (d->flags & VRING_DESC_F_INDIRECT)
+		return vring_chain_add_table(c, d->addr, d->len, packed);
+	return vring_chain_add(c, d);
+}
+
+/* What was collected, its segments from @first on, is element @e of @b. */
+static __always_inline void
+vring_chain_finish(const struct vring_chain *c, const struct iovec *first,
+		   const struct vring_batch *b, struct vring_elem *e)
+{
+	e->nr_in = c->in_len ? c->map.iov - c->in : 0;
+	e->nr_out = c->map.iov - first - e->nr_in;
+	e->iov = first - b->iov;
+	e->out_len = c->out_len;
+	e->in_len = c->in_len;
 }
 
 #endif

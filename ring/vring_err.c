@@ -3,7 +3,7 @@
  * What can be wrong with a ring: errno and words.
  */
 #include "vring_mem.h"
-#include "vring_split.h"
+#include "vring_engine.h"
 
 static const struct {
 	int errno_value;
@@ -22,6 +22,8 @@ static const struct {
 	[VRING_E_ORDER] = { EINVAL, "readable descriptor after a writable one" },
 	[VRING_E_ADDR] = { EFAULT, "address is outside guest memory, or not for this access" },
 	[VRING_E_SEGMENTS] = { ENOBUFS, "more segments than the device takes" },
+	[VRING_E_CURSOR] = { EINVAL, "position is outside the ring" },
+	[VRING_E_UNORDERED] = { EINVAL, "buffers are not used in order" },
 };
 
 int vring_fail(struct vring_engine *vr, enum vring_errno code, u16 head, u64 value)

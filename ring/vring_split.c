@@ -14,7 +14,7 @@
  * nothing else in it; the first buffer of another kind hands the rest of the batch to
  * split_pop_chains(), which also finds out what is wrong with it, if so. So does a ring in pages.
  */
-int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
+int split_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
 {
 	const struct vring_desc __user *desc = vr->desc;
 	u16 avail = vr->pos.avail, seen = vr->avail_seen, idx = 0;
@@ -41,35 +41,20 @@ int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct
 	for (; n < b->max_elem && avail != seen; n++, avail++, e++, iov++) {
 		struct vring_seen_desc d;
 		__virtio16 raw;
-		bool write;
 		u32 head;
-		u64 off;
 
 		env_get(raw, &vr->avail->ring[avail & (num - 1)], out);
 		head = vring16_to_cpu(raw);
 		if (unlikely(head >= num))
 			break;
 		head = env_index_nospec(head, num);
-		if (unlikely(!vring_read_desc(&d, &desc[head])))
+		if (unlikely(!vring_read_desc(&d, &desc[head], false)))
 			goto out;
-		if (unlikely(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)))
+		if (unlikely(!vring_lone_desc(&map, &d, e, iov, n)))
 			break;
-		write = d.flags & VRING_DESC_F_WRITE;
-		if (unlikely(!vring_map_find(&map, d.addr, vring_desc_perm(d.flags), &off)))
-			break;
-		if (unlikely(!d.len || d.len > map.hit->size - off || iov == map.end))
-			break;
-
-		iov->iov_base = (void __user *)(unsigned long)(map.hit->uaddr + off);
-		iov->iov_len = d.len;
 		e->at.avail = avail;
 		e->at.used = vr->pos.used;
 		e->head = head;
-		e->nr_out = !write;
-		e->nr_in = write;
-		e->iov = n;
-		e->out_len = write ? 0 : d.len;
-		e->in_len = write ? d.len : 0;
 	}
 done:
 	code = VRING_OK;
@@ -88,30 +73,24 @@ closed:
 	/* What stopped a batch that is not empty is met again, and told, when it comes first. */
 	return n ? (int)n : vring_fail(vr, code, avail, idx);
 }
-EXPORT_SYMBOL_GPL(vring_pop_batch);
-
-void vring_rewind(struct vring_engine *vr, const struct vring_elem *e)
-{
-	vr->pos.avail = e->at.avail;
-}
-EXPORT_SYMBOL_GPL(vring_rewind);
 
 /* A ring in pages has a copy of its own: the other one looks for pages but once. */
 static __always_inline bool split_put_used(const struct vring_engine *vr,
 					   const struct vring_done *done, u32 n, bool paged)
 {
-	u8 __user *ring = (u8 __user *)vr->used + SPLIT_USED_RING;
 	u16 used = vr->pos.used, mask = vr->num - 1;
 	u32 i;
 
 	for (i = 0; i < n; i++, used++) {
-		u32 at = (used & mask) * sizeof(vring_used_elem_t);
-		__virtio32 __user *id = (__virtio32 __user *)(ring + at);
-		__virtio32 __user *len = id + 1;
+		u32 off = SPLIT_USED_RING + (used & mask) * sizeof(vring_used_elem_t);
+		__virtio32 __user *id, *len;
 
 		if (paged) {
-			id = vring_area_at(&vr->pages->used, SPLIT_USED_RING + at);
-			len = vring_area_at(&vr->pages->used, SPLIT_USED_RING + at + sizeof(*id));
+			id = vring_area_at(&vr->pages->used, off);
+			len = vring_area_at(&vr->pages->used, off + sizeof(*id));
+		} else {
+			id = (__virtio32 __user *)((u8 __user *)vr->used + off);
+			len = id + 1;
 		}
 		env_put(cpu_to_vring32(done[i].head), id, fault);
 		env_put(cpu_to_vring32(done[i].len), len, fault);
@@ -121,16 +100,61 @@ fault:
 	return false;
 }
 
-int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done, u32 n)
+/*
+ * IN_ORDER: one entry, at the place of the first buffer of a run and with the id of the last,
+ * serves for all of it.
+ */
+static __always_inline bool split_put_runs(const struct vring_engine *vr,
+					   const struct vring_done *done, u32 n)
+{
+	u16 used = vr->pos.used, mask = vr->num - 1;
+	u32 i, at = used & mask;
+
+	for (i = 0; i < n; i++) {
+		u32 off = SPLIT_USED_RING + at * sizeof(vring_used_elem_t);
+
+		used++;
+		if (done[i].read_only && i + 1 < n)
+			continue;
+		env_put(cpu_to_vring32(done[i].head), (__virtio32 __user *)split_used_at(vr, off),
+			fault);
+		off += sizeof(__virtio32);
+		env_put(cpu_to_vring32(done[i].len), (__virtio32 __user *)split_used_at(vr, off),
+			fault);
+		at = used & mask;
+	}
+	return true;
+fault:
+	return false;
+}
+
+/* IN_ORDER: are these the next buffers, in the order of the avail ring? */
+static bool split_in_order(const struct vring_engine *vr, const struct vring_done *done, u32 n)
+{
+	u32 i;
+
+	for (i = 0; i < n; i++)
+		if (done[i].at != (u16)(vr->pos.used + i))
+			return false;
+	return true;
+}
+
+int split_complete(struct vring_engine *vr, const struct vring_done *done, u32 n)
 {
 	u16 used = vr->pos.used + n;
+	bool good;
 
-	if (!n)
-		return 0;
+	if (vr->in_order && unlikely(!split_in_order(vr, done, n)))
+		return vring_fail(vr, VRING_E_UNORDERED, done->head, vr->pos.used);
 	if (unlikely(!env_access_begin(vr->used, sizeof(*vr->used))))
 		goto closed;
-	if (unlikely(vr->pages ? !split_put_used(vr, done, n, true) :
-				 !split_put_used(vr, done, n, false)))
+	if (vr->in_order)
+		good = split_put_runs(vr, done, n);
+	else if (unlikely(vr->pages))
+		good = split_put_used(vr, done, n, true);
+	else
+		good = split_put_used(vr, done, n, false);
+	if (unlikely(!good))
 		goto fault;
 	/*
 	 * Data and entries before the index that hands them over; pairs with the driver's read
@@ -151,4 +175,3 @@ fault:
 closed:
 	return vring_fail(vr, VRING_E_FAULT_RING, done->head, vr->pos.used);
 }
-EXPORT_SYMBOL_GPL(vring_complete_batch);

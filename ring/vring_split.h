@@ -1,38 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the files of the split layout share. Private to the engine.
+ * The split layout. Private to the engine: vring.c calls it.
  */
 #ifndef RING_VRING_SPLIT_H
 #define RING_VRING_SPLIT_H
 
-#include "vring.h"
+#include "vring_engine.h"
 
-/**
- * vring_fail() - record what is wrong, unless something was before
- * @vr: the ring
- * @code: what
- * @head: see &struct vring_error
- * @value: see &struct vring_error
- *
- * Context: outside an access window
- * Return: the negative errno that belongs to @code
- */
-int vring_fail(struct vring_engine *vr, enum vring_errno code, u16 head, u64 value);
-
-struct vring_map;
-
-/**
- * vring_fail_map() - vring_fail() for what the collection of an element met
- * @vr: the ring
- * @code: what
- * @head: see &struct vring_error
- * @m: the rest
- *
- * Context: outside an access window
- * Return: the negative errno that belongs to @code
- */
-int vring_fail_map(struct vring_engine *vr, enum vring_errno code, u16 head,
-		   const struct vring_map *m);
+int split_start(struct vring_engine *vr);
+int split_load_used(struct vring_engine *vr, u16 *used);
+int split_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b);
+int split_complete(struct vring_engine *vr, const struct vring_done *done, u32 n);
+int split_is_awaited(struct vring_engine *vr);
+int split_tell_kicks(struct vring_engine *vr, bool wanted);
+int split_look_again(struct vring_engine *vr);
 
 /**
  * split_pop_chains() - go on with a batch, whatever the buffers look like
@@ -58,13 +39,6 @@ static __always_inline __virtio16 cpu_to_vring16(u16 v)
 static __always_inline __virtio32 cpu_to_vring32(u32 v)
 {
 	return (__force __virtio32)cpu_to_le32(v);
-}
-
-/* Byte @off of an area. What is aligned to its own size lies in one page. */
-static __always_inline void __user *vring_area_at(const struct vring_area *a, u32 off)
-{
-	off += a->offset;
-	return (u8 __user *)a->page[off >> VRING_PAGE_SHIFT] + off % VRING_PAGE_SIZE;
 }
 
 /* The word @word of the avail ring: flags, index, entries, used_event */

@@ -312,10 +312,8 @@ static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool merge
 		}
 		rx->bytes += total;
 		rx->delivered++;
-		for (i = first; i < n; i++) {
-			vq->done[i].head = b->elem[i].head;
-			vq->done[i].len = b->elem[i].in_len;
-		}
+		for (i = first; i < n; i++)
+			vq->done[i] = vring_elem_done(&b->elem[i], b->elem[i].in_len);
 		vq->done[n - 1].len = total - (room - b->elem[n - 1].in_len);
 		first = n;
 	}

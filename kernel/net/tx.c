@@ -328,8 +328,7 @@ static int tx_batch(const struct tx_run *run, u32 nr, size_t *bytes)
 		if (unlikely(ret))
 			break;
 		*bytes += elem[i].out_len;
-		vq->done[i].head = elem[i].head;
-		vq->done[i].len = 0;
+		vq->done[i] = vring_elem_done(&elem[i], 0);
 	}
 	tx_flush(run);
 	if (i < nr)

@@ -2,13 +2,15 @@
 /*
  * A hostile driver for the ring engine (libFuzzer).
  *
- * The input lays out guest memory and a ring, then lists operations: writes anywhere, also in the
- * middle of an engine call; accesses that fail; pops, completions, rewinds, restarts. Rings and
- * regions are allocated to the byte, so that ASan sees what the hook does not.
+ * The input lays out guest memory and a ring of either layout, then lists operations: writes anywhere,
+ * also in the middle of an engine call; accesses that fail; pops, completions, rewinds, restarts.
+ * Rings and regions are allocated to the byte, so that ASan sees what the hook does not; rings in
+ * pages are seen by the engine through other mappings than by the driver.
  *
  * Where nothing moves under the engine, a second parser, as simple as possible, says what must come
  * out. Else only what always holds is checked.
  */
+#define _GNU_SOURCE
 #define RING_BUG(text)							\
 do {									\
 	fprintf(stderr, "%s\n", text);					\
@@ -18,6 +20,8 @@ do {									\
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include "tests/unit/ring_engine.h"
 
 #define check(cond)							\
@@ -32,6 +36,9 @@ do {									\
 #define MAX_IOV 128
 #define MAX_OPS 400
 
+#define PAGE 4096U
+#define AREA_PAGES 3	/* the most that MAX_NUM descriptors lie in */
+
 struct area {
 	u8 *host;
 	u32 size;
@@ -44,6 +51,9 @@ static struct {
 	struct area area[MAX_REGION + 3];	/* regions, then desc, avail, used */
 	struct vring_mem *mem;
 	struct vring_engine vr;
+	struct vring_pages pages;
+	u8 *flat[3];			/* rings in pages, as the driver sees them */
+	void *page[3][AREA_PAGES];	/* and as the engine does */
 	struct vring_batch b;
 	struct vring_elem elem[MAX_ELEM];
 	struct iovec iov[MAX_IOV];
@@ -87,16 +97,18 @@ struct ref {
 	u64 out_len, in_len;
 	struct iovec iov[MAX_IOV];
 	u32 work;
+	u32 count;
+	u16 id;
 };
 
-static u8 *ref_at(u64 gpa, u64 *room)
+static u8 *ref_at(u64 gpa, u32 perm, u64 *room)
 {
 	u32 i;
 
 	for (i = 0; i < f.mem->nr; i++) {
 		const struct vring_region *r = &f.mem->region[i];
 
-		if (gpa >= r->gpa && gpa <= r->gpa + (r->size - 1)) {
+		if (gpa >= r->gpa && gpa <= r->gpa + (r->size - 1) && r->perm & perm) {
 			*room = r->size - (gpa - r->gpa);
 			return f.area[i].host + (gpa - r->gpa);
 		}
@@ -132,7 +144,7 @@ static int ref_buffer(struct ref *r, u32 room, const u8 raw[16])
 
 		if (r->nr == room)
 			return ref_no(r, -ENOBUFS, VRING_E_SEGMENTS);
-		p = ref_at(addr, &have);
+		p = ref_at(addr, write ? VRING_PERM_WRITE : VRING_PERM_READ, &have);
 		if (!p)
 			return ref_no(r, -EFAULT, VRING_E_ADDR);
 		if (have > left)
@@ -155,6 +167,17 @@ static int ref_buffer(struct ref *r, u32 room, const u8 raw[16])
 	return 0;
 }
 
+/* A packed descriptor has its flags where a split one has its link; @raw is then as in the latter. */
+static void ref_swap(u8 raw[16])
+{
+	u8 id[2] = { raw[12], raw[13] };
+
+	if (!f.vr.packed)
+		return;
+	memcpy(raw + 12, raw + 14, 2);
+	memcpy(raw + 14, id, 2);
+}
+
 static int ref_table(struct ref *r, u32 room, u64 addr, u32 len)
 {
 	u32 count = len / 16, i = 0, steps = 0, j;
@@ -164,20 +187,21 @@ static int ref_table(struct ref *r, u32 room, u64 addr, u32 len)
 	if (!len || len % 16)
 		return ref_no(r, -EINVAL, VRING_E_TABLE_LEN);
 	for (at = 0; at < len; at += have)
-		if (!ref_at(addr + at, &have))
+		if (!ref_at(addr + at, VRING_PERM_READ, &have))
 			return ref_no(r, -EFAULT, VRING_E_ADDR);
 	if (count > 65536)
 		return ref_no(r, -E2BIG, VRING_E_TABLE_BIG);
 	for (;;) {
 		for (j = 0; j < 16; j++)
-			raw[j] = *ref_at(addr + 16ULL * i + j, &have);
+			raw[j] = *ref_at(addr + 16ULL * i + j, VRING_PERM_READ, &have);
+		ref_swap(raw);
 		if (raw[12] & 4)
 			return ref_no(r, -EINVAL, VRING_E_NESTED);
 		if (ref_buffer(r, room, raw))
 			return -1;
-		if (!(raw[12] & 1))
+		if (f.vr.packed ? i + 1 == count : !(raw[12] & 1))
 			return 0;
-		i = ref_le(raw + 14, 2);
+		i = f.vr.packed ? i + 1 : ref_le(raw + 14, 2);
 		if (i >= count)
 			return ref_no(r, -EINVAL, VRING_E_NEXT);
 		if (++steps == count || ++r->work > VRING_WORK_MAX)
@@ -187,7 +211,7 @@ static int ref_table(struct ref *r, u32 room, u64 addr, u32 len)
 
 static void ref_elem(struct ref *r, u32 room, u16 head)
 {
-	const u8 *desc = (const u8 *)f.vr.desc;
+	const u8 *desc = f.area[MAX_REGION].host;
 	u32 i = head, steps = 0;
 
 	r->ret = 1;
@@ -220,7 +244,96 @@ static void ref_elem(struct ref *r, u32 room, u16 head)
 
 static u16 avail_word(u32 word)
 {
-	return ref_le((const u8 *)f.vr.avail + 2 * word, 2);
+	return ref_le(f.area[MAX_REGION + 1].host + 2 * word, 2);
+}
+
+/* Places of a packed ring in a row, so that two laps can be told apart: 0 to 2 * num - 1 */
+static u32 place(u16 pos)
+{
+	return (pos & 0x7fff) + (pos & 0x8000 ? 0 : f.vr.num);
+}
+
+static u16 pos_at(u32 place)
+{
+	place %= 2 * f.vr.num;
+	return place < f.vr.num ? place | 0x8000 : place - f.vr.num;
+}
+
+static u32 way(u16 from, u16 to)
+{
+	return (place(to) + 2 * f.vr.num - place(from)) % (2 * f.vr.num);
+}
+
+/* The descriptor at @place; true when it is available there */
+static bool ref_packed(u32 place, u8 raw[16])
+{
+	u16 flags;
+
+	memcpy(raw, f.area[MAX_REGION].host + 16 * (place % f.vr.num), 16);
+	flags = ref_le(raw + 14, 2);
+	ref_swap(raw);
+	return (flags & 0x8080) == (pos_at(place) & 0x8000 ? 0x0080 : 0x8000);
+}
+
+/* As ref_elem(), and at most @left descriptors; false when there is none at @at. */
+static bool ref_elem_packed(struct ref *r, u32 room, u32 at, u32 left)
+{
+	u8 raw[16];
+
+	r->ret = 1;
+	r->code = VRING_OK;
+	r->nr = r->nr_out = r->nr_in = 0;
+	r->out_len = r->in_len = 0;
+	if (!left || !ref_packed(at, raw))
+		return false;
+	for (r->count = 1;; r->count++) {
+		if (raw[12] & 4 ? ref_table(r, room, ref_le(raw, 8), ref_le(raw + 8, 4)) :
+				  ref_buffer(r, room, raw))
+			return true;
+		r->id = ref_le(raw + 14, 2);
+		if (!(raw[12] & 1))
+			return true;
+		if (r->count == left || ++r->work > VRING_WORK_MAX) {
+			ref_no(r, -EINVAL, VRING_E_LOOP);
+			return true;
+		}
+		ref_packed(++at % (2 * f.vr.num), raw);
+	}
+}
+
+static void compare_elem(const struct ref *r, u32 n, int ret)
+{
+	check(ret > (int)n);
+	check(f.elem[n].nr_out == r->nr_out && f.elem[n].nr_in == r->nr_in);
+	check(f.elem[n].out_len == r->out_len && f.elem[n].in_len == r->in_len);
+	check(!memcmp(&f.iov[f.elem[n].iov], r->iov, r->nr * sizeof(r->iov[0])));
+}
+
+static void compare_packed(struct vring_cursor was, int ret)
+{
+	static struct ref r;
+	u32 n, room = f.max_iov, at = place(was.avail), left = f.vr.num - way(was.used, was.avail);
+
+	r.work = 0;
+	for (n = 0; n < f.max_elem && r.work < VRING_WORK_ENOUGH; n++) {
+		if (!ref_elem_packed(&r, room, at, left))
+			break;
+		if (r.ret < 0) {
+			if (!n) {
+				check(ret == r.ret);
+				check(f.vr.err.code == r.code);
+			}
+			check(f.vr.avail_seen != f.vr.pos.avail);
+			break;
+		}
+		compare_elem(&r, n, ret);
+		check(f.elem[n].head == r.id && f.elem[n].count == r.count);
+		room -= r.nr;
+		at = (at + r.count) % (2 * f.vr.num);
+		left -= r.count;
+	}
+	check(ret < 0 ? n == 0 : ret == (int)n);
+	check(f.vr.pos.avail == pos_at(at));
 }
 
 /* The batch that was just popped, against the second parser. */
@@ -250,10 +363,7 @@ static void compare(struct vring_cursor was, u16 seen, int ret)
 			}
 			break;
 		}
-		check(ret > (int)n);
-		check(f.elem[n].nr_out == r.nr_out && f.elem[n].nr_in == r.nr_in);
-		check(f.elem[n].out_len == r.out_len && f.elem[n].in_len == r.in_len);
-		check(!memcmp(&f.iov[f.elem[n].iov], r.iov, r.nr * sizeof(r.iov[0])));
+		compare_elem(&r, n, ret);
 		room -= r.nr;
 	}
 	check(ret < 0 ? n == 0 : ret == (int)n);
@@ -321,6 +431,25 @@ static void op_desc(void)
 	put_le(p + 14, shape & 0x10 ? take(2) : slot + 1, 2);
 }
 
+/* Chains behind what the engine has seen, mostly with all flags as they should be. */
+static void op_offer_packed(void)
+{
+	u32 n = take(1) % 8 + 1, at = place(f.vr.avail_seen) + n, i;
+	u8 shape = take(1), raw[16];
+
+	for (i = n; i--;) {
+		bool more = i + 1 < n && shape & 1 << i % 4;
+
+		at--;
+		put_le(raw, pick_gpa(), 8);
+		put_le(raw + 8, shape & 0x40 ? take(1) * 16 : take(2) % 600, 4);
+		put_le(raw + 12, take(1), 2);
+		put_le(raw + 14, (pos_at(at) & 0x8000 ? 0x80 : 0x8000) | more |
+		       (shape & 0x10 ? 2 : 0) | (shape & 0x20 && i == 0 ? 4 : 0), 2);
+		memcpy(f.area[MAX_REGION].host + 16 * (at % f.vr.num), raw, 16);
+	}
+}
+
 static void op_offer(void)
 {
 	u8 *avail = f.area[MAX_REGION + 1].host;
@@ -354,7 +483,7 @@ static const int errno_of[] = {
 	[VRING_E_AVAIL_JUMP] = EINVAL, [VRING_E_HEAD] = EINVAL, [VRING_E_NEXT] = EINVAL,
 	[VRING_E_LOOP] = EINVAL, [VRING_E_NESTED] = EINVAL, [VRING_E_TABLE_LEN] = EINVAL,
 	[VRING_E_TABLE_BIG] = E2BIG, [VRING_E_ORDER] = EINVAL, [VRING_E_ADDR] = EFAULT,
-	[VRING_E_SEGMENTS] = ENOBUFS,
+	[VRING_E_SEGMENTS] = ENOBUFS, [VRING_E_CURSOR] = EINVAL, [VRING_E_UNORDERED] = EINVAL,
 };
 
 static bool is_fault(enum vring_errno code)
@@ -378,13 +507,17 @@ static int end(int ret)
 {
 	check(!hook.open);
 	if (ret < 0) {
-		check(f.vr.err.code > VRING_OK && f.vr.err.code <= VRING_E_SEGMENTS);
+		check(f.vr.err.code > VRING_OK && f.vr.err.code <= VRING_E_UNORDERED);
 		check(ret == -errno_of[f.vr.err.code]);
 		check(!is_fault(f.vr.err.code) || hook.failed);
 	}
 	hook.fail_at = 0;
 	f.poke_at = 0;
-	check((u16)(f.vr.avail_seen - f.vr.pos.avail) <= f.vr.num);
+	if (!f.vr.packed)
+		check((u16)(f.vr.avail_seen - f.vr.pos.avail) <= f.vr.num);
+	else if (f.vr.err.code != VRING_E_CURSOR)
+		check(way(f.vr.pos.used, f.vr.pos.avail) <= way(f.vr.pos.used, f.vr.avail_seen) &&
+		      way(f.vr.pos.used, f.vr.avail_seen) <= f.vr.num);
 	return ret;
 }
 
@@ -401,10 +534,16 @@ static bool in_a_region(const struct iovec *iov)
 	return false;
 }
 
+/* Where the element after this one stands */
+static u16 after(const struct vring_elem *e)
+{
+	return f.vr.packed ? pos_at(place(e->at.avail) + e->count) : e->at.avail + 1;
+}
+
 static void op_pop(void)
 {
 	struct vring_cursor was = f.vr.pos;
-	u16 seen = f.vr.avail_seen;
+	u16 seen = f.vr.avail_seen, at = was.avail;
 	u32 i, j, iov = 0;
 	int ret;
 
@@ -416,15 +555,15 @@ static void op_pop(void)
 	ret = end(vring_pop_batch(&f.vr, f.mem, &f.b));
 	check(f.b.nr_elem == (ret > 0 ? ret : 0));
 	check(f.b.nr_elem <= f.max_elem && f.b.nr_iov <= f.max_iov);
-	check(f.vr.pos.avail == (u16)(was.avail + f.b.nr_elem));
 	check(f.vr.pos.used == was.used);
 	for (i = 0; i < f.b.nr_elem; i++) {
 		const struct vring_elem *e = &f.elem[i];
 		u64 len[2] = { 0, 0 };
 
-		check(e->at.avail == (u16)(was.avail + i));
+		check(e->at.avail == at);
 		check(e->at.used == was.used);
-		check(e->head < f.vr.num);
+		check(f.vr.packed ? e->count <= f.vr.num : e->head < f.vr.num && e->count == 1);
+		at = after(e);
 		check(e->iov == iov);
 		for (j = 0; j < (u32)e->nr_out + e->nr_in; j++, iov++) {
 			check(iov < f.b.nr_iov);
@@ -436,40 +575,71 @@ static void op_pop(void)
 		f.out[f.nr_out++] = *e;
 	}
 	check(f.b.nr_iov == iov);
-	if (!hook.failed && !f.poked)
+	check(f.vr.pos.avail == at);
+	if (hook.failed || f.poked)
+		return;
+	if (f.vr.packed)
+		compare_packed(was, ret);
+	else
 		compare(was, seen, ret);
+}
+
+/* What the driver sees of @n completions from @was on */
+static void check_used(u16 was, const struct vring_done *done, u32 n)
+{
+	const u8 *used = f.area[MAX_REGION + 2].host, *e;
+	u16 at = was, pos = was;
+	u32 i;
+
+	if (!f.vr.packed)
+		check(ref_le(used + 2, 2) == f.vr.pos.used);
+	for (i = 0; i < n; i++) {
+		pos = f.vr.packed ? pos_at(place(pos) + done[i].count) : pos + 1;
+		if (f.vr.in_order && done[i].read_only && i + 1 < n)
+			continue;
+		if (f.vr.packed) {
+			e = f.area[MAX_REGION].host + 16 * (place(at) % f.vr.num);
+			check(ref_le(e + 12, 2) == done[i].head);
+			check(ref_le(e + 8, 4) == done[i].len);
+			check((ref_le(e + 14, 2) & 0x8080) == (at & 0x8000 ? 0x8080 : 0));
+		} else {
+			e = used + 4 + 8 * (at % f.vr.num);
+			check(ref_le(e, 4) == done[i].head);
+			check(ref_le(e + 4, 4) == done[i].len);
+		}
+		at = pos;
+	}
+	check(f.vr.pos.used == pos);
 }
 
 static void op_complete(void)
 {
 	struct vring_done done[MAX_NUM];
 	u32 n = take(1) % MAX_NUM, i, at;
-	u16 was = f.vr.pos.used;
+	u16 was = f.vr.pos.used, next = was;
+	bool ordered = true;
 	int ret;
 
 	n = n < f.nr_out ? n : f.nr_out;
 	n = n < f.vr.num ? n : f.vr.num;
 	at = f.nr_out - n ? take(1) % (f.nr_out - n + 1) : 0;
-	for (i = 0; i < n; i++)
-		done[i] = (struct vring_done){ f.out[at + i].head, 0x5a000000 + i };
+	for (i = 0; i < n; i++) {
+		const struct vring_elem *e = &f.out[at + i];
+
+		done[i] = vring_elem_done(e, 0x5a000000 + i);
+		ordered &= e->at.avail == next;
+		next = after(e);
+	}
 	begin();
 	ret = end(vring_complete_batch(&f.vr, done, n));
-	check(f.vr.pos.used == (u16)(was + (ret ? 0 : n)));
 	if (ret) {
-		check(ret == -EFAULT);
+		check(ret == -EFAULT || (f.vr.in_order && !ordered && ret == -EINVAL));
+		check(f.vr.pos.used == was);
 		return;
 	}
-	if (!f.poked && n) {
-		const u8 *used = f.area[MAX_REGION + 2].host;
-
-		check(ref_le(used + 2, 2) == f.vr.pos.used);
-		for (i = 0; i < n; i++) {
-			const u8 *e = used + 4 + 8 * ((u16)(was + i) % f.vr.num);
-
-			check(ref_le(e, 4) == done[i].head);
-			check(ref_le(e + 4, 4) == done[i].len);
-		}
-	}
+	check(!f.vr.in_order || ordered);
+	if (!f.poked && n)
+		check_used(was, done, n);
 	memmove(f.out + at, f.out + at + n, (f.nr_out - at - n) * sizeof(f.out[0]));
 	f.nr_out -= n;
 }
@@ -478,10 +648,13 @@ static void op_complete(void)
 static void op_rewind(void)
 {
 	u32 n = take(1) % 16, at = f.nr_out;
+	u16 pos = f.vr.pos.avail;
 
-	while (n-- && at && f.out[at - 1].at.avail == (u16)(f.vr.pos.avail - (f.nr_out - at) - 1))
-		at--;
-	if (at == f.nr_out || (u16)(f.vr.avail_seen - f.out[at].at.avail) > f.vr.num)
+	while (n-- && at && after(&f.out[at - 1]) == pos)
+		pos = f.out[--at].at.avail;
+	if (at == f.nr_out)
+		return;
+	if (!f.vr.packed && (u16)(f.vr.avail_seen - pos) > f.vr.num)
 		return;
 	vring_rewind(&f.vr, &f.out[at]);
 	check(f.vr.pos.avail == f.out[at].at.avail);
@@ -517,8 +690,7 @@ static void op_kicks(void)
 	case 1:
 		ret = end(vring_kicks_on(&f.vr));
 		check(ret <= 1);
-		if (ret >= 0 && !f.poked && !f.vr.event_idx)
-			check(!f.area[MAX_REGION + 2].host[0] || !f.vr.kicks_off);
+		check(ret < 0 || !f.vr.kicks_off);
 		break;
 	default:
 		ret = end(vring_has_work(&f.vr));
@@ -530,16 +702,23 @@ static void op_kicks(void)
 
 static void op_restart(void)
 {
-	struct vring_cursor pos = { take(2), 0 };
+	struct vring_cursor pos = { take(2), take(2) };
+	bool there;
 	int ret;
 
 	begin();
 	ret = end(vring_load_used(&f.vr, &pos.used));
 	check(ret == 0 || ret == -EFAULT);
+	there = take(1) & 1;
 	begin();
-	ret = vring_start(&f.vr, take(1) & 1 ? pos : f.vr.pos);
-	end(ret);
+	ret = end(vring_start(&f.vr, there ? pos : f.vr.pos));
+	check(ret == 0 || ret == -EFAULT || (f.vr.packed && there && ret == -EINVAL));
 	check(f.vr.avail_seen == f.vr.pos.avail && !f.vr.kicks_off && !f.vr.signalled_valid);
+	if (ret == -EINVAL) {
+		f.vr.pos = (struct vring_cursor){ VRING_WRAP, VRING_WRAP };
+		begin();
+		end(vring_start(&f.vr, f.vr.pos));
+	}
 	f.nr_out = 0;
 }
 
@@ -554,9 +733,61 @@ static u8 *new_area(struct area *a, u32 size, bool writable)
 	return a->host;
 }
 
+/* The pages of ring area @n, made once, in another order than the driver sees them in. */
+static void make_pages(u32 n)
+{
+	int fd = memfd_create("ring", 0);
+	u32 i;
+
+	check(fd >= 0 && !ftruncate(fd, AREA_PAGES * PAGE));
+	f.flat[n] = mmap(NULL, AREA_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	for (i = AREA_PAGES; i--;) {
+		f.page[n][i] = mmap(NULL, 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(f.page[n][i], PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		     i * PAGE);
+	}
+	close(fd);
+}
+
+/* A ring area in pages, of which @before bytes lie in the first. */
+static void new_paged(u32 n, u32 size, u32 before, bool writable)
+{
+	struct vring_area *to[] = { &f.pages.desc, &f.pages.avail, &f.pages.used };
+	u32 from = PAGE - before, i;
+
+	if (!f.flat[n])
+		make_pages(n);
+	memset(f.flat[n], 0, AREA_PAGES * PAGE);
+	f.area[MAX_REGION + n] = (struct area){ f.flat[n] + from, size };
+	*to[n] = (struct vring_area){ f.page[n], from };
+	for (i = 0; i * PAGE < from + size; i++) {
+		u32 first = i ? 0 : from, end = from + size - i * PAGE;
+
+		hook_allow((u8 *)f.page[n][i] + first, (end < PAGE ? end : PAGE) - first, writable);
+	}
+}
+
+static void set_up_ring(u32 mode)
+{
+	u32 num = f.vr.num, desc = 16 * num, avail = 6 + 2 * num, used = 6 + 8 * num;
+
+	if (f.vr.packed)
+		avail = used = 4;
+	if (mode & 4) {
+		new_paged(0, desc, 32, f.vr.packed);
+		new_paged(1, avail, 4, false);
+		new_paged(2, used, f.vr.packed ? 4 : 8, true);
+		f.vr.pages = &f.pages;
+		return;
+	}
+	f.vr.desc = (void *)new_area(&f.area[MAX_REGION], desc, f.vr.packed);
+	f.vr.avail = (void *)new_area(&f.area[MAX_REGION + 1], avail, false);
+	f.vr.used = (void *)new_area(&f.area[MAX_REGION + 2], used, true);
+}
+
 static void set_up(void)
 {
-	u8 shape = take(1);
+	u8 mode = take(1), shape = take(1);
 	u64 gpa = shape & 0x80 ? 0xffffffffffff0000ULL : 0;
 	u32 i, nr = take(1) % (MAX_REGION + 1);
 	struct vring_cursor pos;
@@ -577,18 +808,18 @@ static void set_up(void)
 		f.mem->region[i].gpa = gpa;
 		f.mem->region[i].size = size;
 		f.mem->region[i].uaddr = (uintptr_t)new_area(&f.area[i], size, false);
-		f.mem->region[i].perm = VRING_PERM_RW;
+		f.mem->region[i].perm = mode & 8 ? take(1) % 4 : VRING_PERM_RW;
 		gpa += size;
 	}
 	f.mem->nr = i;
 
 	memset(&f.vr, 0, sizeof(f.vr));
-	f.vr.num = 1 << (shape & 0x0f) % 9;
+	f.vr.packed = mode & 1;
+	f.vr.in_order = mode & 2;
+	f.vr.num = f.vr.packed ? take(1) + 1 : 1 << (shape & 0x0f) % 9;
 	f.vr.event_idx = shape & 0x10;
 	f.vr.notify_on_empty = shape & 0x20;
-	f.vr.desc = (void *)new_area(&f.area[MAX_REGION], 16 * f.vr.num, false);
-	f.vr.avail = (void *)new_area(&f.area[MAX_REGION + 1], 6 + 2 * f.vr.num, false);
-	f.vr.used = (void *)new_area(&f.area[MAX_REGION + 2], 6 + 8 * f.vr.num, true);
+	set_up_ring(mode);
 	f.b.elem = f.elem;
 	f.b.iov = f.iov;
 	f.max_elem = take(1) % (MAX_ELEM + 1);
@@ -597,7 +828,10 @@ static void set_up(void)
 	f.poke_at = 0;
 	pos.avail = take(2);
 	pos.used = take(2);
-	put_le((u8 *)f.vr.avail + 2, pos.avail, 2);
+	if (f.vr.packed)
+		pos.avail = pos.used = pos_at(pos.avail);
+	else
+		put_le(f.area[MAX_REGION + 1].host + 2, pos.avail, 2);
 	check(vring_start(&f.vr, pos) == 0);
 }
 
@@ -619,7 +853,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			op_desc();
 			break;
 		case 4 ... 5:
-			op_offer();
+			f.vr.packed ? op_offer_packed() : op_offer();
 			break;
 		case 6 ... 8:
 			op_pop();
@@ -650,7 +884,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	for (i = 0; i < MAX_REGION + 3; i++) {
-		if (i < f.mem->nr || i >= MAX_REGION)
+		if (i < f.mem->nr || (i >= MAX_REGION && !f.vr.pages))
 			free(f.area[i].host);
 		f.area[i].host = NULL;
 	}

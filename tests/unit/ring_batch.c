@@ -52,8 +52,7 @@ static void test_wrap(void **state)
 			assert_int_equal(e->out_len, 0);
 			assert_ptr_equal(t->iov[i].iov_base,
 					 guest_at(&t->g, BIG_GPA + 64 * e->head));
-			done[i].head = e->head;
-			done[i].len = done_total + i;
+			done[i] = vring_elem_done(e, done_total + i);
 		}
 		assert_int_equal(vring_complete_batch(&t->vr, done, n), 0);
 		done_total += n;
@@ -82,7 +81,8 @@ static void test_out_of_order(void **state)
 	t->d.used_idx = 7;
 	for (i = 0; i < 16; i += 4) {
 		struct vring_done done[4] = {
-			{ 15 - i, 0 }, { i, 1 }, { 0xffff, 0xffffffff }, { 3, 0x12345678 },
+			{ .head = 15 - i }, { .head = i, .len = 1 },
+			{ .head = 0xffff, .len = 0xffffffff }, { .head = 3, .len = 0x12345678 },
 		};
 
 		assert_int_equal(vring_complete_batch(&t->vr, done, 4), 0);
@@ -114,7 +114,7 @@ static void test_full_ring(void **state)
 		driver_publish(&t->d);
 		while ((n = fix_pop(t)) > 0)
 			for (i = 0; i < (u32)n; i++, got++)
-				done[got] = (struct vring_done){ t->elem[i].head, got };
+				done[got] = vring_elem_done(&t->elem[i], got);
 		assert_int_equal(n, 0);
 		assert_int_equal(got, num);
 		assert_int_equal(vring_complete_batch(&t->vr, done, num), 0);
@@ -130,10 +130,10 @@ static void test_full_ring(void **state)
 /* The same in pages that are apart. */
 static void test_paged(void **state)
 {
-	fix_paged = true;
+	fix.paged = true;
 	test_wrap(state);
 	test_full_ring(state);
-	fix_paged = false;
+	fix.paged = false;
 }
 
 static void test_complete_nothing(void **state)
@@ -257,7 +257,7 @@ static void test_looks_once(void **state)
 static void test_rewind(void **state)
 {
 	struct fixture *t = fix_new(16, 0xfffa);
-	struct vring_done done = { 0, 10 };
+	struct vring_done done = { .head = 0, .len = 10 };
 	u32 i;
 
 	(void)state;
@@ -292,7 +292,9 @@ static void test_rewind(void **state)
 static void test_restore(void **state)
 {
 	struct fixture *t = fix_new(16, 0x8000);
-	struct vring_done done[3] = { { 0, 1 }, { 1, 2 }, { 2, 3 } };
+	struct vring_done done[3] = {
+		{ .head = 0, .len = 1 }, { .head = 1, .len = 2 }, { .head = 2, .len = 3 },
+	};
 	struct vring_cursor saved;
 	struct vring_engine vr;
 	u32 i, id, len;
@@ -310,6 +312,8 @@ static void test_restore(void **state)
 	vr = t->vr;
 	memset(&t->vr, 0xaa, sizeof(t->vr));
 	t->vr.num = vr.num;
+	t->vr.packed = false;
+	t->vr.in_order = false;
 	t->vr.event_idx = false;
 	t->vr.notify_on_empty = false;
 	t->vr.desc = vr.desc;

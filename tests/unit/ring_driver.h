@@ -73,6 +73,9 @@ struct driver {
 	u8 *used;		/* 4 + 8 * num + 2 */
 	u16 avail_idx;
 	u16 used_idx;
+	bool packed;		/* see ring_driver_packed.h */
+	u32 avail_lin;
+	u32 used_lin;
 };
 
 static inline void st_le(u8 *p, u64 v, int bytes)

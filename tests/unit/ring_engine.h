@@ -10,10 +10,13 @@
 #define TESTS_RING_ENGINE_H
 
 #define VRING_ENV_FAULTS
-#include "ring/vring_chain.c"
+#include "ring/vring.c"
 #include "ring/vring_err.c"
-#include "ring/vring_event.c"
+#include "ring/vring_packed.c"
+#include "ring/vring_packed_event.c"
 #include "ring/vring_split.c"
+#include "ring/vring_split_chain.c"
+#include "ring/vring_split_event.c"
 
 #ifndef RING_BUG
 #define RING_BUG(text) fail_msg("%s", text)

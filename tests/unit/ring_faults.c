@@ -57,20 +57,16 @@ static const struct scenario scenarios[] = {
 	  .event_idx = true, .used_event = 9, .max_elem = 64 },
 };
 
-static u16 head[8];
+static u16 id_of[8], pos_of[8];
 
-/* Offers vectors @from to @to, from ring descriptor @at on. */
-static u32 offer(struct fixture *t, const struct scenario *s, u32 from, u32 to, u32 at)
+static void offer(struct fixture *t, const struct scenario *s, u32 from, u32 to)
 {
 	u32 i;
 
 	for (i = from; i < to && s->vector[i]; i++) {
-		head[i] = at;
-		driver_offer(&t->d, at);
-		at += vector_lay_split(&t->g, &t->d, at, s->vector[i]);
+		pos_of[i] = fix_pos(t);
+		id_of[i] = vector_offer(t, s->vector[i]);
 	}
-	driver_publish(&t->d);
-	return at;
 }
 
 static int call_off(struct fixture *t)
@@ -84,7 +80,7 @@ static int call_complete(struct fixture *t)
 	u32 i;
 
 	for (i = 0; i < t->b.nr_elem; i++)
-		done[i] = (struct vring_done){ t->elem[i].head, 1000 + t->elem[i].head };
+		done[i] = vring_elem_done(&t->elem[i], t->elem[i].nr_in ? 1000 + t->elem[i].head : 0);
 	return vring_complete_batch(&t->vr, done, t->b.nr_elem);
 }
 
@@ -113,15 +109,28 @@ static int call_load_used(struct fixture *t)
 	u16 used = 0xaaaa;
 	int ret = vring_load_used(&t->vr, &used);
 
-	assert_int_equal(used, ret ? 0xaaaa : driver_used_idx(&t->d));
+	assert_int_equal(used, ret ? 0xaaaa : t->vr.pos.used);
 	return ret;
+}
+
+/* How far the device says it is; the packed layout shows only whether the next one is used. */
+static u16 used_seen(const struct fixture *t)
+{
+	u32 id, len;
+
+	return t->d.packed ? packed_used_desc(&t->d, &id, &len) : driver_used_idx(&t->d);
+}
+
+static bool kicks_are_off(const struct fixture *t)
+{
+	return t->d.packed ? packed_device_flags(&t->d) == P_DISABLE : driver_used_flags(&t->d);
 }
 
 /* Again until it works; every failure leaves the ring and the engine as they were. */
 static int persist(struct fixture *t, int (*call)(struct fixture *))
 {
 	const struct vring_engine was = t->vr;
-	const u16 used_idx = driver_used_idx(&t->d);
+	const u16 used_idx = used_seen(t);
 	u32 tries = 0;
 	int ret;
 
@@ -135,14 +144,14 @@ static int persist(struct fixture *t, int (*call)(struct fixture *))
 			    t->vr.err.code == VRING_E_FAULT_TABLE);
 		assert_int_equal(t->vr.pos.avail, was.pos.avail);
 		assert_int_equal(t->vr.pos.used, was.pos.used);
-		assert_int_equal(driver_used_idx(&t->d), used_idx);
+		assert_int_equal(used_seen(t), used_idx);
 		if (call != call_start) {
 			assert_int_equal(t->vr.signalled, was.signalled);
 			assert_int_equal(t->vr.signalled_valid, was.signalled_valid);
 		}
 		/* what the driver was told and what the engine believes stay the same */
 		if (!t->vr.event_idx && call != call_start)
-			assert_int_equal(driver_used_flags(&t->d), t->vr.kicks_off);
+			assert_int_equal(kicks_are_off(t), t->vr.kicks_off);
 		if (call == fix_pop) {
 			assert_int_equal(t->b.nr_elem, 0);
 			assert_int_equal(t->b.nr_iov, 0);
@@ -152,21 +161,40 @@ static int persist(struct fixture *t, int (*call)(struct fixture *))
 	}
 }
 
+/* What came back so far is right. */
+static void reap(struct fixture *t, const struct scenario *s, u32 *reaped)
+{
+	u32 id, len;
+
+	for (; fix_reap(t, &id, &len); ++*reaped) {
+		bool writable = s->vector[*reaped]->nr_in;
+
+		assert_int_equal(id, id_of[*reaped]);
+		if (len != SKIPPED)
+			assert_int_equal(len, writable ? 1000 + id : 0);
+		else
+			assert_true(fix.in_order && !writable);
+	}
+}
+
 /* Returns how many accesses the round took. */
 static unsigned long run(const struct scenario *s, unsigned long fail_at, bool fail_on)
 {
-	struct fixture *t = fix_new(32, START);
-	u32 i, at, id = 0, len = 0, total, popped = 0, irqs = 0;
+	struct fixture *t = fix_new(fix.packed ? 13 : 32, fix.packed ? 21 : START);
+	u32 i, total, popped = 0, irqs = 0, reaped = 0;
 	unsigned long count;
+	bool late = true;
 
 	t->vr.event_idx = s->event_idx;
 	t->b.max_elem = s->max_elem;
-	t->d.used_idx = START;
-	driver_used_event(&t->d, START + s->used_event);
-	vring_need_notify(&t->vr);		/* the first answer is always yes */
+	if (fix.packed)
+		packed_driver_event(&t->d, t->d.used_lin + s->used_event,
+				    s->event_idx ? P_DESC : P_ENABLE);
+	else
+		driver_used_event(&t->d, START + s->used_event);
 	for (total = 0; s->vector[total];)
 		total++;
-	at = offer(t, s, 0, 2, 0);
+	offer(t, s, 0, 2);
 
 	hook_reset();
 	hook.fail_at = fail_at;
@@ -180,16 +208,17 @@ static unsigned long run(const struct scenario *s, unsigned long fail_at, bool f
 		while (persist(t, fix_pop)) {
 			for (i = 0; i < t->b.nr_elem; i++, popped++) {
 				assert_true(popped < total);
-				assert_int_equal(t->elem[i].at.avail, (u16)(START + popped));
-				vector_check(t, s->vector[popped], i, head[popped]);
+				assert_int_equal(t->elem[i].at.avail, pos_of[popped]);
+				vector_check(t, s->vector[popped], i, id_of[popped]);
 			}
 			assert_int_equal(persist(t, call_complete), 0);
 			irqs += persist(t, call_notify);
+			reap(t, s, &reaped);
 		}
 		/* the second half comes just before the device wants to sleep */
-		if (at)
-			offer(t, s, 2, 8, at);
-		at = 0;
+		if (late)
+			offer(t, s, 2, 8);
+		late = false;
 	} while (persist(t, call_on));
 	assert_int_equal(persist(t, call_has_work), 0);
 	count = hook.count;
@@ -197,20 +226,17 @@ static unsigned long run(const struct scenario *s, unsigned long fail_at, bool f
 	hook_reset();
 
 	assert_int_equal(popped, total);
-	for (i = 0; i < total; i++) {
-		assert_true(driver_reap(&t->d, &id, &len));
-		assert_int_equal(id, head[i]);
-		assert_int_equal(len, 1000 + id);
-	}
-	assert_false(driver_reap(&t->d, &id, &len));
-	assert_int_equal(driver_used_flags(&t->d), 0);
+	assert_int_equal(reaped, total);
+	assert_false(kicks_are_off(t));
 	assert_int_equal(t->vr.signalled, t->vr.pos.used);
-	if (s->event_idx) {
-		assert_int_equal(irqs, s->used_event < total);
-		assert_int_equal(driver_avail_event(&t->d), t->d.avail_idx);
-	} else {
+	if (s->event_idx)
+		assert_int_equal(irqs, s->used_event < (fix.packed ? 7 : total));
+	else
 		assert_true(irqs >= 1);
-	}
+	if (s->event_idx && fix.packed)
+		assert_true(packed_would_kick(&t->d, t->d.avail_lin, t->d.avail_lin + 1));
+	else if (s->event_idx)
+		assert_int_equal(driver_avail_event(&t->d), t->d.avail_idx);
 	fix_free(t);
 	return count;
 }
@@ -219,10 +245,11 @@ static void test_scenario(void **state)
 {
 	const struct scenario *s = *state;
 	unsigned long total, i;
-	u32 paged;
+	u32 mode;
 
-	for (paged = 0; paged < 2; paged++) {
-		fix_paged = paged;
+	for (mode = 0; mode < 8; mode++) {
+		fix = (struct fix_mode){ .packed = mode & 1, .paged = mode & 2,
+					 .in_order = mode & 4 };
 		total = run(s, 0, false);
 		assert_true(total > 20);
 		for (i = 1; i <= total; i++) {
@@ -230,7 +257,7 @@ static void test_scenario(void **state)
 			run(s, i, true);
 		}
 	}
-	fix_paged = false;
+	memset(&fix, 0, sizeof(fix));
 }
 
 int main(void)

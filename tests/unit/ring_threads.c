@@ -21,10 +21,13 @@
 #include <unistd.h>
 
 #define VRING_ENV_FAULTS
-#include "ring/vring_chain.c"
+#include "ring/vring.c"
 #include "ring/vring_err.c"
-#include "ring/vring_event.c"
+#include "ring/vring_packed.c"
+#include "ring/vring_packed_event.c"
 #include "ring/vring_split.c"
+#include "ring/vring_split_chain.c"
+#include "ring/vring_split_event.c"
 
 #define NUM 4
 #define BUFFERS 100000U
@@ -135,7 +138,7 @@ static void *device(void *arg)
 				if (*p != seen++)
 					give_up("a buffer is lost, doubled or not written yet");
 				*p = ~*p;
-				done[i] = (struct vring_done){ elem[i].head, sizeof(*p) };
+				done[i] = vring_elem_done(&elem[i], sizeof(*p));
 			}
 			vring_complete_batch(&vr, done, n);
 			if (vring_need_notify(&vr))

@@ -28,14 +28,11 @@ split_collect(const struct vring_engine *vr, struct vring_chain *c, u32 head)
 	c->in_len = 0;
 	for (;;) {
 		i = env_index_nospec(i, vr->num);
-		if (unlikely(!vring_read_desc(&d, split_desc(vr, i)))) {
+		if (unlikely(!vring_read_desc(&d, split_desc(vr, i), false))) {
 			c->map.bad = i;
 			return VRING_E_FAULT_RING;
 		}
-		if (d.flags & VRING_DESC_F_INDIRECT)
-			code = vring_chain_add_table(c, d.addr, d.len);
-		else
-			code = vring_chain_add(c, &d);
+		code = vring_chain_add_desc(c, &d, false);
 		if (unlikely(code))
 			return code;
 		if (!(d.flags & VRING_DESC_F_NEXT))
@@ -82,11 +79,8 @@ int split_pop_chains(struct vring_engine *vr, const struct vring_mem *mem, struc
 		e->at.avail = avail++;
 		e->at.used = vr->pos.used;
 		e->head = head;
-		e->nr_in = c.in_len ? c.map.iov - c.in : 0;
-		e->nr_out = c.map.iov - first - e->nr_in;
-		e->iov = first - b->iov;
-		e->out_len = c.out_len;
-		e->in_len = c.in_len;
+		e->count = 1;
+		vring_chain_finish(&c, first, b, e);
 		first = c.map.iov;
 		n++;
 	}
