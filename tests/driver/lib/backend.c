@@ -31,6 +31,28 @@ static int ip(const char *args)
 	return system(cmd) ? -EIO : 0;
 }
 
+/*
+ * Until an interface lets frames through: its queue is attached some time after its link came up, and
+ * drops everything until then. The second ip waits for whoever is about to do that.
+ */
+static int wait_up(const char *name)
+{
+	char cmd[64], path[64], state[16] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/operstate", name);
+	for (int i = 0; i < 1000 && strcmp(state, "up\n"); i++) {
+		usleep(i ? 5000 : 0);
+		f = fopen(path, "re");
+		if (!f || !fgets(state, sizeof(state), f))
+			state[0] = 0;
+		if (f)
+			fclose(f);
+	}
+	snprintf(cmd, sizeof(cmd), "link set %s up", name);
+	return ip(cmd) || strcmp(state, "up\n") ? -EIO : 0;
+}
+
 static void pair_close(void)
 {
 	ip("link del " NEAR);
@@ -43,7 +65,8 @@ static int pair_open(void)
 	if (ip("link add " NEAR " mtu 65535 type veth peer name " FAR " mtu 65535"))
 		return -EIO;
 	atexit(pair_close);
-	return ip("link set " NEAR " up") || ip("link set " FAR " up") ? -EIO : 0;
+	return ip("link set " NEAR " up") || ip("link set " FAR " up") || wait_up(NEAR) ||
+	       wait_up(FAR) ? -EIO : 0;
 }
 
 static int macvtap_open(struct vdrv_tap *t, unsigned int hdr_len)
@@ -54,7 +77,7 @@ static int macvtap_open(struct vdrv_tap *t, unsigned int hdr_len)
 	ifr.ifr_flags = IFF_TAP | IFF_NO_PI | (hdr_len ? IFF_VNET_HDR : 0);
 	if (!if_nametoindex(MACVTAP) &&
 	    (ip("link add link " NEAR " name " MACVTAP " type macvtap mode passthru") ||
-	     ip("link set " MACVTAP " up")))
+	     ip("link set " MACVTAP " up") || wait_up(MACVTAP)))
 		return -EIO;
 	snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex(MACVTAP));
 	t->fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
@@ -87,5 +110,12 @@ int backend_open(struct vdrv_tap *t, enum backend_kind kind, unsigned int hdr_le
 
 int backend_link(bool up)
 {
-	return ip(up ? "link set " NEAR " up" : "link set " NEAR " down");
+	int ret = ip(up ? "link set " NEAR " up" : "link set " NEAR " down");
+
+	if (up && !ret)
+		ret = wait_up(NEAR) ?: wait_up(FAR);
+	/* Its own state follows that of the interface below. */
+	if (up && !ret && if_nametoindex(MACVTAP))
+		ret = wait_up(MACVTAP);
+	return ret;
 }
