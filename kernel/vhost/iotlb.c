@@ -301,12 +301,17 @@ int vhc_iotlb_map_ring(struct vhc_vq *vq)
 	u32 nr_desc = area_pages(a->desc, size.desc), nr_avail = area_pages(a->avail, size.avail);
 	u32 nr_used = area_pages(a->used, size.used);
 	void __user *desc, *avail, *used;
+	u32 perm = VRING_PERM_READ;
 	int err;
+
+	/* The device writes to a packed ring what it used. */
+	if (vhc_vq_has_feature(vq, VIRTIO_F_RING_PACKED))
+		perm = VRING_PERM_RW;
 
 	err = ring_room(vq, nr_desc + nr_avail + nr_used);
 	if (err)
 		return err;
-	err = map_area(vq, &p->desc, vq->ring_page, a->desc, size.desc, VRING_PERM_READ);
+	err = map_area(vq, &p->desc, vq->ring_page, a->desc, size.desc, perm);
 	if (!err)
 		err = map_area(vq, &p->avail, vq->ring_page + nr_desc, a->avail, size.avail,
 			       VRING_PERM_READ);

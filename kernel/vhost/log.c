@@ -110,40 +110,37 @@ void vhc_log_batch(const struct vhc_vq *vq, u32 n)
 }
 EXPORT_SYMBOL_GPL(vhc_log_batch);
 
-/* Part of the used ring by its pages, for which there is no one address */
-static int log_used_pages(const struct vhc_vq *vq, size_t offset, size_t len)
+/* A write to an area of the ring, found by where it lies */
+static int log_area(const struct vhc_vq *vq, const struct vring_area *pages,
+		    const void __user *flat, size_t offset, size_t len)
 {
-	const struct vring_area *a = &vq->ring.pages->used;
 	int err = 0;
 
-	for (offset += a->offset; len;) {
+	if (!vq->ring.pages)
+		return log_uaddr(vq, (unsigned long)flat + offset, len);
+	for (offset += pages->offset; len;) {
 		size_t in = offset % VRING_PAGE_SIZE, n = min(len, VRING_PAGE_SIZE - in);
 
-		err = log_uaddr(vq, (unsigned long)(a->page[offset / VRING_PAGE_SIZE] + in), n) ?:
-		      err;
+		err = log_uaddr(vq, (unsigned long)(pages->page[offset / VRING_PAGE_SIZE] + in),
+				n) ?: err;
 		offset += n;
 		len -= n;
 	}
 	return err;
 }
 
-/* Note a write to the used ring. With an IOTLB the address for the log is none of the guest's. */
+/*
+ * A write to the used ring, or the device's event structure. The address for the log that came with
+ * the ring's is a guest address in the one case that needs it.
+ */
 static int log_used(const struct vhc_vq *vq, size_t offset, size_t len)
 {
-	if (vq->ring.pages)
-		return log_used_pages(vq, offset, len);
-	if (vq->iotlb)
-		return log_uaddr(vq, (unsigned long)vq->ring.used + offset, len);
+	if (vq->iotlb || vhc_vq_has_feature(vq, VIRTIO_F_RING_PACKED))
+		return log_area(vq, &vq->ring_pages.used, vq->ring.used, offset, len);
 	return log_gpa(&vq->log, vq->log.used_gpa + offset, len);
 }
 
-/**
- * vhc_log_complete() - note that used entries and their index were written
- * @vq: mutex held, log.ring is set
- * @first: index of the first entry
- * @n: entries, as many as the ring has at most
- */
-void vhc_log_complete(const struct vhc_vq *vq, u16 first, u32 n)
+static int log_complete_split(const struct vhc_vq *vq, u16 first, u32 n)
 {
 	const size_t size = sizeof(struct vring_used_elem);
 	const size_t ring = offsetof(struct vring_used, ring);
@@ -153,8 +150,35 @@ void vhc_log_complete(const struct vhc_vq *vq, u16 first, u32 n)
 	err = log_used(vq, ring + start * size, head * size);
 	if (n > head)
 		err = log_used(vq, ring, (n - head) * size) ?: err;
-	err = log_used(vq, offsetof(struct vring_used, idx), sizeof(__virtio16)) ?: err;
-	log_finish(vq, err);
+	return log_used(vq, offsetof(struct vring_used, idx), sizeof(__virtio16)) ?: err;
+}
+
+/* Positions have the wrap counter on top. No step at all is a whole round, or a failure. */
+static int log_complete_packed(const struct vhc_vq *vq, u16 first)
+{
+	const u16 wrap = BIT(VRING_PACKED_EVENT_F_WRAP_CTR);
+	const size_t size = sizeof(struct vring_packed_desc);
+	u32 start = first & ~wrap, end = vq->ring.pos.used & ~wrap;
+	int err;
+
+	if (start < end)
+		return log_area(vq, &vq->ring_pages.desc, vq->ring.desc, start * size,
+				(end - start) * size);
+	err = log_area(vq, &vq->ring_pages.desc, vq->ring.desc, start * size,
+		       (vq->ring.num - start) * size);
+	return log_area(vq, &vq->ring_pages.desc, vq->ring.desc, 0, end * size) ?: err;
+}
+
+/**
+ * vhc_log_complete() - note that buffers were given back
+ * @vq: mutex held, log.ring is set
+ * @first: used position before
+ * @n: buffers, as many as the ring has at most
+ */
+void vhc_log_complete(const struct vhc_vq *vq, u16 first, u32 n)
+{
+	log_finish(vq, vhc_vq_has_feature(vq, VIRTIO_F_RING_PACKED) ?
+		       log_complete_packed(vq, first) : log_complete_split(vq, first, n));
 }
 
 /**
@@ -163,11 +187,13 @@ void vhc_log_complete(const struct vhc_vq *vq, u16 first, u32 n)
  */
 void vhc_log_kicks(const struct vhc_vq *vq)
 {
-	size_t at = offsetof(struct vring_used, flags);
+	size_t at = offsetof(struct vring_used, flags), len = sizeof(__virtio16);
 
-	if (vq->ring.event_idx)
+	if (vhc_vq_has_feature(vq, VIRTIO_F_RING_PACKED))
+		len = sizeof(struct vring_packed_desc_event);
+	else if (vq->ring.event_idx)
 		at = sizeof(struct vring_used) + vq->ring.num * sizeof(struct vring_used_elem);
-	log_finish(vq, log_used(vq, at, sizeof(__virtio16)));
+	log_finish(vq, log_used(vq, at, len));
 }
 
 /* Does the part of the bitmap that stands for these guest addresses lie in user space? */

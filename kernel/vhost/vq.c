@@ -124,16 +124,23 @@ void vhc_vq_set_features(struct vhc_vq *vq, u64 features)
 
 /**
  * vhc_vq_ring_size() - how large are the areas of a ring?
- * @vq: for its size
+ * @vq: for its size and layout
  *
- * The event words are counted in whether EVENT_IDX was acknowledged or not: that may change while
- * the ring runs.
+ * A packed ring has the driver's event structure for avail ring, the device's for used ring. The
+ * event words are counted in whether EVENT_IDX was acknowledged or not: that may change while the
+ * ring runs.
  */
 struct vhc_ring_size vhc_vq_ring_size(const struct vhc_vq *vq)
 {
 	size_t event = sizeof(__virtio16);
 	size_t num = vq->ring.num;
 
+	if (vhc_vq_has_feature(vq, VIRTIO_F_RING_PACKED))
+		return (struct vhc_ring_size){
+			.desc = num * sizeof(struct vring_packed_desc),
+			.avail = sizeof(struct vring_packed_desc_event),
+			.used = sizeof(struct vring_packed_desc_event),
+		};
 	return (struct vhc_ring_size){
 		.desc = num * sizeof(struct vring_desc),
 		.avail = sizeof(struct vring_avail) + num * sizeof(__virtio16) + event,

@@ -152,8 +152,15 @@ static uint64_t ring_iova(struct world *w, const void *p)
 	return VDRV_GPA + ((const unsigned char *)p - w->r.mem.va);
 }
 
+static bool packed(void)
+{
+	return t_layout() & VDRV_BIT(VIRTIO_F_RING_PACKED);
+}
+
 static size_t used_size(const struct vdrv_vq *vq)
 {
+	if (packed())
+		return sizeof(*vq->device_event);
 	return sizeof(*vq->used) + vq->num * sizeof(vq->used->ring[0]) + sizeof(uint16_t);
 }
 
@@ -415,6 +422,10 @@ static void test_stale(void)
 	bool ok;
 	int ret;
 
+	if (packed()) {
+		t_skip("rings that move: the packed ring is both sides'");
+		return;
+	}
 	ret = world_open(&w, 0, 128, true);
 	vq = &w.r.vq[VDRV_TX];
 	real = vq->used;
@@ -509,8 +520,8 @@ static void test_perm(void)
 		if (!ret)
 			ret = vdrv_vq_kick_always(vq);
 		err = signalled(vq->err);
-		t_ok(!ret && err && !vq->used->idx, "%s: %s, error %s, %u used", names[i], t_err(ret),
-		     err ? "signalled" : "not signalled", vq->used->idx);
+		t_ok(!ret && err && !vdrv_vq_get(vq, NULL, NULL), "%s: %s, error %s", names[i],
+		     t_err(ret), err ? "signalled" : "not signalled");
 		world_close(&w);
 	}
 }

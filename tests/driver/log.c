@@ -62,8 +62,15 @@ static uint64_t used_gpa(struct rig *r, unsigned int q)
 	return VDRV_GPA + ((unsigned char *)r->vq[q].used - r->mem.va);
 }
 
+static bool packed(void)
+{
+	return t_layout() & VDRV_BIT(VIRTIO_F_RING_PACKED);
+}
+
 static size_t used_size(const struct vdrv_vq *vq)
 {
+	if (packed())
+		return sizeof(*vq->device_event);
 	return sizeof(*vq->used) + vq->num * sizeof(vq->used->ring[0]) + sizeof(uint16_t);
 }
 
@@ -116,11 +123,11 @@ static void expect_write(uint64_t gpa, uint64_t len, int what)
 		expect[(p - VDRV_GPA) / PAGE] = what;
 }
 
-static int wait_used(struct vdrv_vq *vq, uint16_t idx)
+static int wait_used(const struct vdrv_vq *vq)
 {
 	uint64_t end = t_now_ms() + 5000;
 
-	while (le16toh(__atomic_load_n(&vq->used->idx, __ATOMIC_ACQUIRE)) != idx) {
+	while (!vdrv_vq_all_used(vq)) {
 		if (t_now_ms() > end)
 			return -ETIMEDOUT;
 		t_sleep_ms(1);
@@ -245,6 +252,9 @@ static const char *exact_run(struct rig *r, const struct exact *e)
 	memset(expect, 0, sizeof(expect));
 	for (q = 0; q < 2; q++)
 		expect_write(used_gpa(r, q), used_size(&r->vq[q]), MAY);
+	/* The device writes there as well, the driver does not while we look. */
+	for (q = 0; q < 2 && packed(); q++)
+		expect_write(r->vq[q].desc_gpa, r->vq[q].num * sizeof(*r->vq[q].pdesc), MAY);
 	if (e->log_at)
 		expect_write(e->log_at, used_size(&r->vq[VDRV_RX]), MUST);
 	memcpy(before, r->mem.va, MEM_SIZE);
@@ -261,9 +271,9 @@ static const char *exact_run(struct rig *r, const struct exact *e)
 	if (vdrv_inject_flush(&in) || vdrv_vq_kick_always(&r->vq[VDRV_TX]) ||
 	    vdrv_vq_kick_always(&r->vq[VDRV_RX]))
 		why = "kick";
-	else if (wait_used(&r->vq[VDRV_TX], e->o.base + FRAMES))
+	else if (wait_used(&r->vq[VDRV_TX]))
 		why = "transmit does not complete";
-	else if (wait_used(&r->vq[VDRV_RX], e->o.base + nbuf))
+	else if (wait_used(&r->vq[VDRV_RX]))
 		why = "receive does not complete";
 	rig_stop(r);
 	vdrv_inject_close(&in);
@@ -310,6 +320,9 @@ static void test_exact(void)
 	for (i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct exact e = cases[i];
 
+		/* There is no address for the log but that of the device's event structure. */
+		if (e.log_at && packed())
+			continue;
 		e.o.num = e.o.num ? e.o.num : 256;
 		e.o.features |= RIG_FEATURES;
 		ret = rig_open(&r, &e.o);

@@ -4,4 +4,6 @@
 . "$SHUNT_TOP/tests/driver/lab.sh"
 driver_tap stock iotlb
 driver_tap ours iotlb
+layout() { driver_tap ours iotlb; }
+driver_layouts layout
 done_testing

@@ -4,4 +4,6 @@
 . "$SHUNT_TOP/tests/driver/lab.sh"
 driver_tap stock log
 driver_tap ours log
+layout() { driver_tap ours log; }
+driver_layouts layout
 done_testing
