@@ -60,7 +60,7 @@ static void net_stop(struct vhc_dev *dev)
 static const struct vhc_dev_ops net_dev_ops = {
 	.features = VHC_FEATURES | BIT_ULL(VHOST_NET_F_VIRTIO_NET_HDR) |
 		    BIT_ULL(VIRTIO_NET_F_MRG_RXBUF) | BIT_ULL(VIRTIO_F_RING_RESET) |
-		    BIT_ULL(VIRTIO_F_ACCESS_PLATFORM),
+		    BIT_ULL(VIRTIO_F_ACCESS_PLATFORM) | BIT_ULL(VIRTIO_F_IN_ORDER),
 	.set_features = net_set_features,
 	.stop = net_stop,
 };

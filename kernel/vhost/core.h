@@ -52,7 +52,11 @@ struct vhc_worker;
 		      BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) |	\
 		      BIT_ULL(VIRTIO_RING_F_EVENT_IDX) |	\
 		      BIT_ULL(VIRTIO_F_ANY_LAYOUT) |		\
-		      BIT_ULL(VIRTIO_F_VERSION_1))
+		      BIT_ULL(VIRTIO_F_VERSION_1) |		\
+		      BIT_ULL(VIRTIO_F_RING_PACKED))
+
+/* What the layout of a ring follows from. Neither changes while any queue runs. */
+#define VHC_LAYOUT_FEATURES (BIT_ULL(VIRTIO_F_RING_PACKED) | BIT_ULL(VIRTIO_F_IN_ORDER))
 
 /* Messages about the IOTLB, for drivers that offer VIRTIO_F_ACCESS_PLATFORM. */
 #define VHC_BACKEND_FEATURES (BIT_ULL(VHOST_BACKEND_F_IOTLB_MSG_V2) |	\

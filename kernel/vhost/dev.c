@@ -170,12 +170,26 @@ static bool dev_log_ok(struct vhc_dev *dev)
 	return ok;
 }
 
+/* Only dev->mutex is needed: whoever sets a back end holds it. */
+static bool dev_may_have_layout(const struct vhc_dev *dev, u64 features)
+{
+	u32 i;
+
+	for (i = 0; i < dev->nvqs; i++)
+		if (dev->vqs[i]->backend &&
+		    (dev->vqs[i]->features ^ features) & VHC_LAYOUT_FEATURES)
+			return false;
+	return true;
+}
+
 static long dev_set_features(struct vhc_dev *dev, u64 features)
 {
 	u32 i;
 
 	if (features & ~dev->ops->features)
 		return -EOPNOTSUPP;
+	if (!dev_may_have_layout(dev, features))
+		return -EBUSY;
 	if (features & BIT_ULL(VHOST_F_LOG_ALL) && !dev_log_ok(dev))
 		return -EFAULT;
 	if (!(features & BIT_ULL(VIRTIO_F_ACCESS_PLATFORM)))

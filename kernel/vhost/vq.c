@@ -5,6 +5,7 @@
 #include <linux/eventfd.h>
 #include <linux/export.h>
 #include <linux/file.h>
+#include <linux/log2.h>
 #include <linux/printk.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -114,9 +115,24 @@ void vhc_vq_reset(struct vhc_vq *vq)
 	vq->kicks = 0;
 }
 
+/**
+ * vhc_vq_set_features() - take over what was acknowledged
+ * @vq: does not run, or keeps its layout
+ * @features: offered
+ *
+ * A ring of another layout begins afresh, until SET_VRING_BASE says otherwise.
+ */
 void vhc_vq_set_features(struct vhc_vq *vq, u64 features)
 {
+	bool packed = features & BIT_ULL(VIRTIO_F_RING_PACKED);
+
+	if (packed != vq->ring.packed) {
+		vq->ring.pos.avail = packed ? VRING_WRAP : 0;
+		vq->ring.pos.used = packed ? VRING_WRAP : 0;
+	}
 	vq->features = features;
+	vq->ring.packed = packed;
+	vq->ring.in_order = vhc_vq_has_feature(vq, VIRTIO_F_IN_ORDER);
 	vq->ring.event_idx = vhc_vq_has_feature(vq, VIRTIO_RING_F_EVENT_IDX);
 	vq->ring.notify_on_empty = vhc_vq_has_feature(vq, VIRTIO_F_NOTIFY_ON_EMPTY);
 	vq->log.data = vhc_vq_has_feature(vq, VHOST_F_LOG_ALL);
@@ -126,16 +142,15 @@ void vhc_vq_set_features(struct vhc_vq *vq, u64 features)
  * vhc_vq_ring_size() - how large are the areas of a ring?
  * @vq: for its size and layout
  *
- * A packed ring has the driver's event structure for avail ring, the device's for used ring. The
- * event words are counted in whether EVENT_IDX was acknowledged or not: that may change while the
- * ring runs.
+ * The event words are counted in whether EVENT_IDX was acknowledged or not: that may change while
+ * the ring runs. A packed ring is the descriptors; the other areas are the event structures.
  */
 struct vhc_ring_size vhc_vq_ring_size(const struct vhc_vq *vq)
 {
 	size_t event = sizeof(__virtio16);
 	size_t num = vq->ring.num;
 
-	if (vhc_vq_has_feature(vq, VIRTIO_F_RING_PACKED))
+	if (vq->ring.packed)
 		return (struct vhc_ring_size){
 			.desc = num * sizeof(struct vring_packed_desc),
 			.avail = sizeof(struct vring_packed_desc_event),
@@ -155,13 +170,19 @@ static bool area_ok(u64 addr, size_t size)
 
 /**
  * vhc_vq_ring_ok() - can a ring be there?
- * @vq: for its size
+ * @vq: for its size and layout
  * @a: addresses; I/O addresses are looked at when the ring is served
  */
 bool vhc_vq_ring_ok(const struct vhc_vq *vq, const struct vhc_ring_addr *a)
 {
 	struct vhc_ring_size size = vhc_vq_ring_size(vq);
+	bool suits = is_power_of_2(vq->ring.num);
 
+	if (vq->ring.packed)
+		suits = !(a->desc % VRING_DESC_ALIGN_SIZE || a->avail % size.avail ||
+			  a->used % size.used);
+	if (!suits)
+		return false;
 	return vq->iotlb || (area_ok(a->desc, size.desc) && area_ok(a->avail, size.avail) &&
 			     area_ok(a->used, size.used));
 }
@@ -196,6 +217,8 @@ bool vhc_vq_log_ok(const struct vhc_vq *vq, const void __user *base)
 {
 	if (vq->log.data && !vhc_log_mem_ok(base, vq->mem))
 		return false;
+	if (vq->ring.packed)
+		return !vq->log.ring || vhc_log_mem_ok(base, vq->mem);
 	return !vq->log.ring || vq->iotlb || vhc_log_used_ok(base, vq->log.used_gpa, vq->ring.num);
 }
 
@@ -209,11 +232,13 @@ EXPORT_SYMBOL_GPL(vhc_vq_ready);
 int vhc_vq_start(struct vhc_vq *vq, void *backend)
 {
 	struct vring_cursor pos = { .avail = vq->ring.pos.avail };
+	int err;
 
 	if (vq->iotlb && vhc_iotlb_map_start(vq))
 		return -EFAULT;
-	if (vring_load_used(&vq->ring, &pos.used) || vring_start(&vq->ring, pos))
-		return -EFAULT;
+	err = vring_load_used(&vq->ring, &pos.used) ?: vring_start(&vq->ring, pos);
+	if (err)
+		return err;
 	if (vq->log.ring)
 		vhc_log_kicks(vq);
 	vq->broken = false;

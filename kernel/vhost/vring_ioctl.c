@@ -20,9 +20,22 @@ static long set_num(struct vhc_vq *vq, void __user *argp, struct file **drop)
 		return -EBUSY;
 	if (copy_from_user(&s, argp, sizeof(s)))
 		return -EFAULT;
-	if (s.num > 0xffff || !is_power_of_2(s.num))
+	if (vq->ring.packed ? !s.num || s.num > VRING_WRAP :
+			      s.num > 0xffff || !is_power_of_2(s.num))
 		return -EINVAL;
 	vq->ring.num = s.num;
+	return 0;
+}
+
+/*
+ * The avail position in the low half, the used one in the high half. Some, such as DPDK's
+ * virtio-user, leave the high half empty; then nothing is in flight. Whether the ring has such
+ * places is seen when it starts: its size may still change.
+ */
+static long set_packed_base(struct vhc_vq *vq, u32 base)
+{
+	vq->ring.pos.avail = base & 0xffff;
+	vq->ring.pos.used = base >> 16 ?: base;
 	return 0;
 }
 
@@ -34,6 +47,8 @@ static long set_base(struct vhc_vq *vq, void __user *argp, struct file **drop)
 		return -EBUSY;
 	if (copy_from_user(&s, argp, sizeof(s)))
 		return -EFAULT;
+	if (vq->ring.packed)
+		return set_packed_base(vq, s.num);
 	if (s.num > 0xffff)
 		return -EINVAL;
 	vq->ring.pos.avail = s.num;
@@ -47,6 +62,8 @@ static long get_base(struct vhc_vq *vq, void __user *argp, struct file **drop)
 		.num = vq->ring.pos.avail,
 	};
 
+	if (vq->ring.packed)
+		s.num |= (u32)vq->ring.pos.used << 16;
 	return copy_to_user(argp, &s, sizeof(s)) ? -EFAULT : 0;
 }
 
@@ -76,7 +93,7 @@ static long set_addr(struct vhc_vq *vq, void __user *argp, struct file **drop)
 	/* A ring that does not run yet is checked when it starts: its size may still change. */
 	if (vq->backend && !vhc_vq_ring_ok(vq, &addr))
 		return -EINVAL;
-	if (vq->backend && log && !vq->iotlb &&
+	if (vq->backend && log && !vq->iotlb && !vq->ring.packed &&
 	    !vhc_log_used_ok(vq->log.base, a.log_guest_addr, vq->ring.num))
 		return -EINVAL;
 	vhc_vq_set_addr(vq, &addr);
