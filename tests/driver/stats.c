@@ -287,6 +287,10 @@ static void test_polled(void)
 	struct rig r;
 	int ret, i;
 
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		t_skip("busy polls that pay are counted: there is one processor");
+		return;
+	}
 	ret = rig_open(&r, &o);
 	if (!ret)
 		ret = flow_open_tx(&tx, &r);
