@@ -88,6 +88,7 @@ void vhc_iotlb_miss_drop(struct vhc_vq *vq);
 
 /* log.c */
 void vhc_log_complete(const struct vhc_vq *vq, u16 first, u32 n);
+void vhc_log_start(const struct vhc_vq *vq);
 void vhc_log_kicks(const struct vhc_vq *vq);
 bool vhc_log_mem_ok(const void __user *base, const struct vhc_mem *mem);
 bool vhc_log_used_ok(const void __user *base, u64 used_gpa, u32 num);

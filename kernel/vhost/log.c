@@ -182,6 +182,17 @@ void vhc_log_complete(const struct vhc_vq *vq, u16 first, u32 n)
 }
 
 /**
+ * vhc_log_start() - note that vring_start() cleared the used ring's flags
+ * @vq: mutex held, log.ring is set
+ *
+ * That is all of the ring that a device IOTLB needs to have translated by then.
+ */
+void vhc_log_start(const struct vhc_vq *vq)
+{
+	log_finish(vq, log_used(vq, offsetof(struct vring_used, flags), sizeof(__virtio16)));
+}
+
+/**
  * vhc_log_kicks() - note that the driver was told when to kick
  * @vq: mutex held, log.ring is set
  */

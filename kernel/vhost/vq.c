@@ -240,7 +240,7 @@ int vhc_vq_start(struct vhc_vq *vq, void *backend)
 	if (err)
 		return err;
 	if (vq->log.ring)
-		vhc_log_kicks(vq);
+		vhc_log_start(vq);
 	vq->broken = false;
 	vq->backend = backend;
 	vhc_vq_queue(vq);
