@@ -339,6 +339,17 @@ static int io32(int fd, unsigned int req, void *arg)
 	return ret;
 }
 
+/* Where there is none, the call may fail or kill. */
+static bool has_io32(void)
+{
+	pid_t pid = fork();
+	int st;
+
+	if (!pid)
+		_exit(io32(-1, 0, NULL) == -ENOSYS);
+	return pid > 0 && waitpid(pid, &st, 0) == pid && WIFEXITED(st) && !WEXITSTATUS(st);
+}
+
 static void test_compat(void)
 {
 	uint64_t *low = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
@@ -348,9 +359,10 @@ static void test_compat(void)
 
 	t_need(low == MAP_FAILED ? -errno : 0, "mmap");
 	t_need(vdrv_dev_open(&d, DTEST_DEVICE), DTEST_DEVICE);
-	if (io32(d.fd, VHOST_GET_FEATURES, low) == -ENOSYS) {
+	if (!has_io32()) {
 		t_skip("no 32-bit system calls");
 	} else {
+		io32(d.fd, VHOST_GET_FEATURES, low);
 		t_ok(*low == d.offered, "32 bit: GET_FEATURES");
 		is(io32(d.fd, VHOST_SET_OWNER, NULL), 0, "32 bit: SET_OWNER");
 		*s = (struct vhost_vring_state){ .index = 1, .num = 128 };
