@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "dtest.h"
+#include "lib/fault.h"
 #include "lib/fuzz.h"
 #include "lib/hostile.h"
 #include "lib/vhost-uapi.h"
@@ -429,6 +430,7 @@ static void act(struct ctx *c, uint64_t *s, unsigned int thread)
 }
 
 struct thread {
+	const struct fuzz_run *f;
 	struct ctx *c;
 	uint64_t s;
 	unsigned int n;
@@ -439,6 +441,8 @@ static void *thread_run(void *arg)
 {
 	struct thread *t = arg;
 
+	if (t->f->faults)
+		fault_me(true);
 	while (!__atomic_load_n(&t->c->h.stop, __ATOMIC_RELAXED))
 		act(t->c, &t->s, t->n);
 	return NULL;
@@ -483,10 +487,10 @@ static void child(struct fuzz_run *f, uint64_t seed)
 	for (i = 0; i < FILES; i++)
 		c.file[i] = open(DTEST_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 	if (!fuzz_one_in(&s, 3))
-		hostile_setup(&c.h);
+		hostile_setup_faulty(&c.h, f->faults);
 	n = 1 + fuzz_below(&s, THREADS);
 	for (i = 0; i < n; i++) {
-		thread[i] = (struct thread){ .c = &c, .s = fuzz_rnd(&s), .n = i };
+		thread[i] = (struct thread){ .f = f, .c = &c, .s = fuzz_rnd(&s), .n = i };
 		if (pthread_create(&thread[i].id, NULL, thread_run, &thread[i]))
 			fuzz_fail(f, "thread: %s", strerror(errno));
 	}
@@ -494,6 +498,8 @@ static void child(struct fuzz_run *f, uint64_t seed)
 	__atomic_store_n(&c.h.stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < n; i++)
 		pthread_join(thread[i].id, NULL);
+	if (f->faults)
+		fault_rate(0);
 	if (fuzz_mem_restore(&c.h.mem))
 		fuzz_fail(f, "memory cannot be restored");
 	if (!fuzz_one_in(&s, 3))

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "dtest.h"
+#include "lib/fault.h"
 #include "lib/fuzz.h"
 #include "lib/hostile.h"
 #include "lib/vhost-uapi.h"
@@ -26,6 +27,7 @@
 
 /* A thread with a generator of its own */
 struct actor {
+	const struct fuzz_run *f;
 	struct hostile *h;
 	void (*act)(struct hostile *h, uint64_t *s);
 	uint64_t s;
@@ -265,6 +267,8 @@ static void *actor_run(void *arg)
 {
 	struct actor *a = arg;
 
+	if (a->f->faults)
+		fault_me(true);
 	while (!__atomic_load_n(&a->h->stop, __ATOMIC_RELAXED)) {
 		a->act(a->h, &a->s);
 		if (a->pause_us && fuzz_one_in(&a->s, 8))
@@ -290,7 +294,7 @@ static void child(struct fuzz_run *f, uint64_t seed)
 
 	ret = hostile_open(&h, f->shared, &s);
 	if (!ret)
-		ret = hostile_setup(&h);
+		ret = hostile_setup_faulty(&h, f->faults);
 	if (ret)
 		fuzz_fail(f, "features %#llx, %u and %u descriptors: %s",
 			  (unsigned long long)h.features, h.ring[0].num, h.ring[1].num,
@@ -298,6 +302,7 @@ static void child(struct fuzz_run *f, uint64_t seed)
 	/* Some leave control alone, some scribbling as well: then rings live longer. */
 	n = ARRAY_SIZE(actors) - fuzz_below(&s, 3);
 	for (i = 0; i < n; i++) {
+		actors[i].f = f;
 		actors[i].h = &h;
 		actors[i].s = fuzz_rnd(&s);
 		if (pthread_create(&actors[i].thread, NULL, actor_run, &actors[i]))
@@ -315,6 +320,8 @@ static void child(struct fuzz_run *f, uint64_t seed)
 
 	if (fuzz_one_in(&s, 3))
 		_exit(0);
+	if (f->faults)
+		fault_rate(0);
 	ret = fuzz_mem_restore(&h.mem);
 	if (ret)
 		fuzz_fail(f, "memory: %s", strerror(-ret));

@@ -65,7 +65,8 @@ driver_ring_layout() {
 	esac
 }
 
-# driver_tap MODULES PROGRAM...: what the programs report, as subtests with plans of their own
+# driver_tap MODULES "PROGRAM [ARGUMENTS]"...: what the programs report, as subtests with plans of
+# their own
 driver_tap() {
 	local which=$1 p rc
 
@@ -74,7 +75,8 @@ driver_tap() {
 	for p in "$@"; do
 		echo "# $p on $which${DRIVER_LAYOUT:+, $DRIVER_LAYOUT}"
 		rc=0
-		DRIVER_MODULE=$which timeout "${DRIVER_LIMIT:-150}" "$programs/$p" || rc=$?
+		# shellcheck disable=SC2086 # words
+		DRIVER_MODULE=$which timeout "${DRIVER_LIMIT:-150}" "$programs"/$p || rc=$?
 		[ $rc = 0 ] && pass "$p ran to its end" || fail "$p ended with status $rc"
 	done
 }

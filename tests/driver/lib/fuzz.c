@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/driver/lib/fault.h"
 #include "tests/driver/lib/flow.h"
 #include "tests/driver/lib/fuzz.h"
 
@@ -23,6 +24,7 @@
 #define HANG_MS		60000
 /* However slow the machine is: fewer prove nothing */
 #define CHILDREN_MIN	8
+#define FAULT_PERCENT	2
 
 uint64_t fuzz_number(uint64_t *s)
 {
@@ -136,16 +138,20 @@ void fuzz_open(struct fuzz_run *f, int argc, char **argv, size_t shared_size)
 	e = getenv("SLOW");
 	if (e && atoi(e) > 0)
 		f->slow = atoi(e);
-	while ((c = getopt(argc, argv, "s:n:t:")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:t:f")) != -1) {
 		if (c == 's')
 			f->seed = strtoull(optarg, NULL, 0);
 		else if (c == 'n')
 			f->max = strtoul(optarg, NULL, 0);
 		else if (c == 't')
 			f->seconds = strtoul(optarg, NULL, 0);
+		else if (c == 'f')
+			f->faults = true;
 		else
-			t_need(-EINVAL, "usage: [-s SEED] [-n CHILDREN] [-t SECONDS]");
+			t_need(-EINVAL, "usage: [-s SEED] [-n CHILDREN] [-t SECONDS] [-f]");
 	}
+	if (f->faults && !fault_open())
+		t_need(-EOPNOTSUPP, "fault injection");
 	p = mmap(NULL, WHY_SIZE + shared_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 		 -1, 0);
 	t_need(p == MAP_FAILED ? -errno : 0, "mmap");
@@ -186,6 +192,8 @@ static void one_child(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint
 	pid_t pid;
 
 	f->why[0] = 0;
+	if (f->faults)
+		fault_rate(FAULT_PERCENT);
 	pid = fork();
 	if (!pid) {
 		child(f, f->seed);
@@ -231,6 +239,8 @@ void fuzz_children(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint64_
 			break;
 		one_child(f, child, life_ms);
 	}
+	if (f->faults)
+		fault_rate(0);
 	t_note("%u children, at most %llu ms from SIGKILL to the end", f->children,
 	       (unsigned long long)f->slowest_ms);
 	t_ok(f->children && !f->failed, "every child found all well: %u did not", f->failed);

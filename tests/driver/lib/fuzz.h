@@ -6,6 +6,7 @@
  *	-s SEED		first seed, one more for each child (the clock's); it is printed
  *	-n CHILDREN	stop after so many (no limit): -s SEED -n 1 repeats the child of that seed
  *	-t SECONDS	stop after so long ($SECONDS_LONG, else 5)
+ *	-f		some allocations and copies from and to user space fail (debug kernels)
  *
  * $SLOW multiplies the children's time: for kernels full of checks.
  */
@@ -72,6 +73,7 @@ uint64_t fuzz_uva(const struct fuzz_mem *m, uint64_t *s);
 /**
  * struct fuzz_run - how the children fared
  * @slow: multiplier for times
+ * @faults: as by -f; see fault.h for who is concerned
  * @shared: zeroed memory that the children share with the parent
  * @children: started
  * @failed: ended with a status, or found something wrong
@@ -81,6 +83,7 @@ uint64_t fuzz_uva(const struct fuzz_mem *m, uint64_t *s);
  */
 struct fuzz_run {
 	unsigned int slow;
+	bool faults;
 	void *shared;
 	unsigned int children;
 	unsigned int failed;

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/driver/lib/fault.h"
 #include "tests/driver/lib/hostile.h"
 #include "tests/driver/lib/vhost-uapi.h"
 
@@ -319,6 +320,21 @@ int hostile_setup(struct hostile *h)
 		if (!ret)
 			ret = hring_backend(h, r, h->tap[0].fd);
 	}
+	return ret;
+}
+
+int hostile_setup_faulty(struct hostile *h, bool faults)
+{
+	unsigned int tries = faults ? 1000 : 1;
+	int ret;
+
+	if (faults)
+		fault_me(true);
+	do
+		ret = hostile_setup(h);
+	while (ret && --tries);
+	if (faults)
+		fault_me(false);
 	return ret;
 }
 

@@ -68,6 +68,8 @@ int hostile_open(struct hostile *h, struct tally *tally, uint64_t *s);
 uint64_t hostile_features(struct hostile *h, uint64_t *s);
 /* Owner, features, memory, rings and back ends by the book; 0 or a negative errno */
 int hostile_setup(struct hostile *h);
+/* The same, if @faults while allocations fail here and in what the device starts: at length */
+int hostile_setup_faulty(struct hostile *h, bool faults);
 /* Any thread: memory table of one region */
 int hostile_set_mem(struct hostile *h);
 /* Any thread: take the back end away, begin somewhere, go on */
