@@ -14,12 +14,12 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 series=${1:-6.12}
 package=linux-source-$series
-config=$top/tests/lab/debug.config
+config=$(sed "s/^#$series CONFIG/CONFIG/" "$top/tests/lab/debug.config")
 
 version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null) || true
 [ -n "$version" ] || version=$(apt-cache policy "$package" 2>/dev/null | sed -n 's/^ *Candidate: //p')
 [ -n "$version" ] && [ "$version" != "(none)" ] || die "apt does not know $package (run: make setup)"
-id=$({ echo "$package $version"; gcc --version; cat "$config"; } | sha256sum)
+id=$({ echo "$package $version"; gcc --version; echo "$config"; } | sha256sum)
 dir=$SHUNT_CACHE/debug/$series-${id:0:16}
 
 # The folders of a built tree that modules have no use for
@@ -34,6 +34,18 @@ trim() {
 	find "$1" \( -name '*.[oa]' -o -name '.*.cmd' \) ! -path "$1/scripts/*" ! -path "$1/tools/*" -delete
 }
 
+# A line a minute: nobody likes ten minutes of silence.
+progress() {
+	local line files=0 next=$((SECONDS + 60)) start=$SECONDS
+
+	while read -r line; do
+		[[ $line != CC* && $line != AS* ]] || files=$((files + 1))
+		[ $SECONDS -ge $next ] || continue
+		next=$((SECONDS + 60))
+		say "## note debug-kernel: $files files compiled in $(((SECONDS - start) / 60)) minutes"
+	done
+}
+
 make_kernel() {
 	local tar=/usr/src/$package.tar.xz tmp=$1 src=$1/src krel lost
 
@@ -43,13 +55,15 @@ make_kernel() {
 		tar=$(ls "$tmp"/deb/usr/src/linux-source-*.tar.xz)
 	fi
 	mkdir "$src"
-	tar -C "$src" --strip-components=1 -xf "$tar"
+	tar -C "$src" --strip-components=1 -xf "$tar" --exclude="linux-source-$series/arch/[!x]*.[chS]" \
+		--exclude='*/drivers/gpu/drm/*/*.[ch]'
 	rm -rf "$tmp"/deb "$tmp"/*.deb
-	make -C "$src" -s KCONFIG_ALLCONFIG="$config" allnoconfig >&2
+	echo "$config" >"$tmp/wanted"
+	make -C "$src" -s KCONFIG_ALLCONFIG="$tmp/wanted" allnoconfig >&2
 	# An option whose dependencies are missing goes without a word.
-	lost=$(grep '^CONFIG' "$config" | grep -vxFf "$src/.config") || true
+	lost=$(grep '^CONFIG' "$tmp/wanted" | grep -vxFf "$src/.config") || true
 	[ -z "$lost" ] || die "options that $series does not take: $lost"
-	nice -n 19 make -C "$src" -s -j"$(nproc)" bzImage modules >&2
+	nice -n 19 make -C "$src" -j"$(nproc)" bzImage modules | progress
 
 	krel=$(make -C "$src" -s kernelrelease)
 	make -C "$src" -s INSTALL_MOD_PATH="$tmp" modules_install >&2
@@ -64,7 +78,7 @@ make_kernel() {
 if [ ! -d "$dir" ]; then
 	cache_lock "debug-$series"
 	if [ ! -d "$dir" ]; then
-		say "debug-kernel: building $package $version (once)"
+		say "## note debug-kernel: building $package $version (once)"
 		mkdir -p "$SHUNT_CACHE/debug"
 		tmp=$(mktemp -d "$SHUNT_CACHE/debug/.tmp.XXXXXX")
 		trap 'rm -rf "$tmp"' EXIT

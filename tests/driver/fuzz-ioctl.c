@@ -279,11 +279,12 @@ static union arg *room(void)
 {
 	static __thread unsigned char *p;
 
-	if (!p) {
+	/* Where faults are injected this is one more try. */
+	while (!p) {
 		p = mmap(NULL, 2 * ROOM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
 			 0);
 		if (p == MAP_FAILED || mprotect(p + ROOM, ROOM, PROT_NONE))
-			_exit(2);
+			p = NULL;
 	}
 	memset(p, 0, sizeof(union arg));
 	return (union arg *)p;

@@ -325,6 +325,9 @@ static void child(struct fuzz_run *f, uint64_t seed)
 	ret = fuzz_mem_restore(&h.mem);
 	if (ret)
 		fuzz_fail(f, "memory: %s", strerror(-ret));
+	/* With faults it may have lost its owner. */
+	if (ioctl(h.fd, VHOST_SET_OWNER) && errno != EBUSY)
+		fuzz_fail(f, "owner: %s", strerror(errno));
 	for (i = 0; i < 2; i++)
 		if (ioctl(h.fd, VHOST_NET_SET_BACKEND, &(struct vhost_vring_file){ i, -1 }))
 			fuzz_fail(f, "taking back end %u away: %s", i, strerror(errno));

@@ -306,6 +306,9 @@ int hostile_setup(struct hostile *h)
 	for (i = 0; i < 2 && !ret; i++) {
 		struct hring *r = &h->ring[i];
 
+		/* A ring that runs keeps its size, one out of reach its back end. */
+		hring_set_addr(h, r);
+		hring_backend(h, r, -1);
 		ret = ring_state(h, r, VHOST_SET_VRING_NUM, r->num);
 		if (!ret)
 			ret = ring_set_base(h, r);
