@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Offloads: large TCP segments and partial checksums, out to the tap and in from it. What leaves
+ * Offloads: large TCP and UDP segments and partial checksums, out to the tap and in from it. What leaves
  * the tap must carry the driver's header; what the driver gets depends on what it lets the tap
  * leave undone. TAP on stdout.
  */
@@ -11,6 +11,7 @@
 #include <linux/if_tun.h>
 #include <linux/ip.h>
 #include <linux/tcp.h>
+#include <linux/udp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,13 +19,25 @@
 
 #include "dtest.h"
 
-#define HDRS	(ETH_HLEN + sizeof(struct iphdr) + sizeof(struct tcphdr))
+#define HDRS	(ETH_HLEN + sizeof(struct iphdr) + \
+		 (udp ? sizeof(struct udphdr) : sizeof(struct tcphdr)))
+/* Since 6.2 */
+#ifndef VIRTIO_NET_HDR_GSO_UDP_L4
+#define VIRTIO_NET_HDR_GSO_UDP_L4	5
+#endif
+#ifndef TUN_F_USO4
+#define TUN_F_USO4	0x20
+#define TUN_F_USO6	0x40
+#endif
 #define MSS	1448
 #define BUF	2048u
 
 /* Two bytes in, as the kernel has it, so that the IP header is aligned */
 static unsigned char pkt_store[70002] __attribute__((aligned(4))), got[80000];
 static unsigned char *const pkt = pkt_store + 2;
+
+/* What is sent: datagrams instead of TCP */
+static bool udp;
 
 static uint32_t sum(const void *data, size_t len, uint32_t s)
 {
@@ -39,15 +52,15 @@ static uint32_t sum(const void *data, size_t len, uint32_t s)
 	return s;
 }
 
-/* Checksum over pseudo header, TCP header and payload, or over the first alone */
-static uint16_t tcp_sum(const unsigned char *frame, size_t len, bool pseudo_only)
+/* Checksum over pseudo header, TCP or UDP header and payload, or over the first alone */
+static uint16_t l4_sum(const unsigned char *frame, size_t len, bool pseudo_only)
 {
 	const unsigned char *ip = frame + ETH_HLEN;
-	size_t tcp_len = len - ETH_HLEN - sizeof(struct iphdr);
-	uint32_t s = sum(ip + offsetof(struct iphdr, saddr), 8, IPPROTO_TCP + tcp_len);
+	size_t l4_len = len - ETH_HLEN - sizeof(struct iphdr);
+	uint32_t s = sum(ip + offsetof(struct iphdr, saddr), 8, (udp ? IPPROTO_UDP : IPPROTO_TCP) + l4_len);
 
 	if (!pseudo_only)
-		s = sum(ip + sizeof(struct iphdr), tcp_len, s);
+		s = sum(ip + sizeof(struct iphdr), l4_len, s);
 	return s;
 }
 
@@ -56,7 +69,7 @@ static unsigned char payload_at(size_t i)
 	return i * 31 + (i >> 8);
 }
 
-/* A TCP/IPv4 frame whose checksum is partial, as a driver leaves it to the device */
+/* A TCP or UDP over IPv4 frame whose checksum is partial, as a driver leaves it to the device */
 static size_t build(size_t payload)
 {
 	struct iphdr *ip = (void *)(pkt + ETH_HLEN);
@@ -68,18 +81,27 @@ static size_t build(size_t payload)
 	ip->version = 4;
 	ip->ihl = 5;
 	ip->ttl = 64;
-	ip->protocol = IPPROTO_TCP;
+	ip->protocol = udp ? IPPROTO_UDP : IPPROTO_TCP;
 	ip->saddr = htonl(0xc6336401);	/* TEST-NET-2 */
 	ip->daddr = htonl(0xc6336402);
 	ip->tot_len = htons(len - ETH_HLEN);
 	ip->check = htons(~sum(ip, sizeof(*ip), 0));
-	tcp->source = htons(1000);
-	tcp->dest = htons(2000);
-	tcp->seq = htonl(1);
-	tcp->doff = 5;
-	tcp->ack = 1;
-	tcp->window = htons(1000);
-	tcp->check = htons(tcp_sum(pkt, len, true));
+	if (udp) {
+		struct udphdr *u = (void *)(ip + 1);
+
+		u->source = htons(1000);
+		u->dest = htons(2000);
+		u->len = htons(len - ETH_HLEN - sizeof(*ip));
+		u->check = htons(l4_sum(pkt, len, true));
+	} else {
+		tcp->source = htons(1000);
+		tcp->dest = htons(2000);
+		tcp->seq = htonl(1);
+		tcp->doff = 5;
+		tcp->ack = 1;
+		tcp->window = htons(1000);
+		tcp->check = htons(l4_sum(pkt, len, true));
+	}
 	for (i = 0; i < payload; i++)
 		pkt[HDRS + i] = payload_at(i);
 	return len;
@@ -90,11 +112,12 @@ static struct virtio_net_hdr gso_hdr(bool gso)
 	struct virtio_net_hdr h = {
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 		.csum_start = ETH_HLEN + sizeof(struct iphdr),
-		.csum_offset = offsetof(struct tcphdr, check),
+		.csum_offset = udp ? offsetof(struct udphdr, check) :
+			       offsetof(struct tcphdr, check),
 	};
 
 	if (gso) {
-		h.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+		h.gso_type = udp ? VIRTIO_NET_HDR_GSO_UDP_L4 : VIRTIO_NET_HDR_GSO_TCPV4;
 		h.gso_size = MSS;
 		h.hdr_len = HDRS;
 	}
@@ -155,7 +178,7 @@ static void test_out(uint64_t features, unsigned int indirect, size_t payload, b
 	     seen.gso_size == h.gso_size && seen.flags == h.flags &&
 	     seen.csum_start == h.csum_start && seen.csum_offset == h.csum_offset,
 	     "out, %s of %zu bytes, header of %zu%s: ret %d, %zd bytes, gso %u/%u, flags %u, "
-	     "csum %u+%u", gso ? "segment" : "partial checksum", payload, r.hdr_len,
+	     "csum %u+%u", gso ? udp ? "datagrams" : "segment" : "partial checksum", payload, r.hdr_len,
 	     indirect ? ", indirect" : "", ret, have, seen.gso_type, seen.gso_size, seen.flags, seen.csum_start,
 	     seen.csum_offset);
 	close(sock);
@@ -203,7 +226,7 @@ static void receive(struct rig *r, uint64_t pool, struct in_result *res)
 				res->first = hdr.hdr;
 			res->contents &= payload_ok(frame + HDRS, plen, res->payload);
 			if (!(hdr.hdr.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
-				res->sums &= tcp_sum(frame, flen, false) == 0xffff;
+				res->sums &= l4_sum(frame, flen, false) == 0xffff;
 			res->payload += plen;
 			res->frames++;
 		}
@@ -243,16 +266,44 @@ static void test_in(unsigned int offload, size_t payload, bool gso, unsigned int
 		ret = -errno;
 	receive(&r, pool, &res);
 	t_ok(!ret && res.frames == frames && res.payload == payload && res.contents && res.sums &&
-	     (res.first.gso_type == VIRTIO_NET_HDR_GSO_TCPV4) == whole &&
+	     res.first.gso_type == (whole ? h.gso_type : 0) &&
 	     (!whole || res.first.gso_size == MSS) &&
 	     !!(res.first.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == partial,
 	     "in, %s of %zu bytes, TUN_F %#x: ret %d, %u frames, %zu bytes, gso %u/%u, flags %u"
 	     "%s%s",
-	     gso ? "segment" : "partial checksum", payload, offload, ret, res.frames, res.payload,
+	     gso ? udp ? "datagrams" : "segment" : "partial checksum", payload, offload, ret, res.frames, res.payload,
 	     res.first.gso_type, res.first.gso_size, res.first.flags,
 	     res.contents ? "" : ", contents differ", res.sums ? "" : ", checksum wrong");
 	close(sock);
 	rig_close(&r);
+}
+
+static bool tap_has(unsigned int offload)
+{
+	struct vdrv_tap_opt o = { .hdr_len = 12, .offload = offload };
+	struct vdrv_tap t;
+
+	if (vdrv_tap_open(&t, &o))
+		return false;
+	vdrv_tap_close(&t);
+	return true;
+}
+
+/* Segmentation of datagrams: the kernel's tap has it, or the driver is not offered it. */
+static void test_uso(void)
+{
+	unsigned int uso = TUN_F_CSUM | TUN_F_USO4 | TUN_F_USO6;
+
+	if (!tap_has(uso)) {
+		t_skip("this kernel's tap does not segment datagrams");
+		return;
+	}
+	udp = true;
+	test_out(RIG_FEATURES, 0, 20000, true);
+	test_out(RIG_FEATURES, 32, 60000, true);
+	test_in(uso, 20000, true, 1, true, true);
+	test_in(0, 20000, true, (20000 + MSS - 1) / MSS, false, false);
+	udp = false;
 }
 
 int main(void)
@@ -276,5 +327,6 @@ int main(void)
 	test_in(TUN_F_CSUM, 20000, true, (20000 + MSS - 1) / MSS, false, true);
 	test_in(0, 20000, true, (20000 + MSS - 1) / MSS, false, false);
 	test_in(0, 1000, false, 1, false, false);
+	test_uso();
 	return t_done();
 }
