@@ -51,15 +51,17 @@ static __always_inline u16 packed_forward(const struct vring_engine *vr, u16 pos
 	return wrap | index;
 }
 
-/* How many places it is from @from on to @to: the wrap counters tell two laps apart. */
+/*
+ * How many places it is from @from on to @to: the wrap counters tell two laps apart. A way back is more
+ * than any number of laps.
+ */
 static __always_inline u32 packed_distance(const struct vring_engine *vr, u16 from, u16 to)
 {
 	u32 way = packed_index(to) - packed_index(from);
 
 	if ((from ^ to) & VRING_WRAP)
 		way += vr->num;
-	/* Less than nothing is: more than a lap. */
-	return (int)way < 0 ? way + 2 * vr->num : way;
+	return way;
 }
 
 /* Descriptors that the driver may have made available at or after @pos: those we do not hold. */

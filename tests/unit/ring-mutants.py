@@ -183,8 +183,6 @@ MUTANTS = [
 	("packed: laps look alike", "vring_packed.h", "		wrap ^= VRING_WRAP;\n", ""),
 	("packed: distance knows no laps", "vring_packed.h",
 	 "	if ((from ^ to) & VRING_WRAP)\n\t\tway += vr->num;\n", ""),
-	("packed: distance backwards is huge", "vring_packed.h",
-	 "(int)way < 0 ? way + 2 * vr->num : way", "way"),
 	("packed: available is used", "vring_packed.h",
 	 "pos & VRING_WRAP ? PACKED_AVAIL : PACKED_USED", "pos & VRING_WRAP ? PACKED_USED : PACKED_AVAIL"),
 	("packed: the fast path does not wrap", "vring_packed.c",
