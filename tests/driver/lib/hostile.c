@@ -290,6 +290,20 @@ int hostile_set_mem(struct hostile *h)
 	return vdrv_dev_set_regions(&dev, &region, 1);
 }
 
+/* All of memory where it is. A ring starts only when its translation is there; later ones are missed. */
+static int translate(struct hostile *h)
+{
+	struct vhost_msg m = {
+		.type = VHOST_IOTLB_MSG,
+		.iotlb = { .type = VHOST_IOTLB_UPDATE, .iova = VDRV_GPA, .size = HOSTILE_MEM,
+			   .uaddr = (uintptr_t)h->mem.va, .perm = VHOST_ACCESS_RW },
+	};
+
+	if (!(h->features & VDRV_BIT(VIRTIO_F_ACCESS_PLATFORM)))
+		return 0;
+	return write(h->fd, &m, sizeof(m)) == sizeof(m) ? 0 : -errno;
+}
+
 int hostile_setup(struct hostile *h)
 {
 	uint64_t log = (uintptr_t)h->mem.va + HOSTILE_MEM / 2;
@@ -303,6 +317,8 @@ int hostile_setup(struct hostile *h)
 		ret = ioctl(h->fd, VHOST_SET_FEATURES, &h->features) ? -errno : 0;
 	if (!ret)
 		ret = hostile_set_mem(h);
+	if (!ret)
+		ret = translate(h);
 	for (i = 0; i < 2 && !ret; i++) {
 		struct hring *r = &h->ring[i];
 

@@ -97,4 +97,6 @@ is "$(everything)" "$before" "leaves nothing"
 check "modprobe vhost_net" modprobe vhost_net
 check "takes the kernel's own again" [ -d /sys/module/vhost/holders/vhost_net ]
 check "make uninstall again" install uninstall
+# The node that was asked for outlives the module.
+modprobe -r vhost_net && rm -f /dev/vhost-net
 done_testing
