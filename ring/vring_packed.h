@@ -52,8 +52,8 @@ static __always_inline u16 packed_forward(const struct vring_engine *vr, u16 pos
 }
 
 /*
- * How many places it is from @from on to @to: the wrap counters tell two laps apart. A way back is more
- * than any number of laps.
+ * How many places it is from @from on to @to: the wrap counters tell two laps apart. A way back is
+ * more than any number of laps.
  */
 static __always_inline u32 packed_distance(const struct vring_engine *vr, u16 from, u16 to)
 {

@@ -65,7 +65,9 @@ void fault_rate(unsigned int percent)
 
 void fault_me(bool on)
 {
-	put("/proc/thread-self/make-it-fail", on ? "1" : "0");
+	/* This may fail as well. */
+	while (!put("/proc/thread-self/make-it-fail", on ? "1" : "0"))
+		;
 }
 
 /* Opened early: opening may fail as well. */
