@@ -323,13 +323,13 @@ int hostile_setup(struct hostile *h)
 		struct hring *r = &h->ring[i];
 
 		/* A ring that runs keeps its size, one out of reach its back end. */
-		hring_set_addr(h, r);
-		hring_backend(h, r, -1);
-		ret = ring_state(h, r, VHOST_SET_VRING_NUM, r->num);
+		ret = hring_set_addr(h, r);
+		if (!ret)
+			ret = hring_backend(h, r, -1);
+		if (!ret)
+			ret = ring_state(h, r, VHOST_SET_VRING_NUM, r->num);
 		if (!ret)
 			ret = ring_set_base(h, r);
-		if (!ret)
-			ret = hring_set_addr(h, r);
 		if (!ret)
 			ret = ring_file(h, r, VHOST_SET_VRING_KICK, r->kick);
 		if (!ret)
