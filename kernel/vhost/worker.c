@@ -94,8 +94,9 @@ static bool worker_turn(struct vhc_worker *worker)
 	}
 	worker->asleep = true;
 	WRITE_ONCE(worker->tid, current->pid);
-	vhc_count(&worker->sleeps, 1);
+	/* In this order: who reads the counter finds the event. */
 	trace_vhost_worker_sleep(worker);
+	vhc_count(&worker->sleeps, 1);
 	return false;
 }
 
