@@ -60,18 +60,21 @@ static long dev_set_owner(struct vhc_dev *dev)
 		if (err)
 			goto err_free;
 	}
+	/* Before the worker, whose first events name the device. */
+	vhc_stats_add(dev);
 	worker = vhc_worker_create(dev);
 	if (IS_ERR(worker)) {
 		err = PTR_ERR(worker);
-		goto err_free;
+		goto err_stats;
 	}
 	for (i = 0; i < dev->nvqs; i++)
 		vhc_worker_attach(worker, dev->vqs[i]);
 	dev->mm = current->mm;
 	mmgrab(dev->mm);
-	vhc_stats_add(dev);
 	return 0;
 
+err_stats:
+	vhc_stats_remove(dev);
 err_free:
 	for (i = 0; i < dev->nvqs; i++)
 		vhc_vq_free(dev->vqs[i]);
