@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,37 +17,6 @@
 #define MRG	VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF)
 #define EVENT	VDRV_BIT(VIRTIO_RING_F_EVENT_IDX)
 #define VHDR	VDRV_BIT(VHOST_NET_F_VIRTIO_NET_HDR)
-
-struct both {
-	struct rig r;
-	struct flow tx;
-	struct flow rx;
-};
-
-static int both_open(struct both *b, const struct rig_opt *o)
-{
-	return rig_open(&b->r, o) ?: flow_open_both(&b->tx, &b->rx, &b->r);
-}
-
-static void both_close(struct both *b)
-{
-	flow_close(&b->tx);
-	flow_close(&b->rx);
-	rig_close(&b->r);
-}
-
-static int both_run(struct both *b, unsigned int count)
-{
-	int ret = flow_tx(&b->tx, count);
-
-	return ret ? ret : flow_rx(&b->rx, count);
-}
-
-static void both_report(struct both *b, int ret, const char *what)
-{
-	t_ok(!ret, "%s: %s %s%s", what, t_err(ret), b->tx.why ? b->tx.why : "",
-	     b->rx.why ? b->rx.why : "");
-}
 
 static void test_headers(int kind)
 {
@@ -66,7 +34,6 @@ static void test_headers(int kind)
 		{ "no header, 12 in the ring, mergeable", VHDR | MRG | V1 | EVENT, true },
 	};
 	unsigned int i;
-	char name[100];
 	int ret;
 
 	for (i = 0; i < ARRAY_SIZE(hdrs); i++) {
@@ -79,11 +46,8 @@ static void test_headers(int kind)
 			continue;
 		if (o.features & MRG)
 			b.rx.buf_size = 600;
-		ret = both_open(&b, &o);
-		if (!ret)
-			ret = both_run(&b, 200);
-		snprintf(name, sizeof(name), "%s, %s", backend_names[kind], hdrs[i].name);
-		both_report(&b, ret, name);
+		ret = both_start(&b, &o) ?: both_run(&b, 200);
+		both_report(&b, ret, "%s, %s", backend_names[kind], hdrs[i].name);
 		both_close(&b);
 	}
 }
@@ -100,10 +64,9 @@ static void test_stop_and_go(int kind)
 {
 	struct rig_opt o = any(kind);
 	struct both b = { .tx = { .max = 500 }, .rx = { .max = 500 } };
-	char name[60];
 	int ret, i;
 
-	ret = both_open(&b, &o);
+	ret = both_start(&b, &o);
 	for (i = 0; i < 30 && !ret; i++) {
 		ret = flow_tx_queue(&b.tx, 100);
 		if (!ret)
@@ -116,12 +79,9 @@ static void test_stop_and_go(int kind)
 		if (!ret)
 			ret = rig_start(&b.r);
 		if (!ret)
-			ret = flow_tx_finish(&b.tx, 5000);
-		if (!ret)
-			ret = flow_rx_finish(&b.rx, 5000);
+			ret = both_finish(&b, 5000);
 	}
-	snprintf(name, sizeof(name), "%s, cleared and set under load", backend_names[kind]);
-	both_report(&b, ret, name);
+	both_report(&b, ret, "%s, cleared and set under load", backend_names[kind]);
 	both_close(&b);
 }
 
@@ -259,10 +219,9 @@ static void test_link(int kind)
 {
 	struct rig_opt o = any(kind);
 	struct both b = { .tx = { .max = 500 }, .rx = { .max = 500 } };
-	char name[60];
 	int ret, i;
 
-	ret = both_open(&b, &o);
+	ret = both_start(&b, &o);
 	for (i = 0; i < 3 && !ret; i++) {
 		ret = both_run(&b, 50);
 		if (!ret)
@@ -272,8 +231,7 @@ static void test_link(int kind)
 	}
 	if (!ret)
 		ret = both_run(&b, 50);
-	snprintf(name, sizeof(name), "%s, its interface goes down and up", backend_names[kind]);
-	both_report(&b, ret, name);
+	both_report(&b, ret, "%s, its interface goes down and up", backend_names[kind]);
 	both_close(&b);
 }
 
@@ -291,7 +249,7 @@ static void test_thief(void)
 	int ret, i, j;
 
 	o.num = 16;
-	ret = both_open(&b, &o);
+	ret = both_start(&b, &o);
 	for (i = 0; i < 10 && !ret; i++) {
 		ret = flow_rx_send(&b.rx, 100);
 		for (j = 0; j < 20; j++)

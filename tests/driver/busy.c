@@ -43,42 +43,27 @@ static int split_workers(struct rig *r)
 static void test_traffic(uint64_t features, unsigned int us, bool split)
 {
 	struct rig_opt o = { .num = 256, .features = features };
-	struct flow tx = { .max = 1514 }, rx = { .max = 1514 };
-	struct rig r;
+	struct both b = { .tx.max = 1514, .rx.max = 1514 };
 	int ret, i;
 
-	ret = rig_open(&r, &o);
-	if (!ret)
-		ret = flow_open_tx(&tx, &r);
-	if (!ret)
-		ret = flow_open_rx(&rx, &r);
+	ret = both_open(&b, &o);
 	if (!ret && split)
-		ret = split_workers(&r);
+		ret = split_workers(&b.r);
 	if (!ret)
-		ret = busy_set(&r, us);
+		ret = busy_set(&b.r, us);
 	if (!ret)
-		ret = rig_start(&r);
+		ret = rig_start(&b.r);
 	for (i = 0; i < 60 && !ret; i++) {
-		ret = flow_tx_queue(&tx, 1 + i);
-		if (!ret)
-			ret = vdrv_vq_kick(&r.vq[VDRV_TX]) < 0 ? -EIO : 0;
-		if (!ret)
-			ret = flow_rx_send(&rx, 1 + i);
-		if (!ret)
-			ret = flow_tx_finish(&tx, 5000);
-		if (!ret)
-			ret = flow_rx_finish(&rx, 5000);
+		ret = both_send(&b, 1 + i, 1 + i) ?: both_finish(&b, 5000);
 		/* On and off while the queues run, with pauses short and long */
 		if (!ret && i % 8 == 7)
-			ret = busy_set(&r, i % 16 == 7 ? 0 : us);
+			ret = busy_set(&b.r, i % 16 == 7 ? 0 : us);
 		if (i % 4 == 3)
 			usleep(i * 20);
 	}
-	t_ok(!ret, "polling for %u us%s%s: %s %s%s", us, features & EVENT ? ", EVENT_IDX" : "",
-	     split ? ", two workers" : "", t_err(ret), tx.why ?: "", rx.why ?: "");
-	flow_close(&tx);
-	flow_close(&rx);
-	rig_close(&r);
+	both_report(&b, ret, "polling for %u us%s%s", us, features & EVENT ? ", EVENT_IDX" : "",
+		    split ? ", two workers" : "");
+	both_close(&b);
 }
 
 /* While the worker polls, it wants no kicks, and finds what comes without. */

@@ -122,31 +122,26 @@ static bool wait_clean(int workers, int interfaces)
 }
 
 /* Traffic both ways without end; checks nothing, as its end comes from outside */
-static void churn(struct rig *r, struct flow *tx, struct flow *rx)
+static void churn(struct both *b)
 {
-	struct vdrv_vq *tvq = &r->vq[VDRV_TX];
-
 	for (;;) {
-		flow_rx_send(rx, 30);
-		flow_tx_queue(tx, 100);
-		vdrv_vq_kick_always(tvq);
-		flow_tx_finish(tx, 20);
-		flow_rx_finish(rx, 20);
-		rx->expect = rx->next;
+		flow_rx_send(&b->rx, 30);
+		flow_tx_queue(&b->tx, 100);
+		vdrv_vq_kick_always(&b->r.vq[VDRV_TX]);
+		flow_tx_finish(&b->tx, 20);
+		flow_rx_finish(&b->rx, 20);
+		b->rx.expect = b->rx.next;
 	}
 }
 
 /* In the child: a device under load; says so by one byte. */
 static void child_load(int ready)
 {
-	struct flow tx = { .max = 1514 }, rx = { .max = 1514 };
-	struct rig r;
+	struct both b = { .tx.max = 1514, .rx.max = 1514 };
 
-	if (rig_open(&r, &usual) || flow_open_both(&tx, &rx, &r))
+	if (both_start(&b, &usual) || write(ready, "", 1) != 1)
 		_exit(1);
-	if (write(ready, "", 1) != 1)
-		_exit(1);
-	churn(&r, &tx, &rx);
+	churn(&b);
 }
 
 static void test_kill(unsigned int loops)
@@ -183,31 +178,23 @@ static void test_kill(unsigned int loops)
 static void test_close(void)
 {
 	int workers = count_workers(), interfaces = count_interfaces(), ret = 0, i;
-	struct flow tx, rx;
-	struct rig r;
 	uint64_t slowest = 0, t;
 
 	for (i = 0; i < 20 && !ret; i++) {
-		tx = (struct flow){ .max = 1514 };
-		rx = (struct flow){ .max = 1514 };
-		ret = rig_open(&r, &usual);
-		if (!ret)
-			ret = flow_open_both(&tx, &rx, &r);
-		if (!ret)
-			ret = flow_tx_queue(&tx, 200);
-		vdrv_vq_kick_always(&r.vq[VDRV_TX]);
-		flow_rx_send(&rx, 100);
+		struct both b = { .tx.max = 1514, .rx.max = 1514 };
+
+		ret = both_start(&b, &usual) ?: flow_tx_queue(&b.tx, 200);
+		vdrv_vq_kick_always(&b.r.vq[VDRV_TX]);
+		flow_rx_send(&b.rx, 100);
 		/* Now the device, then the tap below it, then both at once */
 		t = t_now_ms();
 		if (i % 3 == 1)
-			vdrv_tap_close(&r.tap);
-		vdrv_dev_close(&r.dev);
+			vdrv_tap_close(&b.r.tap);
+		vdrv_dev_close(&b.r.dev);
 		t = t_now_ms() - t;
 		if (t > slowest)
 			slowest = t;
-		flow_close(&tx);
-		flow_close(&rx);
-		rig_close(&r);
+		both_close(&b);
 	}
 	t_ok(!ret, "close under load, 20 times: %s", t_err(ret));
 	t_ok(slowest < 10000, "close does not wait: %llu ms", (unsigned long long)slowest);
@@ -218,8 +205,8 @@ static void test_close(void)
 static void test_orphan(void)
 {
 	int workers = count_workers(), interfaces = count_interfaces(), p[2], st, fd;
-	struct flow tx = { .max = 1514 }, rx = { .max = 1514 };
-	struct rig r;
+	struct both b = { .tx.max = 1514, .rx.max = 1514 };
+	struct rig *r = &b.r;
 	pid_t pid;
 	char c;
 	int ret;
@@ -230,21 +217,19 @@ static void test_orphan(void)
 	pid = fork();
 	if (!pid) {
 		/* The child's rig runs on the descriptor that the parent holds too. */
-		ret = rig_open(&r, &usual);
+		ret = rig_open(r, &usual);
 		if (!ret) {
-			vdrv_dev_close(&r.dev);
-			r.dev.fd = fd;
-			ret = vdrv_dev_start(&r.dev, &r.mem, usual.features | t_layout());
+			vdrv_dev_close(&r->dev);
+			r->dev.fd = fd;
+			ret = vdrv_dev_start(&r->dev, &r->mem, usual.features | t_layout());
 		}
 		if (!ret)
-			ret = vdrv_vq_attach(&r.vq[0], &r.dev);
+			ret = vdrv_vq_attach(&r->vq[0], &r->dev);
 		if (!ret)
-			ret = vdrv_vq_attach(&r.vq[1], &r.dev);
-		if (ret || flow_open_both(&tx, &rx, &r))
+			ret = vdrv_vq_attach(&r->vq[1], &r->dev);
+		if (ret || both_open_flows(&b) || rig_start(r) || write(p[1], "", 1) != 1)
 			_exit(1);
-		if (write(p[1], "", 1) != 1)
-			_exit(1);
-		churn(&r, &tx, &rx);
+		churn(&b);
 	}
 	close(p[1]);
 	ret = read(p[0], &c, 1);

@@ -334,51 +334,22 @@ static void test_exact(void)
 	}
 }
 
-/* A rig with a flow each way, running */
-struct both {
-	struct rig r;
-	struct flow tx;
-	struct flow rx;
+/* All but the back end, with the log on */
+static int logged_open(struct both *b, uint64_t features)
+{
+	struct rig_opt o = { .num = 256, .features = RIG_FEATURES | features };
+
+	*b = (struct both){ .tx.max = 1514, .rx = { .max = 1514, .buf_size = 700 } };
+	return both_open(b, &o) ?: log_on(&b->r);
+}
+
+/* struct side - what a second thread does to the rig under load */
+struct side {
+	struct rig *r;
 	bool stop;
 	unsigned int turns;
 	int err;
 };
-
-static int both_open(struct both *b, uint64_t features)
-{
-	struct rig_opt o = { .num = 256, .features = RIG_FEATURES | features };
-	int ret;
-
-	memset(b, 0, sizeof(*b));
-	b->tx.max = b->rx.max = 1514;
-	b->rx.buf_size = 700;
-	ret = rig_open(&b->r, &o);
-	if (!ret)
-		ret = flow_open_tx(&b->tx, &b->r);
-	if (!ret)
-		ret = flow_open_rx(&b->rx, &b->r);
-	return ret;
-}
-
-static int both_run(struct both *b, unsigned int count)
-{
-	int ret = flow_tx(&b->tx, count);
-
-	return ret ? ret : flow_rx(&b->rx, count);
-}
-
-static void both_close(struct both *b)
-{
-	flow_close(&b->tx);
-	flow_close(&b->rx);
-	rig_stop(&b->r);
-	rig_close(&b->r);
-}
-
-static const char *both_why(const struct both *b)
-{
-	return b->tx.why && *b->tx.why ? b->tx.why : b->rx.why ? b->rx.why : "";
-}
 
 /* Clear marks and copy what they stand for, as a migration does: @after follows the guest. */
 static unsigned int harvest(struct rig *r)
@@ -404,10 +375,10 @@ static unsigned int harvest(struct rig *r)
 
 static void *harvester(void *arg)
 {
-	struct both *b = arg;
+	struct side *s = arg;
 
-	while (!__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE)) {
-		b->turns += harvest(&b->r) > 0;
+	while (!__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)) {
+		s->turns += harvest(s->r) > 0;
 		usleep(200);
 	}
 	return NULL;
@@ -422,22 +393,21 @@ static void test_copy(uint64_t features)
 {
 	pthread_t thread;
 	struct both b;
+	struct side s = { .r = &b.r };
 	int ret, q;
 
-	ret = both_open(&b, features);
-	if (!ret)
-		ret = log_on(&b.r);
+	ret = logged_open(&b, features);
 	memcpy(after, b.r.mem.va, MEM_SIZE);
 	if (!ret)
 		ret = rig_start(&b.r);
-	t_need(-pthread_create(&thread, NULL, harvester, &b), "thread");
+	t_need(-pthread_create(&thread, NULL, harvester, &s), "thread");
 	if (!ret)
 		ret = both_run(&b, 3000);
 	rig_stop(&b.r);
-	__atomic_store_n(&b.stop, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&s.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
-	b.turns += harvest(&b.r) > 0;
-	t_ok(!ret && b.turns, "traffic while the log is read and cleared%s: %s %s",
+	s.turns += harvest(&b.r) > 0;
+	t_ok(!ret && s.turns, "traffic while the log is read and cleared%s: %s %s",
 	     features ? ", EVENT_IDX" : "", t_err(ret), both_why(&b));
 	for (q = 0; q < 2 && !ret; q++)
 		if (!same(&b, used_gpa(&b.r, q), used_size(&b.r.vq[q])))
@@ -451,18 +421,18 @@ static void test_copy(uint64_t features)
 
 static void *toggler(void *arg)
 {
-	struct both *b = arg;
+	struct side *s = arg;
 	int ret = 0;
 
-	for (; !ret && (!b->turns || !__atomic_load_n(&b->stop, __ATOMIC_ACQUIRE)); b->turns++) {
-		ret = set_data_log(&b->r, b->turns & 1);
+	for (; !ret && (!s->turns || !__atomic_load_n(&s->stop, __ATOMIC_ACQUIRE)); s->turns++) {
+		ret = set_data_log(s->r, s->turns & 1);
 		if (!ret)
-			ret = set_ring_log(&b->r, b->turns & 2);
-		if (!ret && !(b->turns & 4))
-			ret = set_base(&b->r, bitmap);
+			ret = set_ring_log(s->r, s->turns & 2);
+		if (!ret && !(s->turns & 4))
+			ret = set_base(s->r, bitmap);
 		usleep(100);
 	}
-	b->err = ret;
+	s->err = ret;
 	return NULL;
 }
 
@@ -471,20 +441,19 @@ static void test_toggle(void)
 	uint64_t rx_used, tx_used;
 	pthread_t thread;
 	struct both b;
+	struct side s = { .r = &b.r };
 	int ret, fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), off = -1;
 
-	ret = both_open(&b, EVENT);
-	if (!ret)
-		ret = log_on(&b.r);
+	ret = logged_open(&b, EVENT);
 	if (!ret)
 		ret = rig_start(&b.r);
-	t_need(-pthread_create(&thread, NULL, toggler, &b), "thread");
+	t_need(-pthread_create(&thread, NULL, toggler, &s), "thread");
 	if (!ret)
 		ret = both_run(&b, 3000);
-	__atomic_store_n(&b.stop, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&s.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
-	t_ok(!ret && !b.err && b.turns, "on and off under load: %s %s, %s", t_err(ret), both_why(&b),
-	     t_err(b.err));
+	t_ok(!ret && !s.err && s.turns, "on and off under load: %s %s, %s", t_err(ret), both_why(&b),
+	     t_err(s.err));
 
 	ret = ret ? ret : set_data_log(&b.r, false);
 	if (!ret)
@@ -531,9 +500,7 @@ static void test_unmapped(void)
 	void *again;
 	int ret;
 
-	ret = both_open(&b, 0);
-	if (!ret)
-		ret = log_on(&b.r);
+	ret = logged_open(&b, 0);
 	if (!ret)
 		ret = rig_start(&b.r);
 	if (!ret)
@@ -541,7 +508,7 @@ static void test_unmapped(void)
 	munmap(bitmap, BITMAP_SIZE);
 	if (!ret)
 		ret = both_run(&b, 200);
-	t_ok(!ret, "traffic with the log unmapped: %s %s", t_err(ret), both_why(&b));
+	both_report(&b, ret, "traffic with the log unmapped");
 	again = mmap(bitmap, BITMAP_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	t_need(again != bitmap ? -ENOMEM : 0, "mmap");
 	if (!ret)
@@ -553,7 +520,7 @@ static void test_unmapped(void)
 	munmap(bitmap + PAGE, BITMAP_SIZE - PAGE);
 	if (!ret)
 		ret = both_run(&b, 200);
-	t_ok(!ret, "traffic with a log that is too small: %s %s", t_err(ret), both_why(&b));
+	both_report(&b, ret, "traffic with a log that is too small");
 	again = mmap(bitmap, BITMAP_SIZE, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	t_need(again != bitmap ? -ENOMEM : 0, "mmap");

@@ -187,42 +187,29 @@ static void test_feature_change(void)
 		VDRV_BIT(VIRTIO_F_VERSION_1) | VDRV_BIT(VHOST_NET_F_VIRTIO_NET_HDR),
 	};
 	struct rig_opt o = { .num = 256, .features = RIG_FEATURES | EVENT };
-	struct flow tx = { .max = 200 }, rx = { .max = 200 };
-	struct rig r;
+	struct both b = { .tx.max = 200, .rx.max = 200 };
 	uint64_t f;
 	int ret, i;
 
-	ret = rig_open(&r, &o);
-	t_need(ret, "rig");
-	ret = flow_open_both(&tx, &rx, &r);
+	ret = both_start(&b, &o);
 	for (i = 0; i < 40 && !ret; i++) {
 		f = others[i % ARRAY_SIZE(others)] | EVENT;
-		ret = flow_tx(&tx, 20);
-		if (!ret)
-			ret = flow_rx(&rx, 20);
-		if (!ret && ioctl(r.dev.fd, VHOST_SET_FEATURES, &f))
+		ret = both_run(&b, 20);
+		if (!ret && ioctl(b.r.dev.fd, VHOST_SET_FEATURES, &f))
 			ret = -errno;
 		f = o.features;
-		if (!ret && ioctl(r.dev.fd, VHOST_SET_FEATURES, &f))
+		if (!ret && ioctl(b.r.dev.fd, VHOST_SET_FEATURES, &f))
 			ret = -errno;
 		if (!ret)
-			ret = flow_tx_queue(&tx, 100);
-		if (!ret && vdrv_vq_kick(&r.vq[VDRV_TX]) < 0)
-			ret = -EIO;
-		if (!ret)
-			ret = flow_rx_send(&rx, 100);
+			ret = both_send(&b, 100, 100);
 		f = o.features | (i & 1 ? 0 : VDRV_BIT(VIRTIO_F_NOTIFY_ON_EMPTY));
-		if (!ret && ioctl(r.dev.fd, VHOST_SET_FEATURES, &f))
+		if (!ret && ioctl(b.r.dev.fd, VHOST_SET_FEATURES, &f))
 			ret = -errno;
 		if (!ret)
-			ret = flow_tx_finish(&tx, 5000);
-		if (!ret)
-			ret = flow_rx_finish(&rx, 5000);
+			ret = both_finish(&b, 5000);
 	}
-	t_ok(!ret, "features change while back ends are set: %s %s%s", t_err(ret), tx.why, rx.why);
-	flow_close(&tx);
-	flow_close(&rx);
-	rig_close(&r);
+	both_report(&b, ret, "features change while back ends are set");
+	both_close(&b);
 }
 
 int main(void)

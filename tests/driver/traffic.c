@@ -30,38 +30,12 @@ static bool on_stock(void)
 	return module && !strcmp(module, "stock");
 }
 
-/* A rig with a flow each way, running */
-struct both {
-	struct rig r;
-	struct flow tx;
-	struct flow rx;
-};
-
-static int both_open(struct both *b, const struct rig_opt *o)
-{
-	return rig_open(&b->r, o) ?: flow_open_both(&b->tx, &b->rx, &b->r);
-}
-
-static void both_close(struct both *b)
-{
-	flow_close(&b->tx);
-	flow_close(&b->rx);
-	rig_close(&b->r);
-}
-
 /* One line a test; @count frames each way */
 static void run(const char *name, struct both *b, const struct rig_opt *o, unsigned int count)
 {
-	int ret, tx = 0, rx = 0;
+	int ret = both_start(b, o) ?: both_run(b, count);
 
-	ret = both_open(b, o);
-	if (!ret)
-		tx = flow_tx(&b->tx, count);
-	if (!ret && !tx)
-		rx = flow_rx(&b->rx, count);
-	t_ok(!ret && !tx && !rx, "%s: %u frames each way%s%s%s%s", name, count,
-	     ret ? ": set-up: " : "", ret ? t_err(ret) : "",
-	     tx ? ": tx: " : rx ? ": rx: " : "", tx ? b->tx.why : rx ? b->rx.why : "");
+	both_report(b, ret, "%s: %u frames each way", name, count);
 	both_close(b);
 }
 
@@ -179,19 +153,10 @@ static void test_at_once(void)
 	struct both b = { .tx = { .max = 1514 }, .rx = { .max = 1514 } };
 	int ret, i;
 
-	ret = both_open(&b, &o);
-	for (i = 0; i < 200 && !ret; i++) {
-		ret = flow_tx_queue(&b.tx, 30);
-		if (!ret)
-			ret = vdrv_vq_kick(&b.r.vq[VDRV_TX]) < 0 ? -EIO : 0;
-		if (!ret)
-			ret = flow_rx_send(&b.rx, 20);
-		if (!ret)
-			ret = flow_tx_finish(&b.tx, 5000);
-		if (!ret)
-			ret = flow_rx_finish(&b.rx, 5000);
-	}
-	t_ok(!ret, "both directions at once, 200 rounds: %s %s%s", t_err(ret), b.tx.why, b.rx.why);
+	ret = both_start(&b, &o);
+	for (i = 0; i < 200 && !ret; i++)
+		ret = both_send(&b, 30, 20) ?: both_finish(&b, 5000);
+	both_report(&b, ret, "both directions at once, 200 rounds");
 	both_close(&b);
 }
 
@@ -203,7 +168,7 @@ static void test_stop_and_go(void)
 	struct vhost_vring_state s;
 	int ret, i, q;
 
-	ret = both_open(&b, &o);
+	ret = both_start(&b, &o);
 	for (i = 0; i < 60 && !ret; i++) {
 		ret = flow_tx_queue(&b.tx, 100);
 		if (!ret)
@@ -229,11 +194,9 @@ static void test_stop_and_go(void)
 		if (!ret)
 			ret = rig_start(&b.r);
 		if (!ret)
-			ret = flow_tx_finish(&b.tx, 5000);
-		if (!ret)
-			ret = flow_rx_finish(&b.rx, 5000);
+			ret = both_finish(&b, 5000);
 	}
-	t_ok(!ret, "stop and go under load, round %d: %s %s%s", i, t_err(ret), b.tx.why, b.rx.why);
+	both_report(&b, ret, "stop and go under load, round %d", i);
 	both_close(&b);
 }
 
@@ -264,7 +227,7 @@ static void test_queue_reset(void)
 	/* The bit changes nothing but the driver's manners; stock has it from 6.2 on. */
 	if (!on_stock())
 		o.features |= RESET;
-	ret = both_open(&b, &o);
+	ret = both_start(&b, &o);
 	for (i = 0; i < 20 && !ret; i++) {
 		/* The transmit queue goes and comes between two halves of the other direction's run. */
 		ret = flow_rx_send(&b.rx, 50);
@@ -292,8 +255,7 @@ static void test_queue_reset(void)
 		if (!ret)
 			ret = flow_rx(&b.rx, 50);
 	}
-	t_ok(!ret, "a queue is reset while the other one runs, round %d: %s %s%s", i, t_err(ret),
-	     b.tx.why ?: "", b.rx.why ?: "");
+	both_report(&b, ret, "a queue is reset while the other one runs, round %d", i);
 	both_close(&b);
 }
 
@@ -304,11 +266,9 @@ static void test_reset_owner(void)
 	struct both b = { .tx = { .max = 500 }, .rx = { .max = 500 } };
 	int ret, i, q;
 
-	ret = both_open(&b, &o);
+	ret = both_start(&b, &o);
 	for (i = 0; i < 10 && !ret; i++) {
-		ret = flow_tx(&b.tx, 50);
-		if (!ret)
-			ret = flow_rx(&b.rx, 50);
+		ret = both_run(&b, 50);
 		if (!ret)
 			ret = ioctl(b.r.dev.fd, VHOST_RESET_OWNER) ? -errno : 0;
 		if (!ret)
@@ -319,7 +279,7 @@ static void test_reset_owner(void)
 		if (!ret)
 			ret = rig_start(&b.r);
 	}
-	t_ok(!ret, "RESET_OWNER and all again, 10 times: %s %s%s", t_err(ret), b.tx.why, b.rx.why);
+	both_report(&b, ret, "RESET_OWNER and all again, 10 times");
 	both_close(&b);
 }
 
@@ -379,9 +339,8 @@ static void test_orders(void)
 			ret = rig_start(&b.r);
 		if (!ret)
 			ret = flow_tx_finish(&b.tx, 2000);
-		t_ok(!ret, "%s: %s %s", names[order], t_err(ret), b.tx.why ? b.tx.why : "");
-		flow_close(&b.tx);
-		rig_close(&b.r);
+		both_report(&b, ret, "%s", names[order]);
+		both_close(&b);
 	}
 }
 
@@ -396,7 +355,7 @@ static void test_notifications(void)
 	for (event = 0; event < 2; event++) {
 		memset(&b, 0, sizeof(b));
 		o.features = RIG_FEATURES | (event ? EVENT : 0);
-		ret = both_open(&b, &o);
+		ret = both_start(&b, &o);
 		tx = &b.r.vq[VDRV_TX];
 		vdrv_vq_disable_call(tx);
 		usleep(2000);
@@ -453,10 +412,8 @@ static void test_sndbuf(void)
 		ret = rig_start(&b.r);
 	if (!ret)
 		ret = flow_tx(&b.tx, 3000);
-	t_ok(!ret, "tap with a limited send buffer, 3000 frames: %s %s", t_err(ret),
-	     b.tx.why ? b.tx.why : "");
-	flow_close(&b.tx);
-	rig_close(&b.r);
+	both_report(&b, ret, "tap with a limited send buffer, 3000 frames");
+	both_close(&b);
 }
 
 /* Wait until the device has used all there is; false when it does not. */
@@ -557,7 +514,7 @@ static void test_counts(void)
 	struct vdrv_if_stats before, after = { 0 };
 	int ret;
 
-	ret = both_open(&b, &o);
+	ret = both_start(&b, &o);
 	if (!ret)
 		ret = vdrv_if_stats(b.r.tap.name, &before);
 	if (!ret)

@@ -184,48 +184,37 @@ static void *move(void *arg)
 
 static void test_load(bool kthread)
 {
-	struct flow tx = { .max = 1514 }, rx = { .max = 1514 };
+	struct both b = { .tx.max = 1514, .rx.max = 1514 };
+	struct rig *r = &b.r;
 	struct mover m = { .stop = false };
 	uint8_t mode = VHOST_FORK_OWNER_KTHREAD;
 	int ret, i, q;
 	pthread_t t;
-	struct rig r;
 
-	ret = rig_open(&r, &usual);
+	ret = rig_open(r, &usual);
 	if (!ret && kthread) {
-		ret = io(r.dev.fd, VHOST_RESET_OWNER, NULL);
+		ret = io(r->dev.fd, VHOST_RESET_OWNER, NULL);
 		if (!ret)
-			ret = io(r.dev.fd, VHOST_SET_FORK_FROM_OWNER, &mode);
+			ret = io(r->dev.fd, VHOST_SET_FORK_FROM_OWNER, &mode);
 		if (!ret)
-			ret = vdrv_dev_start(&r.dev, &r.mem, usual.features);
+			ret = vdrv_dev_start(&r->dev, &r->mem, usual.features);
 		for (q = 0; q < 2 && !ret; q++)
-			ret = vdrv_vq_attach(&r.vq[q], &r.dev);
+			ret = vdrv_vq_attach(&r->vq[q], &r->dev);
 	}
 	if (!ret)
-		ret = flow_open_both(&tx, &rx, &r);
-	m.fd = r.dev.fd;
+		ret = both_open_flows(&b) ?: rig_start(r);
+	m.fd = r->dev.fd;
 	t_need(ret ?: -pthread_create(&t, NULL, move, &m), "rig");
-	for (i = 0; i < 100 && !ret; i++) {
-		ret = flow_tx_queue(&tx, 100);
-		vdrv_vq_kick(&r.vq[VDRV_TX]);
-		if (!ret)
-			ret = flow_rx_send(&rx, 100);
-		if (!ret)
-			ret = flow_tx_finish(&tx, 10000);
-		if (!ret)
-			ret = flow_rx_finish(&rx, 10000);
-	}
+	for (i = 0; i < 100 && !ret; i++)
+		ret = both_send(&b, 100, 100) ?: both_finish(&b, 10000);
 	/* The machine may be slow, but it has moved them once. */
 	while (!m.moves && !m.ret)
 		t_sleep_ms(1);
 	m.stop = true;
 	pthread_join(t, NULL);
-	t_ok(!ret && !m.ret, "%s change under load, nothing is lost: %s %s%s, moves: %s",
-	     kthread ? "kernel threads" : "workers", t_err(ret), tx.why ?: "", rx.why ?: "",
-	     t_err(m.ret));
-	flow_close(&tx);
-	flow_close(&rx);
-	rig_close(&r);
+	t_ok(!ret && !m.ret, "%s change under load, nothing is lost: %s %s, moves: %s",
+	     kthread ? "kernel threads" : "workers", t_err(ret), both_why(&b), t_err(m.ret));
+	both_close(&b);
 	threads(0, "all workers have gone");
 }
 

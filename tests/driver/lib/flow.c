@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -91,17 +93,6 @@ int flow_open_rx(struct flow *f, struct rig *r)
 		ret = vdrv_inject_open(&f->inject, r->tap.ifindex, f->max, 256, false);
 	if (!ret)
 		ret = rx_refill(f);
-	return ret;
-}
-
-int flow_open_both(struct flow *tx, struct flow *rx, struct rig *r)
-{
-	int ret = flow_open_tx(tx, r);
-
-	if (!ret)
-		ret = flow_open_rx(rx, r);
-	if (!ret)
-		ret = rig_start(r);
 	return ret;
 }
 
@@ -371,4 +362,67 @@ int flow_rx(struct flow *f, unsigned int count)
 			ret = flow_rx_finish(f, STALL_MS);
 	}
 	return ret;
+}
+
+int both_open_flows(struct both *b)
+{
+	return flow_open_tx(&b->tx, &b->r) ?: flow_open_rx(&b->rx, &b->r);
+}
+
+int both_open(struct both *b, const struct rig_opt *o)
+{
+	return rig_open(&b->r, o) ?: both_open_flows(b);
+}
+
+int both_start(struct both *b, const struct rig_opt *o)
+{
+	return both_open(b, o) ?: rig_start(&b->r);
+}
+
+void both_close(struct both *b)
+{
+	flow_close(&b->tx);
+	flow_close(&b->rx);
+	rig_close(&b->r);
+}
+
+int both_run(struct both *b, unsigned int count)
+{
+	return flow_tx(&b->tx, count) ?: flow_rx(&b->rx, count);
+}
+
+int both_send(struct both *b, unsigned int out, unsigned int in)
+{
+	int ret = flow_tx_queue(&b->tx, out);
+
+	if (!ret && vdrv_vq_kick(&b->r.vq[VDRV_TX]) < 0)
+		ret = bad(&b->tx, "kick", -EIO);
+	return ret ?: flow_rx_send(&b->rx, in);
+}
+
+int both_finish(struct both *b, unsigned int timeout_ms)
+{
+	return flow_tx_finish(&b->tx, timeout_ms) ?: flow_rx_finish(&b->rx, timeout_ms);
+}
+
+static bool told(const struct flow *f)
+{
+	return f->why && *f->why;
+}
+
+const char *both_why(const struct both *b)
+{
+	return told(&b->tx) ? b->tx.why : told(&b->rx) ? b->rx.why : "";
+}
+
+void both_report(const struct both *b, int ret, const char *fmt, ...)
+{
+	char name[160];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
+	t_ok(!ret, "%s: %s%s%s", name, t_err(ret),
+	     told(&b->tx) ? ", out: " : told(&b->rx) ? ", in: " : "", both_why(b));
 }

@@ -54,8 +54,6 @@ struct flow {
 int flow_open_tx(struct flow *f, struct rig *r);
 int flow_open_rx(struct flow *f, struct rig *r);
 void flow_close(struct flow *f);
-/* Open a flow each way and start the rig */
-int flow_open_both(struct flow *tx, struct flow *rx, struct rig *r);
 /* Move @count more frames, all the way; 0 or a negative errno and what was wrong in @why. */
 int flow_tx(struct flow *f, unsigned int count);
 int flow_rx(struct flow *f, unsigned int count);
@@ -64,5 +62,38 @@ int flow_tx_queue(struct flow *f, unsigned int count);
 int flow_tx_finish(struct flow *f, unsigned int timeout_ms);
 int flow_rx_send(struct flow *f, unsigned int count);
 int flow_rx_finish(struct flow *f, unsigned int timeout_ms);
+
+/**
+ * struct both - a rig with a flow each way
+ * @r: the rig
+ * @tx: from the driver to the tap; zeroed but for what the case wants, like @rx
+ * @rx: from the tap to the driver
+ */
+struct both {
+	struct rig r;
+	struct flow tx;
+	struct flow rx;
+};
+
+/* Rig and flows, all but the back end; 0 or a negative errno. both_close() is due either way. */
+int both_open(struct both *b, const struct rig_opt *o);
+/* The same, then the back end */
+int both_start(struct both *b, const struct rig_opt *o);
+/* The flows alone, where the rig is open */
+int both_open_flows(struct both *b);
+void both_close(struct both *b);
+/* Move @count frames out, then as many in; 0 or a negative errno. */
+int both_run(struct both *b, unsigned int count);
+/*
+ * Both ways at once: @out frames queued and a kick if the device wants one, @in frames sent to it;
+ * then wait for all of them.
+ */
+int both_send(struct both *b, unsigned int out, unsigned int in);
+int both_finish(struct both *b, unsigned int timeout_ms);
+/* What was wrong with either, or "" */
+const char *both_why(const struct both *b);
+/* One line of TAP, named by @fmt: ok if @ret is 0, else with the way and what was wrong there */
+void both_report(const struct both *b, int ret, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif /* TESTS_DRIVER_LIB_FLOW_H */

@@ -248,24 +248,19 @@ void fuzz_children(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint64_
 	t_ok(!f->stuck, "all came to an end");
 }
 
-static int traffic(struct rig *r, unsigned int count, const char **why)
+/* The rig is open. */
+static int traffic(struct both *b, unsigned int count, const char **why)
 {
-	struct flow tx = { .max = 1514 }, rx = { .max = 1514 };
 	int ret;
 
+	b->tx.max = b->rx.max = 1514;
 	*why = "set-up";
-	ret = flow_open_both(&tx, &rx, r);
+	ret = both_open_flows(b) ?: rig_start(&b->r);
 	if (!ret) {
-		ret = flow_tx(&tx, count);
-		*why = tx.why;
+		ret = both_run(b, count);
+		*why = both_why(b);
 	}
-	if (!ret) {
-		ret = flow_rx(&rx, count);
-		*why = rx.why;
-	}
-	rig_stop(r);
-	flow_close(&tx);
-	flow_close(&rx);
+	rig_stop(&b->r);
 	return ret;
 }
 
@@ -273,34 +268,33 @@ void fuzz_honest(unsigned int count)
 {
 	struct rig_opt o = { .num = 256, .features = RIG_FEATURES };
 	const char *why = "open";
-	struct rig r;
+	struct both b = { 0 };
 	int ret;
 
-	ret = rig_open(&r, &o);
-	if (!ret)
-		ret = traffic(&r, count, &why);
+	ret = rig_open(&b.r, &o) ?: traffic(&b, count, &why);
 	t_ok(!ret, "an honest device works afterwards: %s %s", t_err(ret), why);
-	rig_close(&r);
+	both_close(&b);
 }
 
 int fuzz_revive(int fd, uint64_t features, unsigned int count, const char **why)
 {
-	struct rig r = { .mem.fd = -1, .dev.fd = fd, .dev.features = features, .sock = -1,
-			 .hdr_len = vdrv_net_hdr_len(features) };
-	struct vdrv_tap_opt topt = { .hdr_len = r.hdr_len };
+	struct both b = { .r = { .mem.fd = -1, .dev.fd = fd, .dev.features = features, .sock = -1,
+				 .hdr_len = vdrv_net_hdr_len(features) } };
+	struct rig *r = &b.r;
+	struct vdrv_tap_opt topt = { .hdr_len = r->hdr_len };
 	struct vhost_memory_region region;
 	int ret, i;
 
 	for (i = 0; i < 2; i++)
-		r.vq[i] = (struct vdrv_vq){ .kick = -1, .call = -1, .err = -1 };
+		r->vq[i] = (struct vdrv_vq){ .kick = -1, .call = -1, .err = -1 };
 	*why = "a tap";
-	ret = vdrv_tap_open(&r.tap, &topt);
+	ret = vdrv_tap_open(&r->tap, &topt);
 	if (ret)
 		return ret;
-	ret = vdrv_packet_open(r.tap.ifindex, VDRV_ETHERTYPE, false);
+	ret = vdrv_packet_open(r->tap.ifindex, VDRV_ETHERTYPE, false);
 	if (ret >= 0) {
-		r.sock = ret;
-		ret = vdrv_mem_open(&r.mem, 8 << 20, VDRV_GPA);
+		r->sock = ret;
+		ret = vdrv_mem_open(&r->mem, 8 << 20, VDRV_GPA);
 	}
 	if (!ret) {
 		*why = "features";
@@ -308,18 +302,18 @@ int fuzz_revive(int fd, uint64_t features, unsigned int count, const char **why)
 	}
 	if (!ret) {
 		*why = "memory table";
-		region = (struct vhost_memory_region){ VDRV_GPA, r.mem.size, (uintptr_t)r.mem.va, 0 };
-		ret = vdrv_dev_set_regions(&r.dev, &region, 1);
+		region = (struct vhost_memory_region){ VDRV_GPA, r->mem.size, (uintptr_t)r->mem.va, 0 };
+		ret = vdrv_dev_set_regions(&r->dev, &region, 1);
 	}
 	for (i = 0; i < 2 && !ret; i++) {
 		*why = "rings";
-		ret = vdrv_vq_open(&r.vq[i], &r.mem, i, 256, features, 0);
+		ret = vdrv_vq_open(&r->vq[i], &r->mem, i, 256, features, 0);
 		if (!ret)
-			ret = vdrv_vq_attach(&r.vq[i], &r.dev);
+			ret = vdrv_vq_attach(&r->vq[i], &r->dev);
 	}
 	if (!ret)
-		ret = traffic(&r, count, why);
-	r.dev.fd = -1;
-	rig_close(&r);
+		ret = traffic(&b, count, why);
+	r->dev.fd = -1;
+	both_close(&b);
 	return ret;
 }
