@@ -35,6 +35,7 @@ void t_sleep_ms(unsigned int ms);
  * they are split. The feature bits of that, for devices with VERSION_1.
  */
 uint64_t t_layout(void);
+bool t_packed(void);
 
 /* Features that nearly all cases use */
 #define RIG_FEATURES	(VDRV_BIT(VIRTIO_F_VERSION_1) | VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF) | \
@@ -77,5 +78,7 @@ int rig_start(struct rig *r);
 /* Take the backend away: what the device was doing is done when this returns. */
 void rig_stop(struct rig *r);
 void rig_close(struct rig *r);
+/* Bytes of the device's own area of a ring, in the layout of t_layout(): @used or @device_event */
+size_t rig_used_size(const struct vdrv_vq *vq);
 
 #endif /* TESTS_DRIVER_DTEST_H */

@@ -152,18 +152,6 @@ static uint64_t ring_iova(struct world *w, const void *p)
 	return VDRV_GPA + ((const unsigned char *)p - w->r.mem.va);
 }
 
-static bool packed(void)
-{
-	return t_layout() & VDRV_BIT(VIRTIO_F_RING_PACKED);
-}
-
-static size_t used_size(const struct vdrv_vq *vq)
-{
-	if (packed())
-		return sizeof(*vq->device_event);
-	return sizeof(*vq->used) + vq->num * sizeof(vq->used->ring[0]) + sizeof(uint16_t);
-}
-
 static int set_addr(struct world *w, unsigned int q, uint64_t used, bool log)
 {
 	struct vdrv_vq *vq = &w->r.vq[q];
@@ -422,7 +410,7 @@ static void test_stale(void)
 	bool ok;
 	int ret;
 
-	if (packed()) {
+	if (t_packed()) {
 		t_skip("rings that move: the packed ring is both sides'");
 		return;
 	}
@@ -713,7 +701,7 @@ static void test_log(void)
 		 &missing);
 	for (q = 0; q < 2; q++)
 		unmarked(&w, bitmap, before, ring_iova(&w, w.r.vq[q].used),
-			 used_size(&w.r.vq[q]), &changed, &missing);
+			 rig_used_size(&w.r.vq[q]), &changed, &missing);
 	for (i = 0; i < size; i++)
 		if (i < TABLE_GPA / PAGE / 8 || i > (TABLE_GPA + MEM_SIZE) / PAGE / 8)
 			marks += !!bitmap[i];

@@ -62,18 +62,6 @@ static uint64_t used_gpa(struct rig *r, unsigned int q)
 	return VDRV_GPA + ((unsigned char *)r->vq[q].used - r->mem.va);
 }
 
-static bool packed(void)
-{
-	return t_layout() & VDRV_BIT(VIRTIO_F_RING_PACKED);
-}
-
-static size_t used_size(const struct vdrv_vq *vq)
-{
-	if (packed())
-		return sizeof(*vq->device_event);
-	return sizeof(*vq->used) + vq->num * sizeof(vq->used->ring[0]) + sizeof(uint16_t);
-}
-
 /* @at: guest address that stands for the used ring in the log */
 static int set_ring_log_at(struct rig *r, unsigned int q, bool on, uint64_t at)
 {
@@ -251,12 +239,12 @@ static const char *exact_run(struct rig *r, const struct exact *e)
 		return why;
 	memset(expect, 0, sizeof(expect));
 	for (q = 0; q < 2; q++)
-		expect_write(used_gpa(r, q), used_size(&r->vq[q]), MAY);
+		expect_write(used_gpa(r, q), rig_used_size(&r->vq[q]), MAY);
 	/* The device writes there as well, the driver does not while we look. */
-	for (q = 0; q < 2 && packed(); q++)
+	for (q = 0; q < 2 && t_packed(); q++)
 		expect_write(r->vq[q].desc_gpa, r->vq[q].num * sizeof(*r->vq[q].pdesc), MAY);
 	if (e->log_at)
-		expect_write(e->log_at, used_size(&r->vq[VDRV_RX]), MUST);
+		expect_write(e->log_at, rig_used_size(&r->vq[VDRV_RX]), MUST);
 	memcpy(before, r->mem.va, MEM_SIZE);
 
 	if (vdrv_inject_open(&in, r->tap.ifindex, e->frame, 2 * FRAMES, false) || rig_start(r))
@@ -286,7 +274,7 @@ static const char *exact_run(struct rig *r, const struct exact *e)
 		ring = (unsigned char *)r->vq[VDRV_RX].used - r->mem.va;
 		if (marked(VDRV_GPA + ring))
 			return "the used ring is marked";
-		memcpy(after + ring, before + ring, used_size(&r->vq[VDRV_RX]));
+		memcpy(after + ring, before + ring, rig_used_size(&r->vq[VDRV_RX]));
 	}
 	return exact_compare();
 }
@@ -321,7 +309,7 @@ static void test_exact(void)
 		struct exact e = cases[i];
 
 		/* There is no address for the log but that of the device's event structure. */
-		if (e.log_at && packed())
+		if (e.log_at && t_packed())
 			continue;
 		e.o.num = e.o.num ? e.o.num : 256;
 		e.o.features |= RIG_FEATURES;
@@ -410,7 +398,7 @@ static void test_copy(uint64_t features)
 	t_ok(!ret && s.turns, "traffic while the log is read and cleared%s: %s %s",
 	     features ? ", EVENT_IDX" : "", t_err(ret), both_why(&b));
 	for (q = 0; q < 2 && !ret; q++)
-		if (!same(&b, used_gpa(&b.r, q), used_size(&b.r.vq[q])))
+		if (!same(&b, used_gpa(&b.r, q), rig_used_size(&b.r.vq[q])))
 			ret = -EBADMSG;
 	if (!ret && !same(&b, b.rx.pool, (size_t)b.rx.nslots * b.rx.slot_size))
 		ret = -EBADMSG;
@@ -467,8 +455,8 @@ static void test_toggle(void)
 	     t_err(ret), marks());
 
 	/* A packed ring is its own used ring; the event structure need not be written. */
-	rx_used = packed() ? b.r.vq[VDRV_RX].desc_gpa : used_gpa(&b.r, VDRV_RX);
-	tx_used = packed() ? b.r.vq[VDRV_TX].desc_gpa : used_gpa(&b.r, VDRV_TX);
+	rx_used = t_packed() ? b.r.vq[VDRV_RX].desc_gpa : used_gpa(&b.r, VDRV_RX);
+	tx_used = t_packed() ? b.r.vq[VDRV_TX].desc_gpa : used_gpa(&b.r, VDRV_TX);
 	ret = ret ? ret : set_ring_log(&b.r, true);
 	if (!ret)
 		ret = both_run(&b, 200);

@@ -376,7 +376,7 @@ static bool wanted(const struct ring_case *c, const char *prefix, int argc, char
 	char full[80];
 	int i;
 
-	if (c->split && t_layout() & VDRV_BIT(VIRTIO_F_RING_PACKED))
+	if (c->split && t_packed())
 		return false;
 	if (c->once && t_layout() & VDRV_BIT(VIRTIO_F_IN_ORDER))
 		return false;

@@ -72,7 +72,7 @@ static void test_ring_sizes(void)
 	char name[40];
 
 	for (i = 0; i < ARRAY_SIZE(nums); i++) {
-		if (nums[i] & (nums[i] - 1) && !(t_layout() & VDRV_BIT(VIRTIO_F_RING_PACKED)))
+		if (nums[i] & (nums[i] - 1) && !t_packed())
 			continue;
 		struct rig_opt o = { .num = nums[i], .features = RIG_FEATURES | EVENT,
 				     .mem_size = 32 << 20 };

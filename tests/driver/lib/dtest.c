@@ -123,6 +123,11 @@ uint64_t t_layout(void)
 	return 0;
 }
 
+bool t_packed(void)
+{
+	return t_layout() & VDRV_BIT(VIRTIO_F_RING_PACKED);
+}
+
 int rig_open(struct rig *r, const struct rig_opt *o)
 {
 	struct vdrv_tap_opt topt = { .offload = o->offload, .mtu = o->mtu };
@@ -194,4 +199,11 @@ void rig_close(struct rig *r)
 	r->sock = -1;
 	vdrv_tap_close(&r->tap);
 	vdrv_mem_close(&r->mem);
+}
+
+size_t rig_used_size(const struct vdrv_vq *vq)
+{
+	if (t_packed())
+		return sizeof(*vq->device_event);
+	return sizeof(*vq->used) + vq->num * sizeof(vq->used->ring[0]) + sizeof(uint16_t);
 }
