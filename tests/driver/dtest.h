@@ -37,6 +37,9 @@ void t_sleep_ms(unsigned int ms);
 uint64_t t_layout(void);
 bool t_packed(void);
 
+/* Is it the stock module? DRIVER_MODULE says so. */
+bool t_stock(void);
+
 /* Features that nearly all cases use */
 #define RIG_FEATURES	(VDRV_BIT(VIRTIO_F_VERSION_1) | VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF) | \
 			 VDRV_BIT(VIRTIO_RING_F_INDIRECT_DESC))
@@ -78,6 +81,8 @@ int rig_start(struct rig *r);
 /* Take the backend away: what the device was doing is done when this returns. */
 void rig_stop(struct rig *r);
 void rig_close(struct rig *r);
+/* Wait until the device has used all that was added: 0 or -ETIMEDOUT */
+int rig_wait_used(const struct vdrv_vq *vq);
 /* Bytes of the device's own area of a ring, in the layout of t_layout(): @used or @device_event */
 size_t rig_used_size(const struct vdrv_vq *vq);
 

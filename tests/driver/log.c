@@ -111,18 +111,6 @@ static void expect_write(uint64_t gpa, uint64_t len, int what)
 		expect[(p - VDRV_GPA) / PAGE] = what;
 }
 
-static int wait_used(const struct vdrv_vq *vq)
-{
-	uint64_t end = t_now_ms() + 5000;
-
-	while (!vdrv_vq_all_used(vq)) {
-		if (t_now_ms() > end)
-			return -ETIMEDOUT;
-		t_sleep_ms(1);
-	}
-	return 0;
-}
-
 /* struct exact - one configuration for exact() */
 struct exact {
 	const char *name;
@@ -259,9 +247,9 @@ static const char *exact_run(struct rig *r, const struct exact *e)
 	if (vdrv_inject_flush(&in) || vdrv_vq_kick_always(&r->vq[VDRV_TX]) ||
 	    vdrv_vq_kick_always(&r->vq[VDRV_RX]))
 		why = "kick";
-	else if (wait_used(&r->vq[VDRV_TX]))
+	else if (rig_wait_used(&r->vq[VDRV_TX]))
 		why = "transmit does not complete";
-	else if (wait_used(&r->vq[VDRV_RX]))
+	else if (rig_wait_used(&r->vq[VDRV_RX]))
 		why = "receive does not complete";
 	rig_stop(r);
 	vdrv_inject_close(&in);

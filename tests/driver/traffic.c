@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -22,13 +21,6 @@
 #define EVENT	VDRV_BIT(VIRTIO_RING_F_EVENT_IDX)
 #define VHDR	VDRV_BIT(VHOST_NET_F_VIRTIO_NET_HDR)
 #define RESET	VDRV_BIT(VIRTIO_F_RING_RESET)
-
-static bool on_stock(void)
-{
-	const char *module = getenv("DRIVER_MODULE");
-
-	return module && !strcmp(module, "stock");
-}
 
 /* One line a test; @count frames each way */
 static void run(const char *name, struct both *b, const struct rig_opt *o, unsigned int count)
@@ -225,7 +217,7 @@ static void test_queue_reset(void)
 	int ret, i;
 
 	/* The bit changes nothing but the driver's manners; stock has it from 6.2 on. */
-	if (!on_stock())
+	if (!t_stock())
 		o.features |= RESET;
 	ret = both_start(&b, &o);
 	for (i = 0; i < 20 && !ret; i++) {
@@ -302,7 +294,7 @@ static void test_orders(void)
 	};
 
 	for (order = 0; order < 7; order++) {
-		if (order == 3 && on_stock()) {
+		if (order == 3 && t_stock()) {
 			t_skip("%s: stock waits for the next kick", names[order]);
 			continue;
 		}
@@ -416,19 +408,6 @@ static void test_sndbuf(void)
 	both_close(&b);
 }
 
-/* Wait until the device has used all there is; false when it does not. */
-static bool all_used(const struct vdrv_vq *vq)
-{
-	uint64_t end = t_now_ms() + 5000;
-
-	while (!vdrv_vq_all_used(vq)) {
-		if (t_now_ms() > end)
-			return false;
-		t_sleep_ms(1);
-	}
-	return true;
-}
-
 /*
  * The same memory chained until a packet has about 4 GiB, which the tap counts as some bytes less
  * than none, or just more than can be allocated: dropped, without a word in the kernel's log. (The
@@ -461,7 +440,7 @@ static void test_long(void)
 		if (!ret) {
 			vdrv_vq_publish(&r.vq[VDRV_TX]);
 			vdrv_vq_kick_always(&r.vq[VDRV_TX]);
-			ret = all_used(&r.vq[VDRV_TX]) ? 0 : -ETIMEDOUT;
+			ret = rig_wait_used(&r.vq[VDRV_TX]);
 		}
 		rig_stop(&r);
 		rig_close(&r);
@@ -495,7 +474,7 @@ static void test_late_call(void)
 		if (!ret) {
 			vdrv_vq_publish(vq);
 			vdrv_vq_kick_always(vq);
-			ret = all_used(vq) ? 0 : -ETIMEDOUT;
+			ret = rig_wait_used(vq);
 		}
 	}
 	if (!ret)

@@ -128,6 +128,13 @@ bool t_packed(void)
 	return t_layout() & VDRV_BIT(VIRTIO_F_RING_PACKED);
 }
 
+bool t_stock(void)
+{
+	const char *module = getenv("DRIVER_MODULE");
+
+	return module && !strcmp(module, "stock");
+}
+
 int rig_open(struct rig *r, const struct rig_opt *o)
 {
 	struct vdrv_tap_opt topt = { .offload = o->offload, .mtu = o->mtu };
@@ -199,6 +206,18 @@ void rig_close(struct rig *r)
 	r->sock = -1;
 	vdrv_tap_close(&r->tap);
 	vdrv_mem_close(&r->mem);
+}
+
+int rig_wait_used(const struct vdrv_vq *vq)
+{
+	uint64_t end = t_now_ms() + 5000;
+
+	while (!vdrv_vq_all_used(vq)) {
+		if (t_now_ms() > end)
+			return -ETIMEDOUT;
+		t_sleep_ms(1);
+	}
+	return 0;
 }
 
 size_t rig_used_size(const struct vdrv_vq *vq)
