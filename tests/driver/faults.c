@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vhost_shunt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,7 +16,6 @@
 #include "dtest.h"
 #include "lib/fault.h"
 #include "lib/hostile.h"
-#include "lib/vhost-uapi.h"
 
 #define NTH_MAX		2000
 

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/vhost_shunt.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -23,7 +24,6 @@
 #include "lib/fault.h"
 #include "lib/fuzz.h"
 #include "lib/hostile.h"
-#include "lib/vhost-uapi.h"
 
 #define LIFE_MS		300
 #define FILES		3

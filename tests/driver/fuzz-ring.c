@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
+#include <linux/vhost_shunt.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,7 +22,6 @@
 #include "lib/fault.h"
 #include "lib/fuzz.h"
 #include "lib/hostile.h"
-#include "lib/vhost-uapi.h"
 
 #define LIFE_MS		400
 

@@ -12,7 +12,6 @@
 
 #include "tests/driver/lib/fault.h"
 #include "tests/driver/lib/hostile.h"
-#include "tests/driver/lib/vhost-uapi.h"
 
 /* A packed descriptor (virtio 1.2, 2.8.13) */
 struct packed_desc {
