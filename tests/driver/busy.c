@@ -28,6 +28,12 @@ static int busy_set(struct rig *r, unsigned int us)
 	return ret;
 }
 
+/* A rig with a flow out that is polled for @us; all but the back end */
+static int busy_open(struct rig *r, struct flow *tx, const struct rig_opt *o, unsigned int us)
+{
+	return rig_open(r, o) ?: flow_open_tx(tx, r) ?: busy_set(r, us);
+}
+
 /* Each queue a worker of its own */
 static int split_workers(struct rig *r)
 {
@@ -80,12 +86,8 @@ static void test_no_kick(bool event)
 		t_skip("a worker that polls wants no kicks: there is one processor");
 		return;
 	}
-	ret = rig_open(&r, &o);
+	ret = busy_open(&r, &tx, &o, LONG_US);
 	vq = &r.vq[VDRV_TX];
-	if (!ret)
-		ret = flow_open_tx(&tx, &r);
-	if (!ret)
-		ret = busy_set(&r, LONG_US);
 	if (!ret)
 		ret = rig_start(&r);
 	/* The worker gives way when others want its processor: sooner or later nobody does. */
@@ -114,11 +116,7 @@ static void test_config(void)
 	struct rig r;
 	int ret, i;
 
-	ret = rig_open(&r, &o);
-	if (!ret)
-		ret = flow_open_tx(&tx, &r);
-	if (!ret)
-		ret = busy_set(&r, LONG_US);
+	ret = busy_open(&r, &tx, &o, LONG_US);
 	for (i = 0; i < 10 && !ret; i++) {
 		ret = rig_start(&r);
 		if (!ret)
@@ -159,11 +157,7 @@ static void test_idle(void)
 	pid_t tid;
 	int ret;
 
-	ret = rig_open(&r, &o);
-	if (!ret)
-		ret = flow_open_tx(&tx, &r);
-	if (!ret)
-		ret = busy_set(&r, 1000);
+	ret = busy_open(&r, &tx, &o, 1000);
 	if (!ret)
 		ret = rig_start(&r);
 	if (!ret)
