@@ -27,6 +27,9 @@ void t_case(const char *name, const char *fmt, ...) __attribute__((format(printf
 /* "0", "EFAULT", ... for 0 or a negative errno */
 const char *t_err(int ret);
 
+/* Small files, as the kernel has them: bytes read, the end marked by a zero; or a negative errno */
+int t_read_file(const char *path, char *buf, size_t size);
+int t_write_file(const char *path, const char *text);
 uint64_t t_now_ms(void);
 void t_sleep_ms(unsigned int ms);
 

@@ -28,33 +28,6 @@
 
 static struct rig_opt usual = { .num = 256, .features = RIG_FEATURES | EVENT };
 
-static int read_file(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, buf, size - 1);
-	close(fd);
-	if (n < 0)
-		return -errno;
-	buf[n] = 0;
-	return n;
-}
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	close(fd);
-	return n < 0 ? -errno : 0;
-}
-
 /* All threads vhost-*, of any process */
 static int count_workers(void)
 {
@@ -75,7 +48,7 @@ static int count_workers(void)
 			if (t->d_name[0] == '.')
 				continue;
 			snprintf(name, sizeof(name), "%s/%s/comm", path, t->d_name);
-			if (read_file(name, comm, sizeof(comm)) > 0 && !strncmp(comm, "vhost-", 6))
+			if (t_read_file(name, comm, sizeof(comm)) > 0 && !strncmp(comm, "vhost-", 6))
 				n++;
 		}
 		if (td)
@@ -104,7 +77,7 @@ static int refcount(void)
 {
 	char buf[32];
 
-	return read_file("/sys/module/vhost_net/refcnt", buf, sizeof(buf)) > 0 ? atoi(buf) : -1;
+	return t_read_file("/sys/module/vhost_net/refcnt", buf, sizeof(buf)) > 0 ? atoi(buf) : -1;
 }
 
 static bool wait_clean(int workers, int interfaces)
@@ -267,7 +240,7 @@ static void test_worker(void)
 	     "a kernel thread");
 
 	snprintf(path, sizeof(path), "/proc/%d/status", tid[0]);
-	n = read_file(path, buf, sizeof(buf));
+	n = t_read_file(path, buf, sizeof(buf));
 	p = n > 0 ? strstr(buf, "State:") : NULL;
 	t_ok(p && strchr("SI", p[7]), "idle, it sleeps and does not count as load: state %c",
 	     p ? p[7] : '?');
@@ -291,14 +264,14 @@ static void test_cgroup(void)
 	if (!pid) {
 		snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
 		snprintf(text, sizeof(text), "%d", getpid());
-		if (write_file(path, text))
+		if (t_write_file(path, text))
 			_exit(2);
 		if (rig_open(&r, &usual) || rig_start(&r) ||
 		    vdrv_worker_find(getpid(), tid, 4) != 1)
 			_exit(3);
-		read_file("/proc/self/cgroup", own, sizeof(own));
+		t_read_file("/proc/self/cgroup", own, sizeof(own));
 		snprintf(path, sizeof(path), "/proc/%d/cgroup", tid[0]);
-		if (read_file(path, its, sizeof(its)) <= 0)
+		if (t_read_file(path, its, sizeof(its)) <= 0)
 			_exit(4);
 		_exit(strcmp(own, its) ? 5 : strstr(own, "vdrv-test") ? 0 : 6);
 	}

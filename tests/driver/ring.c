@@ -123,18 +123,15 @@ static bool worker_had_turn(uint64_t ran_before)
 	uint64_t ran, slices;
 	pid_t tid;
 	char path[64], stat[256], *state;
-	FILE *f;
 
 	if (vdrv_worker_find(getpid(), &tid, 1) < 1)
 		return true;
 	if (!vdrv_worker_runtime(tid, &ran, &slices) && ran - ran_before > 20000000)
 		return true;
 	snprintf(path, sizeof(path), "/proc/%d/stat", tid);
-	f = fopen(path, "r");
-	if (!f)
+	if (t_read_file(path, stat, sizeof(stat)) < 0)
 		return true;
-	state = fgets(stat, sizeof(stat), f) ? strrchr(stat, ')') : NULL;
-	fclose(f);
+	state = strrchr(stat, ')');
 	return state && (state[2] == 'S' || state[2] == 'I');
 }
 

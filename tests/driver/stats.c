@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/vhost_shunt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,18 +29,6 @@ static int get(int fd, unsigned int index, struct vhost_shunt_vq_stats *s)
 	s->size = sizeof(*s);
 	s->index = index;
 	return ioctl(fd, VHOST_SHUNT_GET_VQ_STATS, s) ? -errno : 0;
-}
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, strlen(text));
-	close(fd);
-	return n < 0 ? -errno : 0;
 }
 
 /* Our devices' folders; the last one's path in @path */
@@ -183,9 +170,9 @@ static void test_exact(bool tracing)
 	char path[300];
 
 	if (tracing) {
-		t_need(write_file(TRACEFS "/trace", ""), TRACEFS "/trace");
-		t_need(write_file(TRACEFS "/events/vhost_shunt/enable", "1"), "events/vhost_shunt");
-		t_need(write_file(TRACEFS "/tracing_on", "1"), "tracing_on");
+		t_need(t_write_file(TRACEFS "/trace", ""), TRACEFS "/trace");
+		t_need(t_write_file(TRACEFS "/events/vhost_shunt/enable", "1"), "events/vhost_shunt");
+		t_need(t_write_file(TRACEFS "/tracing_on", "1"), "tracing_on");
 	}
 	ret = rig_open(&r, &o);
 	if (!ret)
@@ -217,7 +204,7 @@ static void test_exact(bool tracing)
 	check("tx", &r, VDRV_TX, 1000, 1000, call[VDRV_TX], tracing);
 	check("rx", &r, VDRV_RX, 300, 600, call[VDRV_RX], tracing);
 	if (tracing) {
-		write_file(TRACEFS "/events/vhost_shunt/enable", "0");
+		t_write_file(TRACEFS "/events/vhost_shunt/enable", "0");
 		wakes = traced("vhost_worker_wake", getpid(), 0, &n);
 		sleeps = traced("vhost_worker_sleep", getpid(), 0, &n);
 		t_ok(wakes == s.worker_wakes && sleeps == s.worker_sleeps,

@@ -38,16 +38,12 @@ static int ip(const char *args)
 static int wait_up(const char *name)
 {
 	char cmd[64], path[64], state[16] = "";
-	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/class/net/%s/operstate", name);
 	for (int i = 0; i < 1000 && strcmp(state, "up\n"); i++) {
 		usleep(i ? 5000 : 0);
-		f = fopen(path, "re");
-		if (!f || !fgets(state, sizeof(state), f))
+		if (t_read_file(path, state, sizeof(state)) < 0)
 			state[0] = 0;
-		if (f)
-			fclose(f);
 	}
 	snprintf(cmd, sizeof(cmd), "link set %s up", name);
 	return ip(cmd) || strcmp(state, "up\n") ? -EIO : 0;

@@ -14,24 +14,12 @@
 
 static const char *const kinds[] = { "failslab", "fail_page_alloc", "fail_usercopy" };
 
-static bool put(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok;
-
-	if (fd < 0)
-		return false;
-	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return ok;
-}
-
 static bool knob(const char *kind, const char *name, const char *text)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), DEBUGFS "%s/%s", kind, name);
-	return put(path, text);
+	return !t_write_file(path, text);
 }
 
 bool fault_open(void)
@@ -66,7 +54,7 @@ void fault_rate(unsigned int percent)
 void fault_me(bool on)
 {
 	/* This may fail as well. */
-	while (!put("/proc/thread-self/make-it-fail", on ? "1" : "0"))
+	while (t_write_file("/proc/thread-self/make-it-fail", on ? "1" : "0"))
 		;
 }
 
