@@ -35,15 +35,15 @@ EXPORT_SYMBOL_GPL(vring_pop_batch);
 
 void vring_rewind(struct vring_engine *vr, const struct vring_elem *e)
 {
-	vr->pos.avail = e->at.avail;
+	vr->pos.avail = e->at;
 }
 EXPORT_SYMBOL_GPL(vring_rewind);
 
-int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done, u32 n)
+int vring_complete_batch(struct vring_engine *vr, const struct vring_elem *e, u32 n)
 {
 	if (!n)
 		return 0;
-	return vr->packed ? packed_complete(vr, done, n) : split_complete(vr, done, n);
+	return vr->packed ? packed_complete(vr, e, n) : split_complete(vr, e, n);
 }
 EXPORT_SYMBOL_GPL(vring_complete_batch);
 

@@ -174,23 +174,25 @@ struct vring_engine {
 };
 
 /**
- * struct vring_elem - one popped buffer
- * @at: cursor just before this element, for vring_rewind()
- * @head: id to give back in struct vring_done
+ * struct vring_elem - one buffer, popped and later completed
+ * @len: bytes the device wrote: zero, until the caller sets it
+ * @at: &vring_cursor.avail just before this element, for vring_rewind() and IN_ORDER
+ * @head: its id
  * @count: packed: descriptors it takes in the ring
+ * @nr_in: iovecs the device writes; they come last
  * @nr_out: iovecs the device reads; they come first
- * @nr_in: iovecs the device writes; they follow
  * @iov: index of the first in vring_batch.iov
  * @out_len: bytes in the first @nr_out iovecs
  * @in_len: bytes in the next @nr_in iovecs
  */
 struct vring_elem {
-	struct vring_cursor at;
+	u32 len;
+	u16 at;
 	u16 head;
 	u16 count;
-	u16 nr_out;
 	u16 nr_in;
-	u32 iov;
+	u16 nr_out;
+	u16 iov;
 	u64 out_len;
 	u64 in_len;
 };
@@ -215,38 +217,6 @@ struct vring_batch {
 	u32 nr_iov;
 	u32 max_iov;
 };
-
-/**
- * struct vring_done - one completed buffer, see vring_elem_done()
- * @len: bytes the device wrote
- * @at: from struct vring_elem, which tells IN_ORDER whether it is next
- * @head: from struct vring_elem
- * @count: from struct vring_elem
- * @read_only: no part of it was for the device to write
- */
-struct vring_done {
-	u32 len;
-	u16 at;
-	u16 head;
-	u16 count;
-	bool read_only;
-};
-
-/**
- * vring_elem_done() - an element that is to be completed
- * @e: as popped
- * @len: bytes the device wrote
- */
-static inline struct vring_done vring_elem_done(const struct vring_elem *e, u32 len)
-{
-	return (struct vring_done){
-		.len = len,
-		.at = e->at.avail,
-		.head = e->head,
-		.count = e->count,
-		.read_only = !e->nr_in,
-	};
-}
 
 /**
  * vring_start() - make a configured ring ready, or ready again after an error
@@ -294,7 +264,7 @@ void vring_rewind(struct vring_engine *vr, const struct vring_elem *e);
 /**
  * vring_complete_batch() - hand buffers back to the driver
  * @vr: the ring
- * @done: buffers, in the order to publish
+ * @e: buffers, in the order to publish; of each, all but @iov, @nr_out and the lengths in iovecs counts
  * @n: how many, at most vr->num
  *
  * The driver sees all of them at once: the index, or in a packed ring the first descriptor, is
@@ -307,7 +277,7 @@ void vring_rewind(struct vring_engine *vr, const struct vring_elem *e);
  * Return: 0; or -EFAULT, or -EINVAL for another order, with nothing published and the cursor where
  * it was
  */
-int vring_complete_batch(struct vring_engine *vr, const struct vring_done *done, u32 n);
+int vring_complete_batch(struct vring_engine *vr, const struct vring_elem *e, u32 n);
 
 /**
  * vring_need_notify() - must the driver be interrupted for what was completed since the last call?

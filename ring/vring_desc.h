@@ -89,8 +89,8 @@ vring_read_split(struct vring_map *m, u64 addr, u64 *value)
 		/* The caller has seen that all of the table is mapped; ask again all the same. */
 		if (unlikely(!vring_map_find(m, addr, VRING_PERM_READ, &off)))
 			return VRING_E_ADDR;
-		off = env_index_nospec(off, m->hit->size);
-		p = (const u8 __user *)(unsigned long)(m->hit->uaddr + off);
+		off = env_index_nospec(off, m->hit.size);
+		p = (const u8 __user *)(unsigned long)(m->hit.uaddr + off);
 		env_get(byte, p, fault);
 		*value |= (u64)byte << shift;
 	}
@@ -123,31 +123,41 @@ static __always_inline u32 vring_desc_perm(u16 flags)
 }
 
 /*
- * The usual buffer, a lone descriptor within one region, as element and segment number @n. False,
- * with neither @e nor @iov filled, when it is of another kind, or wrong.
+ * The usual buffer, a lone descriptor within one region, as element @e whose segment is @iov. False,
+ * when it is of another kind, or wrong.
  */
 static __always_inline bool
-vring_lone_desc(struct vring_map *m, const struct vring_seen_desc *d, struct vring_elem *e,
-		struct iovec *iov, u32 n)
+vring_lone_buf(struct vring_map *m, u64 addr, u32 len, bool write, struct vring_elem *e,
+	       struct iovec *iov)
 {
-	bool write = d->flags & VRING_DESC_F_WRITE;
 	u64 off;
 
-	if (unlikely(d->flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)))
+	if (unlikely(!vring_map_at(m, addr, &off)))
 		return false;
-	if (unlikely(!vring_map_find(m, d->addr, vring_desc_perm(d->flags), &off)))
-		return false;
-	if (unlikely(!d->len || d->len > m->hit->size - off || iov == m->end))
+	/* Neither beyond the region nor empty: that makes the largest number of 0 - 1. */
+	if (unlikely((u64)len - 1 >= m->hit.size - off))
 		return false;
 
-	iov->iov_base = (void __user *)(unsigned long)(m->hit->uaddr + off);
-	iov->iov_len = d->len;
-	e->count = 1;
-	e->nr_out = !write;
-	e->nr_in = write;
-	e->iov = n;
-	e->out_len = write ? 0 : d->len;
-	e->in_len = write ? d->len : 0;
+	if (write) {
+		if (unlikely(!(m->hit.perm & VRING_PERM_WRITE)))
+			return false;
+		e->count = 1;
+		e->nr_in = 1;
+		e->nr_out = 0;
+		e->out_len = 0;
+		e->in_len = len;
+	} else {
+		if (unlikely(!(m->hit.perm & VRING_PERM_READ)))
+			return false;
+		e->count = 1;
+		e->nr_in = 0;
+		e->nr_out = 1;
+		e->out_len = len;
+		e->in_len = 0;
+	}
+	e->len = 0;
+	iov->iov_base = (void __user *)(unsigned long)(m->hit.uaddr + off);
+	iov->iov_len = len;
 	return true;
 }
 
@@ -205,8 +215,8 @@ vring_chain_add_table(struct vring_chain *c, u64 addr, u32 len, bool packed)
 		return VRING_E_TABLE_LEN;
 	if (unlikely(!vring_map_find(&c->map, addr, VRING_PERM_READ, &off)))
 		return VRING_E_ADDR;
-	if (likely(len <= c->map.hit->size - off)) {
-		off = env_index_nospec(off, c->map.hit->size) + c->map.hit->uaddr;
+	if (likely(len <= c->map.hit.size - off)) {
+		off = env_index_nospec(off, c->map.hit.size) + c->map.hit.uaddr;
 		if (likely(!(off % sizeof(u64))))
 			table = (const struct vring_desc __user *)(unsigned long)off;
 	} else if (unlikely(!vring_map_readable(&c->map, addr, len))) {
@@ -265,6 +275,7 @@ static __always_inline void
 vring_chain_finish(const struct vring_chain *c, const struct iovec *first,
 		   const struct vring_batch *b, struct vring_elem *e)
 {
+	e->len = 0;
 	e->nr_in = c->in_len ? c->map.iov - c->in : 0;
 	e->nr_out = c->map.iov - first - e->nr_in;
 	e->iov = first - b->iov;

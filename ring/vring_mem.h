@@ -12,7 +12,7 @@
  * struct vring_map - translation state of one batch, in registers or on the stack
  * @region: the memory map
  * @nr_region: its regions
- * @hit: region of the last translation; neighbouring buffers mostly share it
+ * @hit: copy of the last translation's region; neighbouring buffers mostly share it
  * @iov: where the next segment goes
  * @end: where there is no more room
  * @bad: what was wrong, for &vring_error.value
@@ -21,7 +21,7 @@
 struct vring_map {
 	const struct vring_region *region;
 	u32 nr_region;
-	const struct vring_region *hit;
+	struct vring_region hit;
 	struct iovec *iov;
 	const struct iovec *end;
 	u64 bad;
@@ -41,7 +41,7 @@ static __always_inline struct vring_map vring_map_of(const struct vring_mem *mem
 	return (struct vring_map){
 		.region = region,
 		.nr_region = mem->nr,
-		.hit = region,
+		.hit = *region,
 		.iov = b->iov + at,
 		.end = b->iov + max,
 	};
@@ -66,23 +66,26 @@ vring_map_floor(const struct vring_map *m, u64 addr)
 	return r;
 }
 
-/* Does m->hit hold @addr and grant @perm? Regions do not wrap: one comparison covers both ends. */
-static __always_inline bool vring_map_hit(const struct vring_map *m, u64 addr, u32 perm, u64 *off)
+/* Does m->hit hold @addr? Regions do not wrap: one comparison covers both ends. */
+static __always_inline bool vring_map_hit(const struct vring_map *m, u64 addr, u64 *off)
 {
-	*off = addr - m->hit->gpa;
-	return likely(*off < m->hit->size) && likely(m->hit->perm & perm);
+	*off = addr - m->hit.gpa;
+	return likely(*off < m->hit.size);
 }
 
-/*
- * The offset of @addr in the region that holds it, which is then m->hit; false when no region does,
- * or it does not grant @perm.
- */
+/* The offset of @addr in the region that holds it, which is then m->hit; false when no region does. */
+static __always_inline bool vring_map_at(struct vring_map *m, u64 addr, u64 *off)
+{
+	if (likely(vring_map_hit(m, addr, off)))
+		return true;
+	m->hit = *vring_map_floor(m, addr);
+	return vring_map_hit(m, addr, off);
+}
+
+/* As vring_map_at(), and the region grants @perm; if not, m->bad says so. */
 static __always_inline bool vring_map_find(struct vring_map *m, u64 addr, u32 perm, u64 *off)
 {
-	if (likely(vring_map_hit(m, addr, perm, off)))
-		return true;
-	m->hit = vring_map_floor(m, addr);
-	if (likely(vring_map_hit(m, addr, perm, off)))
+	if (likely(vring_map_at(m, addr, off)) && likely(m->hit.perm & perm))
 		return true;
 	m->bad = addr;
 	m->bad_write = perm & VRING_PERM_WRITE;
@@ -107,8 +110,8 @@ vring_map_add(struct vring_map *m, u64 addr, u64 len, u32 perm)
 		}
 		if (unlikely(!vring_map_find(m, addr, perm, &off)))
 			return VRING_E_ADDR;
-		iov->iov_base = (void __user *)(unsigned long)(m->hit->uaddr + off);
-		room = m->hit->size - off;
+		iov->iov_base = (void __user *)(unsigned long)(m->hit.uaddr + off);
+		room = m->hit.size - off;
 		if (unlikely(len > room)) {
 			iov->iov_len = room;
 			addr += room;
@@ -130,7 +133,7 @@ static __always_inline bool vring_map_readable(struct vring_map *m, u64 addr, u6
 	for (;;) {
 		if (!vring_map_find(m, addr, VRING_PERM_READ, &off))
 			return false;
-		room = m->hit->size - off;
+		room = m->hit.size - off;
 		if (len <= room)
 			return true;
 		addr += room;

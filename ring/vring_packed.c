@@ -35,7 +35,7 @@ packed_collect(const struct vring_engine *vr, struct vring_chain *c, struct vrin
 			return code;
 		if (!(d->flags & VRING_DESC_F_NEXT))
 			return VRING_OK;
-		at = packed_forward(vr, at, 1);
+		at = packed_forward(at, 1, vr->num);
 		c->map.bad = packed_index(at);
 		if (unlikely(*count == left || ++c->work > VRING_WORK_MAX))
 			return VRING_E_LOOP;
@@ -69,7 +69,7 @@ static int packed_pop_chains(struct vring_engine *vr, const struct vring_mem *me
 		vring_unpack_desc(&d, 0, le64_to_cpu(hi), true);
 		if ((d.flags & PACKED_TURN) != packed_avail_turn(pos))
 			break;
-		seen = packed_forward(vr, pos, 1);
+		seen = packed_forward(pos, 1, vr->num);
 		if (c.work >= VRING_WORK_ENOUGH)
 			break;
 		/* All else after the flags; pairs with the driver's write barrier. */
@@ -79,13 +79,12 @@ static int packed_pop_chains(struct vring_engine *vr, const struct vring_mem *me
 		code = packed_collect(vr, &c, &d, pos, left, &count);
 		if (unlikely(code))
 			goto out;
-		e->at.avail = pos;
-		e->at.used = vr->pos.used;
+		e->at = pos;
 		e->head = d.id;
 		e->count = count;
 		vring_chain_finish(&c, first, b, e);
 		first = c.map.iov;
-		pos = packed_forward(vr, pos, count);
+		pos = packed_forward(pos, count, vr->num);
 		seen = pos;
 	}
 	code = VRING_OK;
@@ -108,42 +107,51 @@ closed:
  */
 int packed_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
 {
-	const __le64 __user *half = (const __le64 __user *)vr->desc;
-	u32 num = vr->num, max = packed_left(vr, vr->pos.avail), n = 0;
+	const u16 other_kind = VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT;
+	const __le64 __user *ring = (const __le64 __user *)vr->desc, *half;
+	const __le64 __user *ring_end = ring + 2 * vr->num;
 	u16 pos = vr->pos.avail, turn = packed_avail_turn(pos);
+	u32 max = packed_left(vr, pos), n = 0;
 	struct vring_map map = vring_map_of(mem, b, 0);
-	u32 index = packed_index(pos);
-	struct vring_elem *e = b->elem;
 	enum vring_errno code = VRING_E_FAULT_RING;
-	bool other = vr->pages;
+	struct vring_elem *e = b->elem;
+	struct iovec *iov = b->iov;
+	bool other;
 
 	if (max > b->max_elem)
 		max = b->max_elem;
+	other = vr->pages || b->max_iov < max;
 	if (unlikely(!env_access_begin(vr->desc, sizeof(*vr->desc))))
 		goto closed;
 
-	for (; n < max && !other; n++, e++) {
-		struct vring_seen_desc d;
+	half = ring + 2 * packed_index(pos);
+	for (; n < max && !other; n++, e++, iov++) {
 		__le64 lo, hi;
+		u16 flags;
+		u64 d;
 
-		env_get(hi, &half[2 * index + 1], out);
-		vring_unpack_desc(&d, 0, le64_to_cpu(hi), true);
-		if ((d.flags & PACKED_TURN) != turn)
+		env_get(hi, half + 1, out);
+		d = le64_to_cpu(hi);
+		flags = d >> 48;
+		if (unlikely((flags & (PACKED_TURN | other_kind)) != turn)) {
+			other = (flags & PACKED_TURN) == turn;
 			break;
+		}
 		/* The address after the flags; pairs with the driver's write barrier. */
 		env_rmb();
-		env_get(lo, &half[2 * index], out);
-		d.addr = le64_to_cpu(lo);
-		if (unlikely(!vring_lone_desc(&map, &d, e, &b->iov[n], n))) {
+		env_get(lo, half, out);
+		if (unlikely(!vring_lone_buf(&map, le64_to_cpu(lo), d, flags & VRING_DESC_F_WRITE,
+					     e, iov))) {
 			other = true;
 			break;
 		}
-		e->at.avail = pos;
-		e->at.used = vr->pos.used;
-		e->head = d.id;
+		e->at = pos;
+		e->head = d >> 32;
+		e->iov = n;
+		half += 2;
 		pos++;
-		if (unlikely(++index == num)) {
-			index = 0;
+		if (unlikely(half == ring_end)) {
+			half = ring;
 			turn ^= PACKED_TURN;
 			pos = turn & PACKED_AVAIL ? VRING_WRAP : 0;
 		}
@@ -158,68 +166,118 @@ closed:
 	b->nr_iov = n;
 	if (likely(!code))
 		return unlikely(other) ? packed_pop_chains(vr, mem, b) : (int)n;
-	return n ? (int)n : vring_fail(vr, code, index, index);
+	return n ? (int)n : vring_fail(vr, code, packed_index(pos), packed_index(pos));
 }
 
-/* A used descriptor: no address; WRITE when something was written (2.8.3). */
-static __always_inline __le64 packed_used(const struct vring_done *done, u16 pos)
+/* Length, id and flags of a used descriptor; WRITE when something was written (2.8.3). */
+static __always_inline u64 packed_used(const struct vring_elem *e, u64 turn)
 {
-	u16 flags = packed_used_turn(pos) | (done->len ? VRING_DESC_F_WRITE : 0);
+	u64 used = e->len | (u64)e->head << 32 | turn;
 
-	return cpu_to_le64(done->len | (u64)done->head << 32 | (u64)flags << 48);
+	return e->len ? used | (u64)VRING_DESC_F_WRITE << 48 : used;
+}
+
+static __always_inline bool
+packed_put(const struct vring_engine *vr, u32 index, u64 used, bool paged)
+{
+	__le64 __user *half = paged ? packed_half(vr, index, 1) : (__le64 __user *)vr->desc + 2 * index + 1;
+
+	env_put(cpu_to_le64(used), half, fault);
+	return true;
+fault:
+	return false;
 }
 
 /*
- * Writes all used descriptors, the first one last: until then the driver sees none. IN_ORDER: one,
- * in the place of the first buffer of a run and with the id of the last, serves for all of it.
- * Return: the place after the last, or -1 when an access failed, or -2 for another order
+ * Writes all used descriptors but the first one, which comes back in @first: until it is written,
+ * the driver sees none. @end is set to the place after the last.
  */
-static __always_inline int packed_put_used(const struct vring_engine *vr,
-					   const struct vring_done *done, u32 n, bool in_order)
+static __always_inline enum vring_errno
+packed_put_used(const struct vring_engine *vr, const struct vring_elem *e, u32 n, bool paged,
+		u64 *first, u16 *end)
 {
+	u32 num = vr->num, index = packed_index(vr->pos.used);
+	u64 turn = (u64)packed_used_turn(vr->pos.used) << 48;
+	const struct vring_elem *last = e + n - 1;
+
+	for (*first = packed_used(e, turn); ; ) {
+		index += e->count;
+		if (unlikely(index >= num)) {
+			index -= num;
+			turn ^= (u64)PACKED_TURN << 48;
+		}
+		if (e++ == last)
+			break;
+		if (unlikely(!packed_put(vr, index, packed_used(e, turn), paged)))
+			return VRING_E_FAULT_RING;
+	}
+	*end = (turn >> 48 & VRING_WRAP) | index;
+	return VRING_OK;
+}
+
+/*
+ * The same with IN_ORDER: one descriptor, in the place of the first buffer of a run and with the id
+ * of the last, serves for all of it.
+ */
+static __always_inline enum vring_errno
+packed_put_runs(const struct vring_engine *vr, const struct vring_elem *e, u32 n, bool paged,
+		u64 *first, u16 *end)
+{
+	const struct vring_elem *last = e + n - 1;
 	u16 pos = vr->pos.used, at = pos;
-	__le64 first = 0;
-	u32 i;
+	u32 num = vr->num;
 
-	for (i = 0; i < n; i++) {
-		__le64 used;
+	for (*first = 0; ; e++) {
+		u64 used;
 
-		if (in_order && unlikely(done[i].at != pos))
-			return -2;
-		pos = packed_forward(vr, pos, done[i].count);
-		if (in_order && done[i].read_only && i + 1 < n)
+		if (unlikely(e->at != pos))
+			return VRING_E_UNORDERED;
+		pos = packed_forward(pos, e->count, num);
+		if (!e->nr_in && e != last)
 			continue;
-		used = packed_used(&done[i], at);
+		used = packed_used(e, (u64)packed_used_turn(at) << 48);
 		if (at == vr->pos.used)
-			first = used;
-		else
-			env_put(used, packed_half(vr, packed_index(at), 1), fault);
+			*first = used;
+		else if (unlikely(!packed_put(vr, packed_index(at), used, paged)))
+			return VRING_E_FAULT_RING;
+		if (e == last)
+			break;
 		at = pos;
 	}
+	*end = pos;
+	return VRING_OK;
+}
+
+int packed_complete(struct vring_engine *vr, const struct vring_elem *e, u32 n)
+{
+	enum vring_errno code = VRING_E_FAULT_RING;
+	u16 was = vr->pos.used, pos;
+	u64 first;
+
+	if (unlikely(!env_access_begin(vr->desc, sizeof(*vr->desc))))
+		goto closed;
+	/* A copy for each: the short ones do not ask again for every descriptor. */
+	if (unlikely(vr->pages))
+		code = vr->in_order ? packed_put_runs(vr, e, n, true, &first, &pos) :
+				      packed_put_used(vr, e, n, true, &first, &pos);
+	else if (vr->in_order)
+		code = packed_put_runs(vr, e, n, false, &first, &pos);
+	else
+		code = packed_put_used(vr, e, n, false, &first, &pos);
+	if (unlikely(code))
+		goto out;
 	/*
 	 * Data and later descriptors before the one that hands them over; pairs with the driver's
 	 * read barrier after it reads the flags.
 	 */
 	env_wmb();
-	env_put(first, packed_half(vr, packed_index(vr->pos.used), 1), fault);
-	return pos;
-fault:
-	return -1;
-}
-
-int packed_complete(struct vring_engine *vr, const struct vring_done *done, u32 n)
-{
-	u16 was = vr->pos.used;
-	int pos = -1;
-
-	if (likely(env_access_begin(vr->desc, sizeof(*vr->desc)))) {
-		pos = vr->in_order ? packed_put_used(vr, done, n, true) :
-				     packed_put_used(vr, done, n, false);
-		env_access_end();
-	}
-	if (unlikely(pos < 0))
-		return vring_fail(vr, pos == -1 ? VRING_E_FAULT_RING : VRING_E_UNORDERED,
-				  done->head, was);
+	if (unlikely(!packed_put(vr, packed_index(was), first, vr->pages)))
+		code = VRING_E_FAULT_RING;
+out:
+	env_access_end();
+closed:
+	if (unlikely(code))
+		return vring_fail(vr, code, e->head, was);
 
 	/* Two laps since the last decision: how much happened since is no longer known. */
 	if (unlikely(packed_distance(vr, vr->signalled, pos) <

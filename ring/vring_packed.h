@@ -10,7 +10,7 @@
 
 int packed_start(struct vring_engine *vr);
 int packed_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b);
-int packed_complete(struct vring_engine *vr, const struct vring_done *done, u32 n);
+int packed_complete(struct vring_engine *vr, const struct vring_elem *e, u32 n);
 int packed_is_awaited(struct vring_engine *vr);
 int packed_tell_kicks(struct vring_engine *vr, bool wanted);
 int packed_look_again(struct vring_engine *vr);
@@ -38,14 +38,14 @@ static __always_inline u16 packed_used_turn(u16 pos)
 	return pos & VRING_WRAP ? PACKED_TURN : 0;
 }
 
-/* @n places on, at most a lap */
-static __always_inline u16 packed_forward(const struct vring_engine *vr, u16 pos, u32 n)
+/* @n places on, at most a lap of @num */
+static __always_inline u16 packed_forward(u16 pos, u32 n, u32 num)
 {
 	u32 index = packed_index(pos) + n;
 	u16 wrap = pos & VRING_WRAP;
 
-	if (unlikely(index >= vr->num)) {
-		index -= vr->num;
+	if (unlikely(index >= num)) {
+		index -= num;
 		wrap ^= VRING_WRAP;
 	}
 	return wrap | index;

@@ -103,7 +103,7 @@ int packed_look_again(struct vring_engine *vr)
 			break;
 		if (!n)
 			env_rmb(); /* as in packed_pop() */
-		pos = packed_forward(vr, pos, 1);
+		pos = packed_forward(pos, 1, vr->num);
 	} while (++n < left && flags & VRING_DESC_F_NEXT);
 	env_access_end();
 	vr->avail_seen = pos;

@@ -12,17 +12,19 @@
 /*
  * The usual buffer is a lone descriptor within one region. It has a path of its own, short and with
  * nothing else in it; the first buffer of another kind hands the rest of the batch to
- * split_pop_chains(), which also finds out what is wrong with it, if so. So does a ring in pages.
+ * split_pop_chains(), which also finds out what is wrong with it, if so. So does a ring in pages, and
+ * a batch with less room for segments than for elements.
  */
 int split_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
 {
+	const __virtio16 __user *ring = split_avail_word(vr, SPLIT_AVAIL_RING);
 	const struct vring_desc __user *desc = vr->desc;
 	u16 avail = vr->pos.avail, seen = vr->avail_seen, idx = 0;
 	enum vring_errno code = VRING_E_FAULT_RING;
 	struct vring_map map = vring_map_of(mem, b, 0);
 	struct vring_elem *e = b->elem;
 	struct iovec *iov = b->iov;
-	u32 num = vr->num, n = 0;
+	u32 num = vr->num, n = 0, max;
 
 	if (unlikely(!env_access_begin(vr->avail, sizeof(*vr->avail))))
 		goto closed;
@@ -34,33 +36,40 @@ int split_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring
 			goto out;
 		seen = idx;
 	}
+	max = (u16)(seen - avail);
+	if (max > b->max_elem)
+		max = b->max_elem;
 
 	code = VRING_E_FAULT_RING;
-	if (unlikely(vr->pages))
+	if (unlikely(vr->pages || b->max_iov < max))
 		goto done;
-	for (; n < b->max_elem && avail != seen; n++, avail++, e++, iov++) {
+	for (; n < max; n++, e++, iov++) {
+		u16 at = avail + n;
 		struct vring_seen_desc d;
 		__virtio16 raw;
 		u32 head;
 
-		env_get(raw, &vr->avail->ring[avail & (num - 1)], out);
+		env_get(raw, &ring[at & (num - 1)], out);
 		head = vring16_to_cpu(raw);
 		if (unlikely(head >= num))
 			break;
 		head = env_index_nospec(head, num);
 		if (unlikely(!vring_read_desc(&d, &desc[head], false)))
 			goto out;
-		if (unlikely(!vring_lone_desc(&map, &d, e, iov, n)))
+		if (unlikely(d.flags & (VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT)) ||
+		    unlikely(!vring_lone_buf(&map, d.addr, d.len, d.flags & VRING_DESC_F_WRITE, e,
+					     iov)))
 			break;
-		e->at.avail = avail;
-		e->at.used = vr->pos.used;
+		e->at = at;
 		e->head = head;
+		e->iov = n;
 	}
 done:
 	code = VRING_OK;
 out:
 	env_access_end();
 closed:
+	avail += n;
 	vr->pos.avail = avail;
 	vr->avail_seen = seen;
 	b->nr_elem = n;
@@ -74,27 +83,22 @@ closed:
 	return n ? (int)n : vring_fail(vr, code, avail, idx);
 }
 
-/* A ring in pages has a copy of its own: the other one looks for pages but once. */
-static __always_inline bool split_put_used(const struct vring_engine *vr,
-					   const struct vring_done *done, u32 n, bool paged)
+/* One used entry. Its two fields may lie in two pages; without @paged it is known that none does. */
+static __always_inline bool
+split_put_entry(const struct vring_engine *vr, u32 at, const struct vring_elem *e, bool paged)
 {
-	u16 used = vr->pos.used, mask = vr->num - 1;
-	u32 i;
+	u32 off = SPLIT_USED_RING + at * sizeof(vring_used_elem_t);
+	__virtio32 __user *id, *len;
 
-	for (i = 0; i < n; i++, used++) {
-		u32 off = SPLIT_USED_RING + (used & mask) * sizeof(vring_used_elem_t);
-		__virtio32 __user *id, *len;
-
-		if (paged) {
-			id = vring_area_at(&vr->pages->used, off);
-			len = vring_area_at(&vr->pages->used, off + sizeof(*id));
-		} else {
-			id = (__virtio32 __user *)((u8 __user *)vr->used + off);
-			len = id + 1;
-		}
-		env_put(cpu_to_vring32(done[i].head), id, fault);
-		env_put(cpu_to_vring32(done[i].len), len, fault);
+	if (paged) {
+		id = vring_area_at(&vr->pages->used, off);
+		len = vring_area_at(&vr->pages->used, off + sizeof(*id));
+	} else {
+		id = (__virtio32 __user *)((u8 __user *)vr->used + off);
+		len = id + 1;
 	}
+	env_put(cpu_to_vring32(e->head), id, fault);
+	env_put(cpu_to_vring32(e->len), len, fault);
 	return true;
 fault:
 	return false;
@@ -102,67 +106,52 @@ fault:
 
 /*
  * IN_ORDER: one entry, at the place of the first buffer of a run and with the id of the last,
- * serves for all of it.
+ * serves for all of it. Return: VRING_OK, or why not; nothing is published yet
  */
-static __always_inline bool split_put_runs(const struct vring_engine *vr,
-					   const struct vring_done *done, u32 n)
+static __always_inline enum vring_errno
+split_put_used(const struct vring_engine *vr, const struct vring_elem *e, u32 n, bool in_order,
+	       bool paged)
 {
-	u16 used = vr->pos.used, mask = vr->num - 1;
-	u32 i, at = used & mask;
+	u16 used = vr->pos.used, at = used, mask = vr->num - 1;
+	const struct vring_elem *end = e + n;
 
-	for (i = 0; i < n; i++) {
-		u32 off = SPLIT_USED_RING + at * sizeof(vring_used_elem_t);
-
+	for (; e != end; e++) {
+		if (in_order && unlikely(e->at != used))
+			return VRING_E_UNORDERED;
 		used++;
-		if (done[i].read_only && i + 1 < n)
+		if (in_order && !e->nr_in && e + 1 != end)
 			continue;
-		env_put(cpu_to_vring32(done[i].head), (__virtio32 __user *)split_used_at(vr, off),
-			fault);
-		off += sizeof(__virtio32);
-		env_put(cpu_to_vring32(done[i].len), (__virtio32 __user *)split_used_at(vr, off),
-			fault);
-		at = used & mask;
+		if (unlikely(!split_put_entry(vr, at & mask, e, paged)))
+			return VRING_E_FAULT_RING;
+		at = used;
 	}
-	return true;
-fault:
-	return false;
+	return VRING_OK;
 }
 
-/* IN_ORDER: are these the next buffers, in the order of the avail ring? */
-static bool split_in_order(const struct vring_engine *vr, const struct vring_done *done, u32 n)
+int split_complete(struct vring_engine *vr, const struct vring_elem *e, u32 n)
 {
-	u32 i;
-
-	for (i = 0; i < n; i++)
-		if (done[i].at != (u16)(vr->pos.used + i))
-			return false;
-	return true;
-}
-
-int split_complete(struct vring_engine *vr, const struct vring_done *done, u32 n)
-{
+	enum vring_errno code = VRING_E_FAULT_RING;
 	u16 used = vr->pos.used + n;
-	bool good;
 
-	if (vr->in_order && unlikely(!split_in_order(vr, done, n)))
-		return vring_fail(vr, VRING_E_UNORDERED, done->head, vr->pos.used);
 	if (unlikely(!env_access_begin(vr->used, sizeof(*vr->used))))
 		goto closed;
-	if (vr->in_order)
-		good = split_put_runs(vr, done, n);
-	else if (unlikely(vr->pages))
-		good = split_put_used(vr, done, n, true);
+	/* A copy for each: the short ones do not ask again for every entry. */
+	if (unlikely(vr->pages))
+		code = split_put_used(vr, e, n, vr->in_order, true);
+	else if (vr->in_order)
+		code = split_put_used(vr, e, n, true, false);
 	else
-		good = split_put_used(vr, done, n, false);
-	if (unlikely(!good))
-		goto fault;
+		code = split_put_used(vr, e, n, false, false);
+	if (unlikely(code))
+		goto out;
+	code = VRING_E_FAULT_RING;
 	/*
 	 * Data and entries before the index that hands them over; pairs with the driver's read
 	 * barrier after it reads used->idx (2.7.14).
 	 */
 	env_wmb();
 	env_put(cpu_to_vring16(used), (__virtio16 __user *)split_used_at(vr, SPLIT_USED_IDX),
-		fault);
+		out);
 	env_access_end();
 
 	/* The index came round to the last decision: how much happened since is no longer known. */
@@ -170,8 +159,8 @@ int split_complete(struct vring_engine *vr, const struct vring_done *done, u32 n
 		vr->signalled_valid = false;
 	vr->pos.used = used;
 	return 0;
-fault:
+out:
 	env_access_end();
 closed:
-	return vring_fail(vr, VRING_E_FAULT_RING, done->head, vr->pos.used);
+	return vring_fail(vr, code, e->head, vr->pos.used);
 }

@@ -10,7 +10,7 @@
 int split_start(struct vring_engine *vr);
 int split_load_used(struct vring_engine *vr, u16 *used);
 int split_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b);
-int split_complete(struct vring_engine *vr, const struct vring_done *done, u32 n);
+int split_complete(struct vring_engine *vr, const struct vring_elem *e, u32 n);
 int split_is_awaited(struct vring_engine *vr);
 int split_tell_kicks(struct vring_engine *vr, bool wanted);
 int split_look_again(struct vring_engine *vr);

@@ -76,8 +76,7 @@ int split_pop_chains(struct vring_engine *vr, const struct vring_mem *mem, struc
 		code = split_collect(vr, &c, head);
 		if (unlikely(code))
 			goto out;
-		e->at.avail = avail++;
-		e->at.used = vr->pos.used;
+		e->at = avail++;
 		e->head = head;
 		e->count = 1;
 		vring_chain_finish(&c, first, b, e);

@@ -313,8 +313,8 @@ static enum rx_stop rx_deliver(struct net_vq *nvq, struct net_rx *rx, bool merge
 		rx->bytes += total;
 		rx->delivered++;
 		for (i = first; i < n; i++)
-			vq->done[i] = vring_elem_done(&b->elem[i], b->elem[i].in_len);
-		vq->done[n - 1].len = total - (room - b->elem[n - 1].in_len);
+			b->elem[i].len = b->elem[i].in_len;
+		b->elem[n - 1].len -= room - total;
 		first = n;
 	}
 	*nr_done = first;
@@ -384,7 +384,7 @@ static bool rx_batch(struct net_vq *nvq, struct net_rx *rx, bool mergeable)
 	}
 	if (done)
 		vhc_vq_count(vq, rx->delivered - delivered, rx->bytes - bytes);
-	if (vhc_vq_complete(vq, done))
+	if (vhc_vq_complete(vq, vq->batch.elem, done))
 		return false;
 	if (stop == RX_BROKEN) {
 		vhc_vq_break(vq, "not a buffer to receive into");

@@ -328,13 +328,12 @@ static int tx_batch(const struct tx_run *run, u32 nr, size_t *bytes)
 		if (unlikely(ret))
 			break;
 		*bytes += elem[i].out_len;
-		vq->done[i] = vring_elem_done(&elem[i], 0);
 	}
 	tx_flush(run);
 	if (i < nr)
 		vhc_vq_rewind(vq, &elem[i]);
 	vhc_vq_count(vq, i, *bytes - before);
-	err = vhc_vq_complete(vq, i);
+	err = vhc_vq_complete(vq, elem, i);
 	if (err)
 		return err;
 	if (ret == -EINVAL)

@@ -212,7 +212,6 @@ static inline void vhc_count(u64 *counter, u64 n)
  * @backend: the driver's; the queue runs while it is not NULL, see vhc_vq_start()
  * @broken: the ring is malformed; nothing runs until the next vhc_vq_start()
  * @batch: buffers popped by vhc_vq_pop(); room is there while the device has an owner
- * @done: buffers to complete with vhc_vq_complete(), room for ops->max_elem
  * @log: the dirty log
  * @kick_file: eventfd that the driver of the ring writes, referenced
  * @kick: polls @kick_file
@@ -246,7 +245,6 @@ struct vhc_vq {
 	void *backend;
 	bool broken;
 	struct vring_batch batch;
-	struct vring_done *done;
 	struct vhc_log log;
 
 	struct file *kick_file;
@@ -471,13 +469,14 @@ static inline void vhc_vq_count(struct vhc_vq *vq, u32 packets, u64 bytes)
 }
 
 /**
- * vhc_vq_complete() - publish vq->done, and signal the call eventfd if the driver wants it
+ * vhc_vq_complete() - publish buffers, and signal the call eventfd if the driver wants it
  * @vq: mutex held, worker context
+ * @e: the buffers, as popped but for the length that was written
  * @n: how many, 0 is fine
  *
  * Return: 0, negative when the ring is broken
  */
-int vhc_vq_complete(struct vhc_vq *vq, u32 n);
+int vhc_vq_complete(struct vhc_vq *vq, const struct vring_elem *e, u32 n);
 
 void vhc_log_data(const struct vhc_vq *vq, const struct iovec *iov, u32 nr, size_t len);
 void vhc_log_batch(const struct vhc_vq *vq, u32 n);
@@ -498,7 +497,7 @@ static inline void vhc_vq_log_data(const struct vhc_vq *vq, const struct iovec *
 
 /**
  * vhc_vq_log_batch() - note in the dirty log what was written into a batch
- * @vq: mutex held, worker context; vq->done[i].len bytes were written into vq->batch.elem[i]
+ * @vq: mutex held, worker context; the length that was written stands in each of vq->batch.elem
  * @n: how many elements
  */
 static inline void vhc_vq_log_batch(const struct vhc_vq *vq, u32 n)

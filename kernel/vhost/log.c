@@ -104,7 +104,7 @@ void vhc_log_batch(const struct vhc_vq *vq, u32 n)
 	for (i = 0; i < n; i++) {
 		const struct vring_elem *e = &b->elem[i];
 
-		err = log_iov(vq, &b->iov[e->iov + e->nr_out], e->nr_in, vq->done[i].len) ?: err;
+		err = log_iov(vq, &b->iov[e->iov + e->nr_out], e->nr_in, e->len) ?: err;
 	}
 	log_finish(vq, err);
 }

@@ -66,17 +66,14 @@ int vhc_vq_alloc(struct vhc_vq *vq)
 	b->max_elem = vq->ops->max_elem;
 	b->elem = kvmalloc_array(b->max_elem, sizeof(*b->elem), GFP_KERNEL_ACCOUNT);
 	b->iov = kvmalloc_array(b->max_iov, sizeof(*b->iov), GFP_KERNEL_ACCOUNT);
-	vq->done = kvmalloc_array(b->max_elem, sizeof(*vq->done), GFP_KERNEL_ACCOUNT);
-	return b->elem && b->iov && vq->done ? 0 : -ENOMEM;
+	return b->elem && b->iov ? 0 : -ENOMEM;
 }
 
 void vhc_vq_free(struct vhc_vq *vq)
 {
 	kvfree(vq->batch.elem);
 	kvfree(vq->batch.iov);
-	kvfree(vq->done);
 	memset(&vq->batch, 0, sizeof(vq->batch));
-	vq->done = NULL;
 }
 
 /**
@@ -295,7 +292,7 @@ void vhc_vq_rewind(struct vhc_vq *vq, const struct vring_elem *e)
 }
 EXPORT_SYMBOL_GPL(vhc_vq_rewind);
 
-int vhc_vq_complete(struct vhc_vq *vq, u32 n)
+int vhc_vq_complete(struct vhc_vq *vq, const struct vring_elem *e, u32 n)
 {
 	u16 first = vq->ring.pos.used;
 	int ret;
@@ -306,7 +303,7 @@ int vhc_vq_complete(struct vhc_vq *vq, u32 n)
 	vhc_count(&vq->stats.batches, 1);
 	vhc_count(&vq->stats.elements, n);
 	trace_vhost_batch(vq, n);
-	ret = vq_check(vq, vring_complete_batch(&vq->ring, vq->done, n));
+	ret = vq_check(vq, vring_complete_batch(&vq->ring, e, n));
 	if (unlikely(vq->log.ring))
 		vhc_log_complete(vq, first, n);
 	if (unlikely(ret < 0))

@@ -537,7 +537,7 @@ static bool in_a_region(const struct iovec *iov)
 /* Where the element after this one stands */
 static u16 after(const struct vring_elem *e)
 {
-	return f.vr.packed ? pos_at(place(e->at.avail) + e->count) : e->at.avail + 1;
+	return f.vr.packed ? pos_at(place(e->at) + e->count) : e->at + 1;
 }
 
 static void op_pop(void)
@@ -560,8 +560,7 @@ static void op_pop(void)
 		const struct vring_elem *e = &f.elem[i];
 		u64 len[2] = { 0, 0 };
 
-		check(e->at.avail == at);
-		check(e->at.used == was.used);
+		check(e->at == at);
 		check(f.vr.packed ? e->count <= f.vr.num : e->head < f.vr.num && e->count == 1);
 		at = after(e);
 		check(e->iov == iov);
@@ -585,7 +584,7 @@ static void op_pop(void)
 }
 
 /* What the driver sees of @n completions from @was on */
-static void check_used(u16 was, const struct vring_done *done, u32 n)
+static void check_used(u16 was, const struct vring_elem *done, u32 n)
 {
 	const u8 *used = f.area[MAX_REGION + 2].host, *e;
 	u16 at = was, pos = was;
@@ -595,7 +594,7 @@ static void check_used(u16 was, const struct vring_done *done, u32 n)
 		check(ref_le(used + 2, 2) == f.vr.pos.used);
 	for (i = 0; i < n; i++) {
 		pos = f.vr.packed ? pos_at(place(pos) + done[i].count) : pos + 1;
-		if (f.vr.in_order && done[i].read_only && i + 1 < n)
+		if (f.vr.in_order && !done[i].nr_in && i + 1 < n)
 			continue;
 		if (f.vr.packed) {
 			e = f.area[MAX_REGION].host + 16 * (place(at) % f.vr.num);
@@ -614,7 +613,7 @@ static void check_used(u16 was, const struct vring_done *done, u32 n)
 
 static void op_complete(void)
 {
-	struct vring_done done[MAX_NUM];
+	struct vring_elem done[MAX_NUM];
 	u32 n = take(1) % MAX_NUM, i, at;
 	u16 was = f.vr.pos.used, next = was;
 	bool ordered = true;
@@ -626,8 +625,8 @@ static void op_complete(void)
 	for (i = 0; i < n; i++) {
 		const struct vring_elem *e = &f.out[at + i];
 
-		done[i] = vring_elem_done(e, 0x5a000000 + i);
-		ordered &= e->at.avail == next;
+		done[i] = elem_done(e, 0x5a000000 + i);
+		ordered &= e->at == next;
 		next = after(e);
 	}
 	begin();
@@ -651,13 +650,13 @@ static void op_rewind(void)
 	u16 pos = f.vr.pos.avail;
 
 	while (n-- && at && after(&f.out[at - 1]) == pos)
-		pos = f.out[--at].at.avail;
+		pos = f.out[--at].at;
 	if (at == f.nr_out)
 		return;
 	if (!f.vr.packed && (u16)(f.vr.avail_seen - pos) > f.vr.num)
 		return;
 	vring_rewind(&f.vr, &f.out[at]);
-	check(f.vr.pos.avail == f.out[at].at.avail);
+	check(f.vr.pos.avail == f.out[at].at);
 	f.nr_out = at;
 }
 

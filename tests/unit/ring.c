@@ -34,7 +34,7 @@ static void run_vector(const struct vector *v, enum before before, u32 num, u32 
 	if (v->ret > 0) {
 		assert_int_equal(fix_pop(t), n + 1);
 		vector_check(t, v, n, id);
-		assert_int_equal(t->elem[n].at.avail, pos);
+		assert_int_equal(t->elem[n].at, pos);
 		assert_int_equal(t->elem[n].count, fix.packed ? t->offered[n].count : 1);
 		assert_int_equal(t->vr.pos.avail, fix_pos(t));
 		assert_int_equal(t->b.nr_iov, t->elem[n].iov + v->nr_out + v->nr_in);

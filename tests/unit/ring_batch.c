@@ -23,7 +23,7 @@ static void test_wrap(void **state)
 {
 	struct fixture *t = fix_new(64, 0xff00);
 	u32 in = 0, popped = 0, done_total = 0, reaped = 0, id, len;
-	struct vring_done done[64];
+	struct vring_elem done[64];
 	int n, i;
 
 	(void)state;
@@ -43,7 +43,7 @@ static void test_wrap(void **state)
 		for (i = 0; i < n; i++) {
 			const struct vring_elem *e = &t->elem[i];
 
-			assert_int_equal(e->at.avail, (u16)(0xff00 + popped));
+			assert_int_equal(e->at, (u16)(0xff00 + popped));
 			assert_int_equal(e->head, head_of(t, popped++));
 			assert_int_equal(e->iov, i);
 			assert_int_equal(e->nr_in, 1);
@@ -52,7 +52,7 @@ static void test_wrap(void **state)
 			assert_int_equal(e->out_len, 0);
 			assert_ptr_equal(t->iov[i].iov_base,
 					 guest_at(&t->g, BIG_GPA + 64 * e->head));
-			done[i] = vring_elem_done(e, done_total + i);
+			done[i] = elem_done(e, done_total + i);
 		}
 		assert_int_equal(vring_complete_batch(&t->vr, done, n), 0);
 		done_total += n;
@@ -80,7 +80,7 @@ static void test_out_of_order(void **state)
 	assert_int_equal(fix_pop(t), 16);
 	t->d.used_idx = 7;
 	for (i = 0; i < 16; i += 4) {
-		struct vring_done done[4] = {
+		struct vring_elem done[4] = {
 			{ .head = 15 - i }, { .head = i, .len = 1 },
 			{ .head = 0xffff, .len = 0xffffffff }, { .head = 3, .len = 0x12345678 },
 		};
@@ -105,7 +105,7 @@ static void test_full_ring(void **state)
 	for (s = 0; s < ARRAY_SIZE(sizes); s++) {
 		u32 num = sizes[s], got = 0;
 		struct fixture *t = fix_new(num, 0x7fff);
-		struct vring_done *done = calloc(num, sizeof(*done));
+		struct vring_elem *done = calloc(num, sizeof(*done));
 		int n;
 
 		fill(t, true);
@@ -114,7 +114,7 @@ static void test_full_ring(void **state)
 		driver_publish(&t->d);
 		while ((n = fix_pop(t)) > 0)
 			for (i = 0; i < (u32)n; i++, got++)
-				done[got] = vring_elem_done(&t->elem[i], got);
+				done[got] = elem_done(&t->elem[i], got);
 		assert_int_equal(n, 0);
 		assert_int_equal(got, num);
 		assert_int_equal(vring_complete_batch(&t->vr, done, num), 0);
@@ -257,7 +257,7 @@ static void test_looks_once(void **state)
 static void test_rewind(void **state)
 {
 	struct fixture *t = fix_new(16, 0xfffa);
-	struct vring_done done = { .head = 0, .len = 10 };
+	struct vring_elem done = { .head = 0, .len = 10 };
 	u32 i;
 
 	(void)state;
@@ -277,8 +277,7 @@ static void test_rewind(void **state)
 	assert_int_equal(fix_pop(t), 9);
 	for (i = 0; i < 9; i++) {
 		assert_int_equal(t->elem[i].head, 3 + i);
-		assert_int_equal(t->elem[i].at.avail, (u16)(0xfffa + 3 + i));
-		assert_int_equal(t->elem[i].at.used, 0xfffb);
+		assert_int_equal(t->elem[i].at, (u16)(0xfffa + 3 + i));
 	}
 	vring_rewind(&t->vr, &t->elem[0]);
 	assert_int_equal(vring_has_work(&t->vr), 1);
@@ -292,7 +291,7 @@ static void test_rewind(void **state)
 static void test_restore(void **state)
 {
 	struct fixture *t = fix_new(16, 0x8000);
-	struct vring_done done[3] = {
+	struct vring_elem done[3] = {
 		{ .head = 0, .len = 1 }, { .head = 1, .len = 2 }, { .head = 2, .len = 3 },
 	};
 	struct vring_cursor saved;

@@ -28,6 +28,15 @@ struct hook_range {
 	bool writable;
 };
 
+/* What is given back for @e after @len bytes were written */
+static inline struct vring_elem elem_done(const struct vring_elem *e, u32 len)
+{
+	struct vring_elem done = *e;
+
+	done.len = len;
+	return done;
+}
+
 static struct {
 	struct hook_range range[256];
 	u32 nr_range;

@@ -6,7 +6,7 @@
 
 static void complete(struct fixture *t, u32 n)
 {
-	static const struct vring_done done[256];
+	static const struct vring_elem done[256];
 
 	while (n) {
 		u32 part = n < t->d.num ? n : t->d.num;

@@ -76,11 +76,11 @@ static int call_off(struct fixture *t)
 
 static int call_complete(struct fixture *t)
 {
-	struct vring_done done[MAX_ELEM];
+	struct vring_elem done[MAX_ELEM];
 	u32 i;
 
 	for (i = 0; i < t->b.nr_elem; i++)
-		done[i] = vring_elem_done(&t->elem[i], t->elem[i].nr_in ? 1000 + t->elem[i].head : 0);
+		done[i] = elem_done(&t->elem[i], t->elem[i].nr_in ? 1000 + t->elem[i].head : 0);
 	return vring_complete_batch(&t->vr, done, t->b.nr_elem);
 }
 
@@ -208,7 +208,7 @@ static unsigned long run(const struct scenario *s, unsigned long fail_at, bool f
 		while (persist(t, fix_pop)) {
 			for (i = 0; i < t->b.nr_elem; i++, popped++) {
 				assert_true(popped < total);
-				assert_int_equal(t->elem[i].at.avail, pos_of[popped]);
+				assert_int_equal(t->elem[i].at, pos_of[popped]);
 				vector_check(t, s->vector[popped], i, id_of[popped]);
 			}
 			assert_int_equal(persist(t, call_complete), 0);

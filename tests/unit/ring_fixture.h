@@ -102,9 +102,16 @@ static inline void fix_free(struct fixture *t)
 	free(t);
 }
 
+/* Every field of an element is filled in, whatever was there before. */
 static inline int fix_pop(struct fixture *t)
 {
-	return vring_pop_batch(&t->vr, t->g.mem, &t->b);
+	int i, n;
+
+	memset(t->elem, 0xa5, sizeof(t->elem));
+	n = vring_pop_batch(&t->vr, t->g.mem, &t->b);
+	for (i = 0; i < n; i++)
+		assert_int_equal(t->elem[i].len, 0);
+	return n;
 }
 
 /* The usual buffer: descriptor @i, alone, 64 bytes at its own place in the big region. */

@@ -34,11 +34,11 @@ static u16 chain(struct fixture *t, u32 n)
 /* Completes the first @n of the last batch. */
 static void complete(struct fixture *t, u32 n)
 {
-	struct vring_done done[MAX_ELEM];
+	struct vring_elem done[MAX_ELEM];
 	u32 i;
 
 	for (i = 0; i < n; i++)
-		done[i] = vring_elem_done(&t->elem[i], i);
+		done[i] = elem_done(&t->elem[i], i);
 	assert_int_equal(vring_complete_batch(&t->vr, done, n), 0);
 }
 
@@ -515,8 +515,8 @@ static void test_largest(void **state)
 		lone(t, 4, D_WRITE);
 	chain(t, 3);
 	assert_int_equal(fix_pop(t), 6);
-	assert_int_equal(t->elem[2].at.avail, 0x8000 | 32767);
-	assert_int_equal(t->elem[3].at.avail, 0);
+	assert_int_equal(t->elem[2].at, 0x8000 | 32767);
+	assert_int_equal(t->elem[3].at, 0);
 	assert_int_equal(t->vr.pos.avail, 5);
 	complete(t, 6);
 	assert_int_equal(t->vr.pos.used, 5);

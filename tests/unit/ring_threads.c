@@ -121,7 +121,7 @@ static void *device(void *arg)
 	struct vring_elem elem[NUM];
 	struct iovec iov[NUM];
 	struct vring_batch b = { .elem = elem, .iov = iov, .max_iov = NUM };
-	struct vring_done done[NUM];
+	struct vring_elem done[NUM];
 	u32 seen = 0;
 	int n, i;
 
@@ -138,7 +138,8 @@ static void *device(void *arg)
 				if (*p != seen++)
 					give_up("a buffer is lost, doubled or not written yet");
 				*p = ~*p;
-				done[i] = vring_elem_done(&elem[i], sizeof(*p));
+				done[i] = elem[i];
+				done[i].len = sizeof(*p);
 			}
 			vring_complete_batch(&vr, done, n);
 			if (vring_need_notify(&vr))

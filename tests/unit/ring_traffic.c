@@ -38,7 +38,7 @@ struct expected {
 /* Completes all of @held, in a row or shuffled, in parts; what must come back goes to @to. */
 static void complete(struct fixture *t, struct vring_elem *held, u32 n, struct expected *to)
 {
-	struct vring_done done[64];
+	struct vring_elem done[64];
 	u32 i, part, from = 0;
 
 	for (i = n; i > 1 && !t->vr.in_order; i--) {
@@ -51,7 +51,7 @@ static void complete(struct fixture *t, struct vring_elem *held, u32 n, struct e
 	for (i = 0; i < n; i++) {
 		u32 len = held[i].nr_in ? 1 + dice(1000) : 0;
 
-		done[i] = vring_elem_done(&held[i], len);
+		done[i] = elem_done(&held[i], len);
 		to[i] = (struct expected){ held[i].head, len, !held[i].nr_in };
 	}
 	while (from < n) {
@@ -92,7 +92,7 @@ static void traffic(u32 num, u32 start, bool event_idx)
 			u32 nr = (popped + i) % MAX_OFFERED;
 
 			assert_int_equal(t->elem[i].head, t->offered[nr].id);
-			assert_int_equal(t->elem[i].at.avail, t->offered[nr].pos);
+			assert_int_equal(t->elem[i].at, t->offered[nr].pos);
 		}
 		n = ret && !dice(3) ? dice(ret) : (u32)ret;
 		if (n < (u32)ret)
@@ -146,7 +146,7 @@ static void test_traffic(void **state)
 static unsigned long accesses(u32 n, u32 writable)
 {
 	struct fixture *t = fix_new(64, 0);
-	struct vring_done done[64];
+	struct vring_elem done[64];
 	unsigned long count;
 	u32 i, id, len;
 
@@ -154,7 +154,7 @@ static unsigned long accesses(u32 n, u32 writable)
 		fix_chain(t, &(struct packed_desc){ BIG_GPA, 8, i < n - writable ? 0 : D_WRITE }, 1);
 	assert_int_equal(fix_pop(t), n);
 	for (i = 0; i < n; i++)
-		done[i] = vring_elem_done(&t->elem[i], i < n - writable ? 0 : 5);
+		done[i] = elem_done(&t->elem[i], i < n - writable ? 0 : 5);
 	hook_reset();
 	assert_int_equal(vring_complete_batch(&t->vr, done, n), 0);
 	count = hook.count;
@@ -201,7 +201,7 @@ static void test_unordered(void **state)
 	(void)state;
 	for (packed = 0; packed < 2; packed++) {
 		for (i = 0; i < ARRAY_SIZE(wrong); i++) {
-			struct vring_done done[3], all[4];
+			struct vring_elem done[3], all[4];
 			struct fixture *t;
 
 			fix = (struct fix_mode){ .packed = packed, .in_order = true };
@@ -211,7 +211,7 @@ static void test_unordered(void **state)
 				fix_chain(t, &(struct packed_desc){ BIG_GPA, 8, D_WRITE }, 1);
 			assert_int_equal(fix_pop(t), 4);
 			for (k = 0; k < 4; k++)
-				all[k] = vring_elem_done(&t->elem[k], k);
+				all[k] = elem_done(&t->elem[k], k);
 			for (k = 0; k < 3; k++)
 				done[k] = all[wrong[i][k]];
 			assert_int_equal(vring_complete_batch(&t->vr, done, 3), -EINVAL);
