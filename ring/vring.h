@@ -264,7 +264,7 @@ void vring_rewind(struct vring_engine *vr, const struct vring_elem *e);
 /**
  * vring_complete_batch() - hand buffers back to the driver
  * @vr: the ring
- * @e: buffers, in the order to publish; of each, all but @iov, @nr_out and the lengths in iovecs counts
+ * @e: buffers, in the order to publish, as popped but for the length
  * @n: how many, at most vr->num
  *
  * The driver sees all of them at once: the index, or in a packed ring the first descriptor, is

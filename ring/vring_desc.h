@@ -123,8 +123,8 @@ static __always_inline u32 vring_desc_perm(u16 flags)
 }
 
 /*
- * The usual buffer, a lone descriptor within one region, as element @e whose segment is @iov. False,
- * when it is of another kind, or wrong.
+ * The usual buffer, a lone descriptor within one region, as element @e whose segment is @iov.
+ * False when it is of another kind, or wrong.
  */
 static __always_inline bool
 vring_lone_buf(struct vring_map *m, u64 addr, u32 len, bool write, struct vring_elem *e,

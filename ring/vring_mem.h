@@ -73,7 +73,7 @@ static __always_inline bool vring_map_hit(const struct vring_map *m, u64 addr, u
 	return likely(*off < m->hit.size);
 }
 
-/* The offset of @addr in the region that holds it, which is then m->hit; false when no region does. */
+/* The offset of @addr in the region that holds it, which is then m->hit; false when none does. */
 static __always_inline bool vring_map_at(struct vring_map *m, u64 addr, u64 *off)
 {
 	if (likely(vring_map_hit(m, addr, off)))

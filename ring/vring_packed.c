@@ -180,7 +180,10 @@ static __always_inline u64 packed_used(const struct vring_elem *e, u64 turn)
 static __always_inline bool
 packed_put(const struct vring_engine *vr, u32 index, u64 used, bool paged)
 {
-	__le64 __user *half = paged ? packed_half(vr, index, 1) : (__le64 __user *)vr->desc + 2 * index + 1;
+	__le64 __user *half = (__le64 __user *)vr->desc + 2 * index + 1;
+
+	if (paged)
+		half = packed_half(vr, index, 1);
 
 	env_put(cpu_to_le64(used), half, fault);
 	return true;

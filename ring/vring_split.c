@@ -12,8 +12,8 @@
 /*
  * The usual buffer is a lone descriptor within one region. It has a path of its own, short and with
  * nothing else in it; the first buffer of another kind hands the rest of the batch to
- * split_pop_chains(), which also finds out what is wrong with it, if so. So does a ring in pages, and
- * a batch with less room for segments than for elements.
+ * split_pop_chains(), which also finds out what is wrong with it, if so. So does a ring in pages,
+ * and a batch with less room for segments than for elements.
  */
 int split_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
 {
@@ -83,7 +83,7 @@ closed:
 	return n ? (int)n : vring_fail(vr, code, avail, idx);
 }
 
-/* One used entry. Its two fields may lie in two pages; without @paged it is known that none does. */
+/* One used entry. Its two fields may lie in two pages; without @paged it is known that none do. */
 static __always_inline bool
 split_put_entry(const struct vring_engine *vr, u32 at, const struct vring_elem *e, bool paged)
 {

@@ -17,6 +17,14 @@
 
 #include "net.h"
 
+#define RX_STEP(off)								\
+do {										\
+	const size_t rx_off = (off);						\
+	u64 rx_v = get_unaligned((const u64 *)(from + rx_off));			\
+										\
+	unsafe_put_user(rx_v, (u64 __user *)(to + rx_off), fault);		\
+} while (0)
+
 /*
  * All writes of a batch. Every address lies in the memory table, which was passed through
  * access_ok(); what is read are packets in one piece, as long as they say.
@@ -49,14 +57,16 @@ static int rx_write_all(const struct net_vq *nvq, const struct net_rx *rx)
 		to += hlen;
 		from = w->skb->data;
 		len = w->skb->len;
-		for (off = 0; off + sizeof(v64) <= len; off += sizeof(v64)) {
-			v64 = get_unaligned((const u64 *)(from + off));
-			unsafe_put_user(v64, (u64 __user *)(to + off), fault);
+		for (off = 0; off + 32 <= len; off += 32) {
+			RX_STEP(off);
+			RX_STEP(off + 8);
+			RX_STEP(off + 16);
+			RX_STEP(off + 24);
 		}
+		for (; off + 8 <= len; off += 8)
+			RX_STEP(off);
 		/* The rest along with what precedes it: no packet here is shorter than that. */
-		off = len - sizeof(v64);
-		v64 = get_unaligned((const u64 *)(from + off));
-		unsafe_put_user(v64, (u64 __user *)(to + off), fault);
+		RX_STEP(len - 8);
 	}
 	user_access_end();
 	return 0;

@@ -55,28 +55,34 @@ static __always_inline size_t tx_chunk(struct tx_pos *pos, size_t len)
 	return min(len, pos->iov->iov_len - pos->off);
 }
 
+#define TX_STEP(type, off)							\
+do {										\
+	const size_t tx_off = (off);						\
+	type tx_v;								\
+										\
+	unsafe_get_user(tx_v, (const type __user *)(src + tx_off), fault);	\
+	put_unaligned(tx_v, (type *)(dst + tx_off));				\
+} while (0)
+
+/* Inside a user access window, where nothing can be called: packets here are short. */
 static __always_inline int tx_get(void *dst, struct tx_pos *pos, size_t len)
 {
 	while (len) {
 		size_t n = tx_chunk(pos, len);
 		const u8 __user *src = pos->iov->iov_base + pos->off;
-		u64 v64;
-		u8 v8;
 
 		pos->off += n;
 		len -= n;
-		for (; n >= sizeof(v64); n -= sizeof(v64)) {
-			unsafe_get_user(v64, (const u64 __user *)src, fault);
-			put_unaligned(v64, (u64 *)dst);
-			src += sizeof(v64);
-			dst += sizeof(v64);
+		for (; n >= 32; n -= 32, src += 32, dst += 32) {
+			TX_STEP(u64, 0);
+			TX_STEP(u64, 8);
+			TX_STEP(u64, 16);
+			TX_STEP(u64, 24);
 		}
-		for (; n; n--) {
-			unsafe_get_user(v8, src, fault);
-			*(u8 *)dst = v8;
-			src++;
-			dst++;
-		}
+		for (; n >= 4; n -= 4, src += 4, dst += 4)
+			TX_STEP(u32, 0);
+		for (; n; n--, src++, dst++)
+			TX_STEP(u8, 0);
 	}
 	return 0;
 
