@@ -8,7 +8,7 @@
 set -u
 . "$(dirname "$0")/vmm-env"
 need_kvm
-exec timeout -k 2 100 python3 - "$shunt" "$tmp" <<'END'
+python_tap 100 "$shunt" "$tmp" <<'END'
 import atexit, os, random, socket, struct, subprocess, sys, time
 
 shunt, tmp = sys.argv[1:]
@@ -26,16 +26,6 @@ def write_kernel(code):
         struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0) +
         phdr(1, 7, off, 0x100000, 0x100000, len(code), len(code), 16) +
         phdr(4, 4, off + len(code), 0, 0, len(note), len(note), 4) + code + note)
-
-
-n = failed = 0
-
-
-def report(ok, what):
-    global n, failed
-    n += 1
-    failed += not ok
-    print("%sok %d - %s" % ("" if ok else "not ", n, what), flush=True)
 
 
 def start(code):
@@ -133,6 +123,5 @@ for _ in range(5):
     mon.send(b"quit\n")
     statuses.append(end(vmm, 10))
 report(statuses == [0] * 5, "quit ends a guest that resets itself all the time (%s)" % statuses)
-print("1..%d" % n)
-sys.exit(failed > 0)
+done()
 END

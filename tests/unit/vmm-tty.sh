@@ -7,7 +7,7 @@
 set -u
 . "$(dirname "$0")/vmm-env"
 need_kvm
-exec timeout -k 2 60 python3 - "$shunt" "$top/build/payload/serial_in.elf" "$tmp/pid" <<'END'
+python_tap 60 "$shunt" "$top/build/payload/serial_in.elf" "$tmp/pid" <<'END'
 import os, pty, signal, sys, time
 
 shunt, kernel, pidfile = sys.argv[1:]
@@ -46,6 +46,6 @@ try:
 except OSError:		# the terminal's last user has gone
     pass
 status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-print("1..1\n%sok 1 - SIGTERM ends it in the background (%d)" % ("not " if status else "", status))
-sys.exit(status != 0)
+report(status == 0, "SIGTERM ends it in the background (%d)" % status)
+done()
 END
