@@ -12,8 +12,7 @@ dir=$SHUNT_CACHE/checkpatch
 if [ ! -d "$dir" ]; then
 	cache_lock checkpatch
 	if [ ! -d "$dir" ]; then
-		tmp=$(mktemp -d "$SHUNT_CACHE/.checkpatch.XXXXXX")
-		trap 'rm -rf "$tmp"' EXIT
+		cache_new "$SHUNT_CACHE"
 		tar=/usr/src/linux-source-6.1.tar.xz
 		if [ ! -f "$tar" ]; then
 			say "checkpatch: fetching linux-source-6.1 for it (once)"
@@ -26,8 +25,6 @@ if [ ! -d "$dir" ]; then
 			'*/scripts/checkpatch.pl' '*/scripts/const_structs.checkpatch' '*/scripts/spelling.txt'
 		chmod 755 "$tmp/out"
 		mv -T "$tmp/out" "$dir"
-		rm -rf "$tmp"
-		trap - EXIT
 	fi
 	cache_unlock
 fi

@@ -42,6 +42,26 @@ cache_lock() {
 }
 cache_unlock() { exec 9>&-; }
 
+# cache_new FOLDER: sets $tmp to a new folder in there, to be filled and renamed; what is left of it
+# goes when the script ends.
+cache_new() {
+	mkdir -p "$1"
+	tmp=$(mktemp -d "$1/.tmp.XXXXXX")
+	trap 'rm -rf "$tmp"' EXIT
+	chmod 755 "$tmp"
+}
+
+cache_find() { run=$(ls -t "$SHUNT_CACHE/$1"/*/run 2>/dev/null | head -n 1) && [ -n "$run" ]; }
+
+# cache_program NAME: sets $run to the command NAME/*/run of the cache, which the caller's fetch makes if
+# there is none; to nothing if it cannot.
+cache_program() {
+	! cache_find "$1" || return 0
+	cache_lock "$1"
+	cache_find "$1" || ! fetch || cache_find "$1" || true
+	cache_unlock
+}
+
 # apt_quiet ARGS...: apt-get without chatter, its words shown when it fails.
 apt_quiet() {
 	local log rc=0
@@ -52,4 +72,26 @@ apt_quiet() {
 	[ $rc = 0 ] || cat "$log" >&2
 	rm -f "$log"
 	return $rc
+}
+
+# apt_candidate PACKAGE: the version that apt would install; fails when there is none
+apt_candidate() {
+	local version
+
+	version=$(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p')
+	[ -n "$version" ] && [ "$version" != "(none)" ] && echo "$version"
+}
+
+# apt_sources SUITE...: sources for them, from the mirror that this machine already uses for bookworm
+apt_sources() {
+	local uri key=/usr/share/keyrings/debian-archive-keyring.gpg suite
+
+	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' \
+	      'Release: bookworm' 2>/dev/null | head -n 1) || true
+	[ -n "$uri" ] || { say "apt has no source for bookworm to learn the mirror from"; return 1; }
+	for suite; do
+		printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nTargets: Packages\n' "$uri" "$suite"
+		[ ! -f "$key" ] || echo "Signed-By: $key"
+		echo
+	done
 }

@@ -17,8 +17,8 @@ package=linux-source-$series
 config=$(sed "s/^#$series CONFIG/CONFIG/" "$top/tests/lab/debug.config")
 
 version=$(dpkg-query -W -f '${Version}' "$package" 2>/dev/null) || true
-[ -n "$version" ] || version=$(apt-cache policy "$package" 2>/dev/null | sed -n 's/^ *Candidate: //p')
-[ -n "$version" ] && [ "$version" != "(none)" ] || die "apt does not know $package (run: make setup)"
+[ -n "$version" ] || version=$(apt_candidate "$package") ||
+	die "apt does not know $package (run: make setup)"
 id=$({ echo "$package $version"; gcc --version; echo "$config"; } | sha256sum)
 dir=$SHUNT_CACHE/debug/$series-${id:0:16}
 
@@ -79,13 +79,9 @@ if [ ! -d "$dir" ]; then
 	cache_lock "debug-$series"
 	if [ ! -d "$dir" ]; then
 		say "## note debug-kernel: building $package $version (once)"
-		mkdir -p "$SHUNT_CACHE/debug"
-		tmp=$(mktemp -d "$SHUNT_CACHE/debug/.tmp.XXXXXX")
-		trap 'rm -rf "$tmp"' EXIT
-		chmod 755 "$tmp"
+		cache_new "$SHUNT_CACHE/debug"
 		make_kernel "$tmp"
 		mv -T "$tmp" "$dir"
-		trap - EXIT
 	fi
 	cache_unlock
 fi

@@ -10,8 +10,6 @@ set -eu -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/common.sh"
 
-found() { ls -t "$SHUNT_CACHE"/dpdk/*/run 2>/dev/null | head -n 1; }
-
 # unpack ROOT PACKAGE...
 unpack() {
 	local root=$1
@@ -51,14 +49,10 @@ missing() {
 }
 
 fetch() {
-	local tmp root version libs todo
+	local root version libs todo
 
-	version=$(apt-cache policy dpdk-dev | sed -n 's/^  Candidate: //p')
-	[ -n "$version" ] && [ "$version" != '(none)' ] || return 1
-	tmp=$(mktemp -d "$SHUNT_CACHE/dpdk/.tmp.XXXXXX")
-	# shellcheck disable=SC2064 # the folder of now
-	trap "rm -rf '$tmp'" EXIT
-	chmod 755 "$tmp"
+	version=$(apt_candidate dpdk-dev) || return 1
+	cache_new "$SHUNT_CACHE/dpdk" || return 1
 	root=$tmp/root
 	mkdir "$root"
 	say "dpdk: unpacking testpmd $version into the cache"
@@ -81,18 +75,9 @@ fetch() {
 	END
 	chmod +x "$root/run"
 	"$root/run" --help >/dev/null 2>&1 || { say "dpdk: testpmd does not start here"; return 1; }
-	mv -T "$root" "$SHUNT_CACHE/dpdk/${version#*:}" || return 1
-	rm -rf "$tmp"
-	trap - EXIT
+	mv -T "$root" "$SHUNT_CACHE/dpdk/${version#*:}"
 }
 
-run=$(found) || true
-if [ -z "$run" ]; then
-	mkdir -p "$SHUNT_CACHE/dpdk"
-	cache_lock dpdk
-	run=$(found) || true
-	[ -n "$run" ] || ! fetch || run=$(found)
-	cache_unlock
-fi
+cache_program dpdk
 [ -n "$run" ] || die "no testpmd (run: make setup)"
 echo "$run"

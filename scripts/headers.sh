@@ -30,18 +30,12 @@ apt_options() {
 
 # The newest list of SUITE, from the mirror that this machine uses for its own release; sets $apt and $opts
 use_suite() {
-	local suite=$1 uri base=${1%-backports} key=/usr/share/keyrings/debian-archive-keyring.gpg s
+	local suite=$1 base=${1%-backports}
 
 	apt=$SHUNT_CACHE/headers/$suite
 	mkdir -p "$apt"/lists/partial "$apt"/cache/archives/partial
-	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Component: main' \
-	      'Release: bookworm' 2>/dev/null | head -n 1) || true
-	[ -n "$uri" ] || bail "apt has no source for bookworm to learn the mirror from"
-	for s in "$base" $([ "$base" = "$suite" ] || echo "$suite"); do
-		printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nTargets: Packages\n' "$uri" "$s"
-		[ ! -f "$key" ] || echo "Signed-By: $key"
-		echo
-	done >"$apt/debian.sources"
+	# shellcheck disable=SC2046 # one word a suite
+	apt_sources $(printf '%s\n' "$base" "$suite" | uniq) >"$apt/debian.sources" || return
 	mapfile -t opts < <(apt_options)
 	say "headers: fetching the package lists of $suite"
 	apt_quiet "${opts[@]}" -o APT::Update::Error-Mode=any update

@@ -44,15 +44,12 @@ kdir() {
 
 # Package linux-image-REL into $SHUNT_CACHE/kernels/REL_VERSION, whole or not at all.
 fetch() {
-	local rel=$1 version=$2 dir=$3 tmp
+	local rel=$1 version=$2 dir=$3
 
 	cache_lock "kernel-$rel"
 	if [ ! -d "$dir" ]; then
 		say "kernel: unpacking linux-image-$rel $version into the cache"
-		mkdir -p "$SHUNT_CACHE/kernels"
-		tmp=$(mktemp -d "$SHUNT_CACHE/kernels/.tmp.XXXXXX")
-		trap 'rm -rf "$tmp"' EXIT
-		chmod 755 "$tmp"
+		cache_new "$SHUNT_CACHE/kernels"
 		(cd "$tmp" && apt_quiet download "linux-image-$rel=$version") ||
 			die "cannot download linux-image-$rel $version"
 		dpkg -x "$tmp"/linux-image-*.deb "$tmp/root"
@@ -60,8 +57,6 @@ fetch() {
 		[ -e "$tmp/root/lib/modules" ] || ln -s usr/lib "$tmp/root/lib"
 		depmod -b "$tmp/root" "$rel"
 		mv -T "$tmp/root" "$dir"
-		rm -rf "$tmp"
-		trap - EXIT
 	fi
 	cache_unlock
 }
@@ -70,14 +65,13 @@ path() {
 	local rel version dir
 
 	rel=$(release "$1")
-	version=$(apt-cache policy "linux-image-$rel" 2>/dev/null | sed -n 's/^ *Candidate: //p')
-	if [ -z "$version" ] || [ "$version" = "(none)" ]; then
+	if version=$(apt_candidate "linux-image-$rel"); then
+		dir=$SHUNT_CACHE/kernels/${rel}_$version
+		[ -d "$dir" ] || fetch "$rel" "$version" "$dir"
+	else
 		# No lists, or this ABI has left the archive: what was fetched earlier is still good.
 		dir=$(ls -td "$SHUNT_CACHE/kernels/${rel}_"* 2>/dev/null | head -n 1) || true
 		[ -n "$dir" ] || die "apt does not know linux-image-$rel (run: make setup)"
-	else
-		dir=$SHUNT_CACHE/kernels/${rel}_$version
-		[ -d "$dir" ] || fetch "$rel" "$version" "$dir"
 	fi
 	echo "$dir"
 }

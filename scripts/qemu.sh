@@ -10,25 +10,12 @@ set -eu -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/common.sh"
 
-found() { ls -t "$SHUNT_CACHE"/qemu/*/run 2>/dev/null | head -n 1; }
-
 fetch() {
-	local tmp uri opts version p key=/usr/share/keyrings/debian-archive-keyring.gpg
+	local opts version p
 
-	tmp=$(mktemp -d "$SHUNT_CACHE/qemu/.tmp.XXXXXX")
-	# shellcheck disable=SC2064 # the folder of now
-	trap "rm -rf '$tmp'" EXIT
-	chmod 755 "$tmp"
+	cache_new "$SHUNT_CACHE/qemu" || return 1
 	mkdir -p "$tmp/lists/partial" "$tmp/cache/archives/partial" "$tmp/root"
-
-	# The mirror is the one this machine already uses for bookworm.
-	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
-	      'Release: bookworm' 2>/dev/null | head -n 1) || true
-	[ -n "${uri:-}" ] || { say "qemu: apt has no source for bookworm"; return 1; }
-	{
-		printf 'Types: deb\nURIs: %s\nSuites: bookworm-backports\nComponents: main\n' "$uri"
-		[ ! -f "$key" ] || echo "Signed-By: $key"
-	} >"$tmp/backports.sources"
+	apt_sources bookworm-backports >"$tmp/backports.sources" || return 1
 	opts=(-o "Dir::Etc::sourcelist=$tmp/backports.sources" -o Dir::Etc::sourceparts=/dev/null
 	      -o "Dir::State::lists=$tmp/lists" -o "Dir::Cache=$tmp/cache")
 	apt_quiet "${opts[@]}" update || return 1
@@ -52,19 +39,10 @@ fetch() {
 	chmod +x "$tmp/root/run"
 	"$tmp/root/run" --version >/dev/null || { say "qemu: $version does not start here"; return 1; }
 	# Without the epoch: a colon would split LD_LIBRARY_PATH.
-	mv -T "$tmp/root" "$SHUNT_CACHE/qemu/${version#*:}" || return 1
-	rm -rf "$tmp"
-	trap - EXIT
+	mv -T "$tmp/root" "$SHUNT_CACHE/qemu/${version#*:}"
 }
 
-run=$(found) || true
-if [ -z "$run" ]; then
-	mkdir -p "$SHUNT_CACHE/qemu"
-	cache_lock qemu
-	run=$(found) || true
-	[ -n "$run" ] || ! fetch || run=$(found)
-	cache_unlock
-fi
+cache_program qemu
 if [ -z "$run" ]; then
 	run=$(command -v qemu-system-x86_64) || die "no QEMU (run: make setup)"
 	say "qemu: no QEMU from backports, using $("$run" --version | head -n 1)"
