@@ -7,9 +7,8 @@ set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 out=$top/build/tsan
 mkdir -p "$out"
+. "$top/tests/lab/tap.sh"
 cd "$top" || exit 1
-n=0
-failed=0
 
 build() { # name sources...
 	local name=$1
@@ -20,14 +19,7 @@ build() { # name sources...
 }
 
 run() { # name loop
-	n=$((n + 1))
-	if SHUNT_LOOP=$2 TSAN_OPTIONS=exitcode=66 timeout 100 "$out/$1" > "$out/log" 2>&1; then
-		echo "ok $n - $1 on $2"
-	else
-		echo "not ok $n - $1 on $2"
-		failed=1
-		sed 's/^/# /' "$out/log"
-	fi
+	check "$1 on $2" env SHUNT_LOOP="$2" TSAN_OPTIONS=exitcode=66 timeout 100 "$out/$1"
 }
 
 mapfile -t vmm < <(ls user/vmm/*.c | grep -v /main.c)
@@ -36,8 +28,7 @@ if ! build loop > "$out/log" 2>&1 || ! build chardev "${vmm[@]}" > "$out/log" 2>
 	echo "Bail out! does not build"
 	exit 1
 fi
-echo 1..3
 run loop io_uring	# and epoll, by itself
 run chardev io_uring
 run chardev epoll
-exit $failed
+done_testing
