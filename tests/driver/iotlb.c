@@ -31,16 +31,15 @@
 #define TABLE_GPA	0x80000000ULL
 
 /**
- * struct world - a rig behind an IOMMU, with a flow each way
+ * struct world - a rig behind an IOMMU
+ * @b: the rig, with a flow each way
  * @dev_va: guest memory as the device sees it: page i is at place[i]
  * @server: answers what the device asks for
  * @perm: what it grants
  * @asked: how many times the device asked
  */
 struct world {
-	struct rig r;
-	struct flow tx;
-	struct flow rx;
+	struct both b;
 	unsigned char *dev_va;
 	unsigned int place[PAGES];
 	bool v2;
@@ -62,7 +61,7 @@ static int msg_write(struct world *w, uint8_t type, uint64_t iova, uint64_t size
 	struct vhost_msg v1 = { .type = VHOST_IOTLB_MSG, .iotlb = m };
 	ssize_t n;
 
-	n = w->v2 ? write(w->r.dev.fd, &v2, sizeof(v2)) : write(w->r.dev.fd, &v1, sizeof(v1));
+	n = w->v2 ? write(w->b.r.dev.fd, &v2, sizeof(v2)) : write(w->b.r.dev.fd, &v1, sizeof(v1));
 	return n == sizeof(v2) ? 0 : n < 0 ? -errno : -EIO;
 }
 
@@ -72,7 +71,7 @@ static int msg_read(struct world *w, struct vhost_iotlb_msg *m)
 		struct vhost_msg v1;
 		struct vhost_msg_v2 v2;
 	} u;
-	ssize_t n = read(w->r.dev.fd, &u, sizeof(u));
+	ssize_t n = read(w->b.r.dev.fd, &u, sizeof(u));
 
 	if (n < 0)
 		return -errno;
@@ -110,7 +109,7 @@ static int unmap(struct world *w, uint64_t iova, uint64_t len)
 static void *serve(void *arg)
 {
 	struct world *w = arg;
-	struct pollfd p = { .fd = w->r.dev.fd, .events = POLLIN };
+	struct pollfd p = { .fd = w->b.r.dev.fd, .events = POLLIN };
 	struct vhost_iotlb_msg m;
 	int ret;
 
@@ -147,12 +146,12 @@ static void serve_stop(struct world *w)
 
 static uint64_t ring_iova(struct world *w, const void *p)
 {
-	return VDRV_GPA + ((const unsigned char *)p - w->r.mem.va);
+	return VDRV_GPA + ((const unsigned char *)p - w->b.r.mem.va);
 }
 
 static int set_addr(struct world *w, unsigned int q, uint64_t used, bool log)
 {
-	struct vdrv_vq *vq = &w->r.vq[q];
+	struct vdrv_vq *vq = &w->b.r.vq[q];
 	struct vhost_vring_addr a = {
 		.index = q,
 		.flags = log ? 1 << VHOST_VRING_F_LOG : 0,
@@ -163,7 +162,7 @@ static int set_addr(struct world *w, unsigned int q, uint64_t used, bool log)
 		.log_guest_addr = used,
 	};
 
-	return ioctl(w->r.dev.fd, VHOST_SET_VRING_ADDR, &a) ? -errno : 0;
+	return ioctl(w->b.r.dev.fd, VHOST_SET_VRING_ADDR, &a) ? -errno : 0;
 }
 
 static int world_map(struct world *w)
@@ -186,10 +185,10 @@ static int world_map(struct world *w)
 	}
 	for (i = 0; i < PAGES; i++)
 		if (mmap(w->dev_va + w->place[i] * PAGE, PAGE, PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_FIXED, w->r.mem.fd, i * PAGE) == MAP_FAILED)
+			 MAP_SHARED | MAP_FIXED, w->b.r.mem.fd, i * PAGE) == MAP_FAILED)
 			return -errno;
 	region.userspace_addr = (uintptr_t)w->dev_va;
-	return vdrv_dev_set_regions(&w->r.dev, &region, 1);
+	return vdrv_dev_set_regions(&w->b.r.dev, &region, 1);
 }
 
 /* All but the translations and the back end */
@@ -205,62 +204,47 @@ static int world_open(struct world *w, uint64_t features, unsigned int num, bool
 	memset(w, 0, sizeof(*w));
 	w->v2 = v2;
 	w->perm = VHOST_ACCESS_RW;
-	w->tx.max = w->rx.max = 1514;
-	w->tx.segments = 3;
-	w->rx.buf_size = 700;
-	ret = rig_open(&w->r, &o);
+	w->b.tx.max = w->b.rx.max = 1514;
+	w->b.tx.segments = 3;
+	w->b.rx.buf_size = 700;
+	ret = rig_open(&w->b.r, &o);
 	if (!ret && v2)
-		ret = ioctl(w->r.dev.fd, VHOST_SET_BACKEND_FEATURES, &backend) ? -errno : 0;
+		ret = ioctl(w->b.r.dev.fd, VHOST_SET_BACKEND_FEATURES, &backend) ? -errno : 0;
 	if (!ret)
-		ret = fcntl(w->r.dev.fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
+		ret = fcntl(w->b.r.dev.fd, F_SETFL, O_NONBLOCK) ? -errno : 0;
 	if (!ret)
 		ret = world_map(w);
 	if (!ret)
-		ret = set_addr(w, VDRV_RX, ring_iova(w, w->r.vq[VDRV_RX].used), false);
+		ret = set_addr(w, VDRV_RX, ring_iova(w, w->b.r.vq[VDRV_RX].used), false);
 	if (!ret)
-		ret = set_addr(w, VDRV_TX, ring_iova(w, w->r.vq[VDRV_TX].used), false);
-	if (!ret)
-		ret = flow_open_tx(&w->tx, &w->r);
-	if (!ret)
-		ret = flow_open_rx(&w->rx, &w->r);
-	return ret;
+		ret = set_addr(w, VDRV_TX, ring_iova(w, w->b.r.vq[VDRV_TX].used), false);
+	return ret ?: both_open_flows(&w->b);
 }
 
 /* The used ring must be there when the back end comes, as with QEMU. */
 static int world_start(struct world *w)
 {
-	int ret = map_page(w, ring_iova(w, w->r.vq[VDRV_RX].used), VHOST_ACCESS_RW);
+	int ret = map_page(w, ring_iova(w, w->b.r.vq[VDRV_RX].used), VHOST_ACCESS_RW);
 
 	if (!ret)
-		ret = map_page(w, ring_iova(w, w->r.vq[VDRV_TX].used), VHOST_ACCESS_RW);
+		ret = map_page(w, ring_iova(w, w->b.r.vq[VDRV_TX].used), VHOST_ACCESS_RW);
 	if (!ret)
-		ret = rig_start(&w->r);
+		ret = rig_start(&w->b.r);
 	return ret;
 }
 
 static void world_close(struct world *w)
 {
 	serve_stop(w);
-	flow_close(&w->tx);
-	flow_close(&w->rx);
-	rig_stop(&w->r);
-	rig_close(&w->r);
+	rig_stop(&w->b.r);
+	both_close(&w->b);
 	if (w->dev_va && w->dev_va != MAP_FAILED)
 		munmap(w->dev_va, MEM_SIZE);
 }
 
 static int world_run(struct world *w, unsigned int count)
 {
-	int ret = flow_tx(&w->tx, count);
-
-	if (!ret)
-		ret = flow_rx(&w->rx, count);
-	return ret ? ret : w->err;
-}
-
-static const char *why(const struct world *w)
-{
-	return w->tx.why && *w->tx.why ? w->tx.why : w->rx.why ? w->rx.why : "";
+	return both_run(&w->b, count) ?: w->err;
 }
 
 static bool signalled(int fd)
@@ -271,14 +255,14 @@ static bool signalled(int fd)
 /* Start the device and give it a frame to send: it must ask where that is. */
 static int world_asks(struct world *w)
 {
-	struct pollfd p = { .fd = w->r.dev.fd, .events = POLLIN };
+	struct pollfd p = { .fd = w->b.r.dev.fd, .events = POLLIN };
 	struct vhost_iotlb_msg m;
 	int ret = world_start(w);
 
 	if (!ret)
-		ret = flow_tx_queue(&w->tx, 1);
+		ret = flow_tx_queue(&w->b.tx, 1);
 	if (!ret)
-		ret = vdrv_vq_kick_always(&w->r.vq[VDRV_TX]);
+		ret = vdrv_vq_kick_always(&w->b.r.vq[VDRV_TX]);
 	return ret ?: poll(&p, 1, 3000) == 1 ? msg_read(w, &m) : -ETIMEDOUT;
 }
 
@@ -292,11 +276,11 @@ static void test_start(bool v2)
 	int ret, start;
 
 	ret = world_open(&w, 0, 256, v2);
-	used = ring_iova(&w, w.r.vq[VDRV_RX].used);
-	p.fd = w.r.dev.fd;
+	used = ring_iova(&w, w.b.r.vq[VDRV_RX].used);
+	p.fd = w.b.r.dev.fd;
 	t_ok(!ret && !poll(&p, 1, 0) && msg_read(&w, &m) == -EAGAIN, "v%d: nothing to read: %s",
 	     v2 + 1, t_err(ret));
-	start = vdrv_dev_set_backend(&w.r.dev, VDRV_RX, w.r.tap.fd);
+	start = vdrv_dev_set_backend(&w.b.r.dev, VDRV_RX, w.b.r.tap.fd);
 	asked = poll(&p, 1, 0) == 1 && p.revents == POLLIN && !msg_read(&w, &m);
 	t_ok(start == -EFAULT && asked && m.iova == used,
 	     "v%d: no start without a used ring, which is asked for: %s", v2 + 1, t_err(start));
@@ -305,7 +289,7 @@ static void test_start(bool v2)
 	if (!ret)
 		ret = world_run(&w, 500);
 	t_ok(!ret && w.asked > 20, "v%d: all is found by asking, %u times: %s %s", v2 + 1, w.asked,
-	     t_err(ret), why(&w));
+	     t_err(ret), both_why(&w.b));
 	world_close(&w);
 }
 
@@ -320,7 +304,7 @@ static void test_traffic(uint64_t features, unsigned int num, const char *name)
 	serve_start(&w);
 	if (!ret)
 		ret = world_run(&w, 1000);
-	t_ok(!ret, "traffic, %s: %s %s", name, t_err(ret), why(&w));
+	t_ok(!ret, "traffic, %s: %s %s", name, t_err(ret), both_why(&w.b));
 	world_close(&w);
 }
 
@@ -339,7 +323,7 @@ static void test_many(void)
 	if (!ret)
 		ret = world_run(&w, 500);
 	t_ok(!ret && w.asked, "more translations than fit, %u are asked for: %s %s", w.asked,
-	     t_err(ret), why(&w));
+	     t_err(ret), both_why(&w.b));
 	world_close(&w);
 }
 
@@ -351,7 +335,7 @@ static void *invalidator(void *arg)
 
 	for (n = 0; !n || !__atomic_load_n(&w->stop, __ATOMIC_ACQUIRE); n++) {
 		uint64_t iova = n % 3 ? VDRV_GPA + rand_r(&seed) % PAGES * PAGE :
-				ring_iova(w, w->r.vq[n / 3 % 2].used) & ~(PAGE - 1);
+				ring_iova(w, w->b.r.vq[n / 3 % 2].used) & ~(PAGE - 1);
 
 		ret = unmap(w, iova, PAGE);
 		if (ret)
@@ -378,13 +362,13 @@ static void test_invalidates(void)
 	__atomic_store_n(&w.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	serve_stop(&w);
-	t_ok(!ret, "traffic while translations go: %s %s", t_err(ret), why(&w));
+	t_ok(!ret, "traffic while translations go: %s %s", t_err(ret), both_why(&w.b));
 	serve_start(&w);
 	if (!ret)
 		ret = unmap(&w, VDRV_GPA, MEM_SIZE);
 	if (!ret)
 		ret = world_run(&w, 300);
-	t_ok(!ret, "traffic after all were taken away: %s %s", t_err(ret), why(&w));
+	t_ok(!ret, "traffic after all were taken away: %s %s", t_err(ret), both_why(&w.b));
 	world_close(&w);
 }
 
@@ -393,7 +377,7 @@ static bool sends_one(struct world *w, const volatile uint16_t *idx, uint16_t wa
 {
 	uint64_t end = t_now_ms() + 3000;
 
-	if (flow_tx_queue(&w->tx, 1) || vdrv_vq_kick_always(&w->r.vq[VDRV_TX]))
+	if (flow_tx_queue(&w->b.tx, 1) || vdrv_vq_kick_always(&w->b.r.vq[VDRV_TX]))
 		return false;
 	while (*idx != want && t_now_ms() < end)
 		t_sleep_ms(1);
@@ -419,7 +403,7 @@ static void test_stale(void)
 		return;
 	}
 	ret = world_open(&w, 0, 128, true);
-	vq = &w.r.vq[VDRV_TX];
+	vq = &w.b.r.vq[VDRV_TX];
 	real = vq->used;
 	used = ring_iova(&w, real);
 	other = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -427,9 +411,9 @@ static void test_stale(void)
 	if (!ret)
 		ret = map_range(&w, VDRV_GPA, 1500 * PAGE, VHOST_ACCESS_RW);
 	if (!ret)
-		ret = rig_start(&w.r);
+		ret = rig_start(&w.b.r);
 	if (!ret)
-		ret = flow_tx(&w.tx, 50);
+		ret = flow_tx(&w.b.tx, 50);
 	at = real->idx;
 	/* The page of the used ring goes elsewhere: it has all of it, with 128 entries. */
 	memcpy(other, (void *)((uintptr_t)real & ~(PAGE - 1)), PAGE);
@@ -475,14 +459,14 @@ static void test_perm(void)
 
 	for (i = 0; i < 3; i++) {
 		ret = world_open(&w, 0, 128, true);
-		vq = &w.r.vq[i ? VDRV_TX : VDRV_RX];
+		vq = &w.b.r.vq[i ? VDRV_TX : VDRV_RX];
 		used = ring_iova(&w, vq->used);
 		if (!ret)
 			ret = map_range(&w, VDRV_GPA, 1500 * PAGE, VHOST_ACCESS_RW);
 		if (!ret && i == 1)
-			ret = unmap(&w, w.tx.pool, (size_t)w.tx.nslots * w.tx.slot_size);
+			ret = unmap(&w, w.b.tx.pool, (size_t)w.b.tx.nslots * w.b.tx.slot_size);
 		if (!ret && i == 1)
-			ret = map_range(&w, w.tx.pool, (size_t)w.tx.nslots * w.tx.slot_size,
+			ret = map_range(&w, w.b.tx.pool, (size_t)w.b.tx.nslots * w.b.tx.slot_size,
 					VHOST_ACCESS_WO);
 		if (!ret && i == 2)
 			ret = unmap(&w, used & ~(PAGE - 1), PAGE);
@@ -494,21 +478,21 @@ static void test_perm(void)
 			continue;
 		}
 		if (i == 2) {
-			start = vdrv_dev_set_backend(&w.r.dev, VDRV_TX, w.r.tap.fd);
+			start = vdrv_dev_set_backend(&w.b.r.dev, VDRV_TX, w.b.r.tap.fd);
 			t_ok(!ret && start == -EFAULT, "%s: %s, start %s", names[i], t_err(ret),
 			     t_err(start));
 			world_close(&w);
 			continue;
 		}
 		if (!ret && i == 0)
-			ret = unmap(&w, w.rx.pool, (size_t)w.rx.nslots * w.rx.slot_size);
+			ret = unmap(&w, w.b.rx.pool, (size_t)w.b.rx.nslots * w.b.rx.slot_size);
 		if (!ret && i == 0)
-			ret = map_range(&w, w.rx.pool, (size_t)w.rx.nslots * w.rx.slot_size,
+			ret = map_range(&w, w.b.rx.pool, (size_t)w.b.rx.nslots * w.b.rx.slot_size,
 					VHOST_ACCESS_RO);
 		if (!ret)
-			ret = rig_start(&w.r);
+			ret = rig_start(&w.b.r);
 		if (!ret)
-			ret = i ? flow_tx_queue(&w.tx, 1) : flow_rx_send(&w.rx, 1);
+			ret = i ? flow_tx_queue(&w.b.tx, 1) : flow_rx_send(&w.b.rx, 1);
 		if (!ret)
 			ret = vdrv_vq_kick_always(vq);
 		err = signalled(vq->err);
@@ -533,7 +517,7 @@ static void test_refused(void)
 	if (!ret)
 		ret = map_range(&w, VDRV_GPA, 1500 * PAGE, VHOST_ACCESS_RW);
 	if (!ret)
-		ret = rig_start(&w.r);
+		ret = rig_start(&w.b.r);
 	zero = unmap(&w, 0, 0);
 	if (!ret)
 		ret = world_run(&w, 100);
@@ -558,7 +542,7 @@ static void test_batch(void)
 	int ret, early;
 
 	ret = world_open(&w, 0, 128, true);
-	if (!ret && ioctl(w.r.dev.fd, VHOST_GET_BACKEND_FEATURES, &offered))
+	if (!ret && ioctl(w.b.r.dev.fd, VHOST_GET_BACKEND_FEATURES, &offered))
 		ret = -errno;
 	if (!ret && !(offered & VDRV_BIT(VHOST_BACKEND_F_IOTLB_BATCH))) {
 		t_skip("no batches of messages here");
@@ -567,7 +551,7 @@ static void test_batch(void)
 	}
 	early = msg_write(&w, VHOST_IOTLB_BATCH_BEGIN, 0, 0, 0, 0);
 	if (!ret)
-		ret = ioctl(w.r.dev.fd, VHOST_SET_BACKEND_FEATURES, &want) ? -errno : 0;
+		ret = ioctl(w.b.r.dev.fd, VHOST_SET_BACKEND_FEATURES, &want) ? -errno : 0;
 	if (!ret)
 		ret = world_asks(&w);
 	if (!ret)
@@ -577,11 +561,11 @@ static void test_batch(void)
 	if (!ret)
 		ret = msg_write(&w, VHOST_IOTLB_BATCH_END, 0, 0, 0, 0);
 	if (!ret)
-		ret = flow_tx_finish(&w.tx, 5000);
+		ret = flow_tx_finish(&w.b.tx, 5000);
 	if (!ret)
 		ret = world_run(&w, 100);
 	t_ok(!ret && early == -EFAULT, "a batch of translations: %s %s, unasked %s",
-	     t_err(ret), why(&w), t_err(early));
+	     t_err(ret), both_why(&w.b), t_err(early));
 	world_close(&w);
 }
 
@@ -614,11 +598,11 @@ static void test_end(void)
 	sigaction(SIGUSR1, &sa, NULL);
 	ret = world_open(&w, 0, 128, true);
 	if (!ret)
-		ret = fcntl(w.r.dev.fd, F_SETFL, 0) ? -errno : 0;
+		ret = fcntl(w.b.r.dev.fd, F_SETFL, 0) ? -errno : 0;
 	t_need(-pthread_create(&thread, NULL, blocked_reader, &w), "thread");
 	t_sleep_ms(50);
 	if (!ret)
-		ret = ioctl(w.r.dev.fd, VHOST_RESET_OWNER) ? -errno : 0;
+		ret = ioctl(w.b.r.dev.fd, VHOST_RESET_OWNER) ? -errno : 0;
 	pthread_join(thread, NULL);
 	t_ok(!ret && w.err == -EBADFD, "RESET_OWNER ends a read that waits: %s, %s", t_err(ret),
 	     t_err(w.err));
@@ -626,7 +610,7 @@ static void test_end(void)
 
 	ret = world_open(&w, 0, 128, true);
 	if (!ret)
-		ret = fcntl(w.r.dev.fd, F_SETFL, 0) ? -errno : 0;
+		ret = fcntl(w.b.r.dev.fd, F_SETFL, 0) ? -errno : 0;
 	t_need(-pthread_create(&thread, NULL, blocked_reader, &w), "thread");
 	t_sleep_ms(50);
 	pthread_kill(thread, SIGUSR1);
@@ -646,7 +630,7 @@ static void unmarked(const struct world *w, const unsigned char *bitmap, const u
 
 		if (n > len)
 			n = len;
-		if (memcmp(before + at, w->r.mem.va + at, n)) {
+		if (memcmp(before + at, w->b.r.mem.va + at, n)) {
 			++*changed;
 			*missing += !(bitmap[bit / 8] & 1 << bit % 8);
 		}
@@ -675,27 +659,27 @@ static void test_log(void)
 	base = (uintptr_t)bitmap;
 	ret = world_open(&w, EVENT | LOG, 512, true);
 	if (!ret)
-		ret = ioctl(w.r.dev.fd, VHOST_SET_LOG_BASE, &base) ? -errno : 0;
+		ret = ioctl(w.b.r.dev.fd, VHOST_SET_LOG_BASE, &base) ? -errno : 0;
 	for (q = 0; q < 2 && !ret; q++)
-		ret = set_addr(&w, q, ring_iova(&w, w.r.vq[q].used), true);
+		ret = set_addr(&w, q, ring_iova(&w, w.b.r.vq[q].used), true);
 	if (!ret)
 		ret = world_start(&w);
-	memcpy(before, w.r.mem.va, MEM_SIZE);
+	memcpy(before, w.b.r.mem.va, MEM_SIZE);
 	serve_start(&w);
 	if (!ret)
 		ret = world_run(&w, 500);
-	rig_stop(&w.r);
-	unmarked(&w, bitmap, before, w.rx.pool, (size_t)w.rx.nslots * w.rx.slot_size, &changed,
+	rig_stop(&w.b.r);
+	unmarked(&w, bitmap, before, w.b.rx.pool, (size_t)w.b.rx.nslots * w.b.rx.slot_size, &changed,
 		 &missing);
 	for (q = 0; q < 2; q++)
-		unmarked(&w, bitmap, before, ring_iova(&w, w.r.vq[q].used),
-			 rig_used_size(&w.r.vq[q]), &changed, &missing);
+		unmarked(&w, bitmap, before, ring_iova(&w, w.b.r.vq[q].used),
+			 rig_used_size(&w.b.r.vq[q]), &changed, &missing);
 	for (i = 0; i < size; i++)
 		if (i < TABLE_GPA / PAGE / 8 || i > (TABLE_GPA + MEM_SIZE) / PAGE / 8)
 			marks += !!bitmap[i];
 	t_ok(!ret && changed && !missing && !marks,
 	     "dirty log: %u pages changed, %u of them unmarked, %u marks elsewhere: %s %s", changed,
-	     missing, marks, t_err(ret), why(&w));
+	     missing, marks, t_err(ret), both_why(&w.b));
 	world_close(&w);
 	munmap(bitmap, size);
 	free(before);

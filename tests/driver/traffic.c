@@ -162,11 +162,8 @@ static void test_stop_and_go(void)
 
 	ret = both_start(&b, &o);
 	for (i = 0; i < 60 && !ret; i++) {
-		ret = flow_tx_queue(&b.tx, 100);
-		if (!ret)
-			ret = vdrv_vq_kick_always(&b.r.vq[VDRV_TX]);
-		if (!ret)
-			ret = flow_rx_send(&b.rx, 100);
+		ret = flow_tx_queue(&b.tx, 100) ?: vdrv_vq_kick_always(&b.r.vq[VDRV_TX]) ?:
+		      flow_rx_send(&b.rx, 100);
 		if (i % 3 == 1)
 			usleep(300);
 		rig_stop(&b.r);
