@@ -256,22 +256,9 @@ static void msix_table(void)
 	if (!net_start(&n, 0))
 		return;
 	for (i = 0; i < 600; i++) {
-		u32 r = rt_random(), v = rt_random();
-		u64 at = m->table + (r >> 8) % (16 * m->n);
+		u64 at;
+		u32 v, r = msix_garbage(m, &at, &v);
 
-		/*
-		 * A message is a write to memory: not where it reaches the APIC, whose vectors are
-		 * this program's, and not below 16 MiB, where the program is.
-		 */
-		if ((at & 15) < 4) {
-			at &= ~15ull;
-			v = (v & 0x0fffffff) | 16 << 20;
-		}
-		/* KVM delivers a message wherever it is addressed: fixed mode, a vector nobody uses. */
-		if ((at & 12) == 8) {
-			at &= ~3ull;
-			v = (v & 0xffff0000) | 0x80 | (v & 0x3f);
-		}
 		total++;
 		switch (r & 7) {
 		case 0:

@@ -157,3 +157,25 @@ bool msix_pending(struct msix *m, unsigned int i)
 {
 	return mmio_r32(m->pba + i / 32 * 4) >> (i & 31) & 1;
 }
+
+u32 msix_garbage(struct msix *m, u64 *at, u32 *v)
+{
+	u32 r = rt_random();
+
+	*v = rt_random();
+	*at = m->table + (r >> 8) % (16 * m->n);
+	/*
+	 * A message is a write to memory: not where it reaches the APIC, whose vectors are the
+	 * program's, and not below 16 MiB, where the program is.
+	 */
+	if ((*at & 15) < 4) {
+		*at &= ~15ull;
+		*v = (*v & 0x0fffffff) | 16 << 20;
+	}
+	/* KVM delivers a message wherever it is addressed: fixed mode, a vector nobody uses. */
+	if ((*at & 12) == 8) {
+		*at &= ~3ull;
+		*v = (*v & 0xffff0000) | 0x80 | (*v & 0x3f);
+	}
+	return r;
+}

@@ -48,5 +48,7 @@ void msix_fmask(struct msix *m, bool on);
 void msix_set(struct msix *m, unsigned int i, u8 vector);
 void msix_mask(struct msix *m, unsigned int i, bool on);
 bool msix_pending(struct msix *m, unsigned int i);
+/* A random place in the table and a value that do no harm when sent; returns more random bits. */
+u32 msix_garbage(struct msix *m, u64 *at, u32 *v);
 
 #endif
