@@ -12,6 +12,7 @@
 
 #include "lib/log.h"
 #include "lib/prop.h"
+#include "said.h"
 
 static const char *const colours[] = { "red", "green", "blue", NULL };
 
@@ -39,30 +40,6 @@ static const struct prop table[] = {
 	PROP("colour", PROP_ENUM, struct all, colour, .names = colours, .def = "green"),
 	{ .type = PROP_END },
 };
-
-/* What went to standard error while @fn ran. */
-static char said[4096];
-static int saved_err;
-static FILE *err_file;
-
-static void listen_begin(void)
-{
-	err_file = tmpfile();
-	saved_err = dup(STDERR_FILENO);
-	dup2(fileno(err_file), STDERR_FILENO);
-}
-
-static void listen_end(void)
-{
-	size_t n;
-
-	dup2(saved_err, STDERR_FILENO);
-	close(saved_err);
-	rewind(err_file);
-	n = fread(said, 1, sizeof(said) - 1, err_file);
-	said[n] = 0;
-	fclose(err_file);
-}
 
 static int parse(struct all *a, const char *arg)
 {

@@ -21,34 +21,16 @@
 
 #include "lib/log.h"
 #include "vmm/tap.h"
+#include "said.h"
 
 #define BIT(n) (1ull << (n))
 
 static char ifname[16], name[32];
 
-/* What went to standard error. */
-static char said[1024];
-static int saved_err = -1;
-static FILE *err_file;
-
-static void listen_begin(void)
+static void listen_end_with(const char *word)
 {
-	err_file = tmpfile();
-	saved_err = dup(STDERR_FILENO);
-	dup2(fileno(err_file), STDERR_FILENO);
-}
-
-static void listen_end(const char *word)
-{
-	size_t n;
-
-	dup2(saved_err, STDERR_FILENO);
-	close(saved_err);
-	rewind(err_file);
-	n = fread(said, 1, sizeof(said) - 1, err_file);
-	said[n] = 0;
-	fclose(err_file);
-	if (!strstr(said, word) || strchr(said, '\n') != said + n - 1)
+	listen_end();
+	if (!strstr(said, word) || strchr(said, '\n') != said + strlen(said) - 1)
 		fail_msg("no %s in one line: %s", word, said);
 }
 
@@ -81,7 +63,7 @@ static void test_open(void **state)
 	/* a second process at the same tap */
 	listen_begin();
 	assert_int_equal(tap_open("n1", name, again), -1);
-	listen_end("busy");
+	listen_end_with("busy");
 	close(fd);
 	/* it was ours, so it has gone */
 	assert_int_equal(if_nametoindex(name), 0);
@@ -99,18 +81,18 @@ static void test_open_wrong_kind(void **state)
 	assert_true(fd >= 0);
 	listen_begin();
 	assert_int_equal(tap_open("n0", name, ifname), -1);
-	listen_end(name);
+	listen_end_with(name);
 	close(fd);
 	listen_begin();
 	assert_int_equal(tap_open("n0", "lo", ifname), -1);
-	listen_end("lo is not a single-queue tap");
+	listen_end_with("lo is not a single-queue tap");
 }
 
 static void refuse_fd(int fd, const char *word)
 {
 	listen_begin();
 	assert_int_equal(tap_adopt("n0", fd, ifname), -1);
-	listen_end(word);
+	listen_end_with(word);
 	if (fd > 2)
 		close(fd);
 }
@@ -221,7 +203,7 @@ static void test_script(void **state)
 	write_script(script, "#!/bin/sh\nexit 3\n");
 	listen_begin();
 	assert_int_equal(tap_run_script("n0", script, "tap7"), -1);
-	listen_end("exit status 3");
+	listen_end_with("exit status 3");
 	/* the main thread blocks this signal; its children do not */
 	sigemptyset(&term);
 	sigaddset(&term, SIGTERM);
@@ -229,12 +211,12 @@ static void test_script(void **state)
 	write_script(script, "#!/bin/sh\nkill -TERM $$\nsleep 5\n");
 	listen_begin();
 	assert_int_equal(tap_run_script("n0", script, "tap7"), -1);
-	listen_end("killed by signal 15");
+	listen_end_with("killed by signal 15");
 	sigprocmask(SIG_UNBLOCK, &term, NULL);
 	unlink(script);
 	listen_begin();
 	assert_int_equal(tap_run_script("n0", script, "tap7"), -1);
-	listen_end("No such file");
+	listen_end_with("No such file");
 	unlink(out);
 	rmdir(dir);
 }
