@@ -29,7 +29,12 @@ EXPORT_SYMBOL_GPL(vring_load_used);
 
 int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
 {
-	return vr->packed ? packed_pop(vr, mem, b) : split_pop(vr, mem, b);
+	int n = vr->packed ? packed_pop(vr, mem, b) : split_pop(vr, mem, b);
+
+	/* What the driver of a packed ring had shown it may have taken back: look again then. */
+	if (unlikely(!n))
+		vr->avail_seen = vr->pos.avail;
+	return n;
 }
 EXPORT_SYMBOL_GPL(vring_pop_batch);
 

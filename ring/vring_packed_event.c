@@ -49,7 +49,8 @@ int packed_start(struct vring_engine *vr)
 	if (packed_index(pos.avail) >= vr->num || packed_index(pos.used) >= vr->num ||
 	    packed_distance(vr, pos.used, pos.avail) > vr->num)
 		return vring_fail(vr, VRING_E_CURSOR, pos.avail, pos.used);
-	return packed_put_event(vr, 0, VRING_PACKED_EVENT_FLAG_ENABLE);
+	/* For the next buffer: what is there already is found without. */
+	return packed_tell_kicks(vr, true);
 }
 
 int packed_is_awaited(struct vring_engine *vr)

@@ -9,8 +9,9 @@
  * to the ring. Packets that found no buffers stay with us until the guest kicks, or return to the
  * tap when the back end is cleared.
  *
- * A packet that can never fit, however many buffers come, is dropped; waiting would block all
- * others.
+ * A packet that cannot fit into as many buffers as the ring has places is dropped; waiting would
+ * block all others. In chains, fewer buffers fill the ring: then it is the driver's turn, as with
+ * the stock module.
  */
 #include <linux/minmax.h>
 #include <linux/skb_array.h>
@@ -218,7 +219,7 @@ static int rx_recv(struct net_vq *nvq, struct net_rx *rx, void *pkt, const struc
 			rx->tail = rx->head;
 		return -EIO;
 	}
-	rx->trusted = rx->ring;
+	rx->trusted = rx->ring && hlen;
 
 	/* The tap wrote all of a plain header; a longer one ends with the number of buffers. */
 	if (nvq->sock_hlen == hlen && hlen < sizeof(struct virtio_net_hdr_mrg_rxbuf))

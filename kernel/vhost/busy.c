@@ -3,7 +3,7 @@
  * Busy polling: an idle queue's worker looks for work for some time before it sleeps.
  *
  * A handler that has nothing to do leaves notifications off and returns. When its list is empty the
- * worker looks at all queues in this state, in turn, until one has work, its time is up, or
+ * worker looks at all its queues in this state, in turn, until one has work, its time is up, or
  * somebody else wants the processor; then the handler runs again, in the latter cases to ask for
  * notifications and sleep. Between two looks no mutex is held, nor is preemption ever off:
  * configuration need not wait for the end.
@@ -52,8 +52,12 @@ EXPORT_SYMBOL_GPL(vhc_vq_begin_poll);
 
 bool vhc_vq_has_work(struct vhc_vq *vq)
 {
-	/* An error is for the handler to find. */
-	return vring_has_work(&vq->ring);
+	int ret = vring_has_work(&vq->ring);
+
+	/* An error is for the handler to find, and gone if the driver mends it before. */
+	if (unlikely(ret < 0))
+		vq->ring.err.code = VRING_OK;
+	return ret;
 }
 EXPORT_SYMBOL_GPL(vhc_vq_has_work);
 
@@ -79,7 +83,8 @@ static bool poll_vq(struct vhc_vq *vq, struct vhc_worker *worker, bool give_way)
 	struct vhc_busy *b = &vq->busy;
 	bool again = false;
 
-	if (!READ_ONCE(b->polled))
+	/* Another worker's queue: neither its mutex nor what its worker writes is for us. */
+	if (rcu_access_pointer(vq->worker) != worker || !READ_ONCE(b->polled))
 		return false;
 	/* Configuration has it. The work waits for its end, asleep. */
 	if (!mutex_trylock(&vq->mutex)) {
@@ -118,21 +123,22 @@ out:
  * vhc_busy_poll() - poll instead of sleeping, if a queue wants that
  * @worker: current, with worker->polling set
  *
- * On return there is work in the list, or no queue is polled any more.
+ * On return there is work in the list, or no queue is polled any more, or somebody else wants the
+ * processor; queues that find work all the time are polled on then, after a turn of the worker.
  */
 void vhc_busy_poll(struct vhc_worker *worker)
 {
 	struct vhc_dev *dev = worker->dev;
-	bool again;
+	bool again, give_way;
 	u32 i;
 
 	do {
-		bool give_way = need_resched() || signal_pending(current);
+		give_way = need_resched() || signal_pending(current);
 
 		again = false;
 		for (i = 0; i < dev->nvqs; i++)
 			again |= poll_vq(dev->vqs[i], worker, give_way);
 		cpu_relax();
-	} while (again && llist_empty(&worker->list));
+	} while (again && !give_way && llist_empty(&worker->list));
 	worker->polling = again;
 }

@@ -229,13 +229,17 @@ EXPORT_SYMBOL_GPL(vhc_vq_ready);
 int vhc_vq_start(struct vhc_vq *vq, void *backend)
 {
 	struct vring_cursor pos = { .avail = vq->ring.pos.avail };
+	struct vring_engine was;
 	int err;
 
 	if (vq->iotlb && vhc_iotlb_map_start(vq))
 		return -EFAULT;
+	was = vq->ring;
 	err = vring_load_used(&vq->ring, &pos.used) ?: vring_start(&vq->ring, pos);
-	if (err)
+	if (err) {
+		vq->ring = was;
 		return err;
+	}
 	if (vq->log.ring)
 		vhc_log_start(vq);
 	vq->broken = false;

@@ -90,6 +90,7 @@ static bool worker_turn(struct vhc_worker *worker)
 	if (unlikely(worker->polling)) {
 		__set_current_state(TASK_RUNNING);
 		vhc_busy_poll(worker);
+		cond_resched();
 		return true;
 	}
 	worker->asleep = true;

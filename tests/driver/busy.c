@@ -147,29 +147,42 @@ static void test_config(void)
 	t_ok(t_now_ms() - start < LONG_US / 2000, "and the poll's end was not awaited");
 }
 
+/* Run time of all workers */
+static uint64_t workers_ns(void)
+{
+	uint64_t sum = 0, ns, slices;
+	pid_t tid[4];
+	int n = vdrv_worker_find(getpid(), tid, ARRAY_SIZE(tid));
+
+	while (n-- > 0)
+		if (!vdrv_worker_runtime(tid[n], &ns, &slices))
+			sum += ns;
+	return sum;
+}
+
 /* The time that a queue without traffic is polled comes to an end: nobody kicks it for a while. */
-static void test_idle(void)
+static void test_idle(bool split)
 {
 	struct rig_opt o = { .num = 256, .features = RIG_FEATURES };
 	struct flow tx = { .max = 200 };
-	uint64_t before, after, slices;
+	uint64_t before, after;
 	struct rig r;
-	pid_t tid;
 	int ret;
 
 	ret = busy_open(&r, &tx, &o, 1000);
+	if (!ret && split)
+		ret = split_workers(&r);
 	if (!ret)
 		ret = rig_start(&r);
 	if (!ret)
 		ret = flow_tx(&tx, 10);
 	t_need(ret, "rig");
-	vdrv_worker_find(getpid(), &tid, 1);
 	t_sleep_ms(200);
-	vdrv_worker_runtime(tid, &before, &slices);
+	before = workers_ns();
 	t_sleep_ms(300);
-	vdrv_worker_runtime(tid, &after, &slices);
-	t_ok(after == before, "an idle queue is polled no more: %llu ns in 300 ms",
-	     (unsigned long long)(after - before));
+	after = workers_ns();
+	t_ok(after == before, "idle queues are polled no more%s: %llu ns in 300 ms",
+	     split ? ", two workers" : "", (unsigned long long)(after - before));
 	ret = flow_tx(&tx, 10);
 	t_ok(!ret, "and wakes up by a kick: %s %s", t_err(ret), tx.why ?: "");
 	flow_close(&tx);
@@ -187,6 +200,7 @@ int main(void)
 	test_no_kick(false);
 	test_no_kick(true);
 	test_config();
-	test_idle();
+	test_idle(false);
+	test_idle(true);
 	return t_done();
 }

@@ -113,6 +113,8 @@ MUTANTS = [
 	("chain: the length used last stays", "vring_desc.h", "	e->len = 0;\n	e->nr_in", "	e->nr_in"),
 
 	# batches and cursor
+	("packed: what was taken back is work for ever", "vring.c",
+	 "		vr->avail_seen = vr->pos.avail;\n", "		;\n"),
 	("batch: looks only when nothing is known", "vring_split.c",
 	 "if ((u16)(seen - avail) < b->max_elem)", "if (seen == avail)"),
 	("batch: always looks", "vring_split.c",

@@ -440,6 +440,24 @@ static void test_look_again_bounded(void **state)
 	fix_free(t);
 }
 
+/* A driver that takes back what it showed: there is no work then, however often it is asked for. */
+static void test_taken_back(void **state)
+{
+	struct fixture *t = new_ring(8, 3);
+
+	(void)state;
+	lone(t, 1, 0);
+	assert_int_equal(vring_has_work(&t->vr), 1);
+	st_le(t->d.desc + 16 * 3 + 14, 0, 2);
+	assert_int_equal(fix_pop(t), 0);
+	assert_int_equal(vring_has_work(&t->vr), 0);
+	assert_int_equal(vring_kicks_on(&t->vr), 0);
+	st_le(t->d.desc + 16 * 3 + 14, P_AVAIL, 2);
+	assert_int_equal(vring_has_work(&t->vr), 1);
+	assert_int_equal(fix_pop(t), 1);
+	fix_free(t);
+}
+
 static u8 *poked;
 
 static void poke(void)
@@ -541,6 +559,7 @@ int main(void)
 		cmocka_unit_test(test_kicks),
 		cmocka_unit_test(test_sleep_on_too_few),
 		cmocka_unit_test(test_look_again_bounded),
+		cmocka_unit_test(test_taken_back),
 		cmocka_unit_test(test_read_once),
 		cmocka_unit_test(test_published_at_once),
 		cmocka_unit_test(test_largest),
