@@ -89,8 +89,8 @@ struct vring_pages {
  *
  * For a dirty log: a call of vring_complete_batch() writes only within the used entries, or packed
  * descriptors, from @used before it up to @used after it, or where that would have been had it not
- * failed; split also used->idx. The notification
- * calls write used->flags and avail_event, or the device's event structure.
+ * failed; split also used->idx. The notification calls write used->flags and avail_event, or the
+ * device's event structure.
  */
 #define VRING_WRAP 0x8000U
 
@@ -224,8 +224,8 @@ struct vring_batch {
  * @vr: num, layout, event_idx, desc, avail, used are set
  * @pos: where to begin
  *
- * Forgets the error and the notification state. Touches no guest memory except used->flags, which it
- * clears, or the device's event structure, by which it asks for kicks.
+ * Forgets the error and the notification state. Touches no guest memory except used->flags, which
+ * it clears, or the device's event structure, by which it asks for kicks.
  * Return: 0, -EFAULT, or -EINVAL when a packed ring has no such place
  */
 int vring_start(struct vring_engine *vr, struct vring_cursor pos);

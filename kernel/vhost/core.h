@@ -412,8 +412,8 @@ bool vhc_vq_ready(const struct vhc_vq *vq);
  *
  * Takes up the used ring where its index stands, forgets an earlier error and queues the work
  * once, for buffers whose kick was not seen.
- * Return: 0; or -EFAULT, or -EINVAL for a place that a packed ring does not have: the back end is as
- * it was, and a queue that ran on one runs on
+ * Return: 0; or -EFAULT, or -EINVAL for a place that a packed ring does not have: the queue is as
+ * it was, and runs on if it did
  */
 int vhc_vq_start(struct vhc_vq *vq, void *backend);
 
