@@ -348,6 +348,7 @@ int main(int argc, char **argv)
 
 	fuzz_open(&f, argc, argv, sizeof(*t));
 	t = f.shared;
+	f.descs = &t->descs;
 	fuzz_children(&f, child, LIFE_MS);
 	t_note("%llu descriptors, %llu of them wild, %llu words scribbled over, %llu changes",
 	       (unsigned long long)t->descs, (unsigned long long)t->wild,

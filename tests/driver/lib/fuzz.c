@@ -135,20 +135,24 @@ void fuzz_open(struct fuzz_run *f, int argc, char **argv, size_t shared_size)
 
 	*f = (struct fuzz_run){ .seed = time(NULL), .seconds = e ? atoi(e) : 5, .max = ~0u,
 				.slow = 1 };
+	e = getenv("MILLIONS");
+	f->min_descs = e ? strtoull(e, NULL, 0) * 1000000 : 0;
 	e = getenv("SLOW");
 	if (e && atoi(e) > 0)
 		f->slow = atoi(e);
-	while ((c = getopt(argc, argv, "s:n:t:f")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:t:d:f")) != -1) {
 		if (c == 's')
 			f->seed = strtoull(optarg, NULL, 0);
 		else if (c == 'n')
 			f->max = strtoul(optarg, NULL, 0);
 		else if (c == 't')
 			f->seconds = strtoul(optarg, NULL, 0);
+		else if (c == 'd')
+			f->min_descs = strtoull(optarg, NULL, 0) * 1000000;
 		else if (c == 'f')
 			f->faults = true;
 		else
-			t_need(-EINVAL, "usage: [-s SEED] [-n CHILDREN] [-t SECONDS] [-f]");
+			t_need(-EINVAL, "usage: [-s SEED] [-n CHILDREN] [-t SECONDS] [-d MILLIONS] [-f]");
 	}
 	if (f->faults && !fault_open())
 		t_need(-EOPNOTSUPP, "fault injection");
@@ -183,6 +187,19 @@ static bool wait_for(pid_t pid, int *st, uint64_t ms)
 	return true;
 }
 
+/* Where its threads are, and, into the kernel's log, what the processors do */
+static void show(pid_t pid)
+{
+	char cmd[256];
+
+	snprintf(cmd, sizeof(cmd),
+		 "for t in /proc/%d/task/*; do echo \"$t $(cat $t/comm) $(grep State $t/status)\"; "
+		 "cat $t/stack; done | sed 's/^/# /'; echo l >/proc/sysrq-trigger", pid);
+	fflush(stdout);
+	if (system(cmd))
+		t_note("no stacks");
+}
+
 static void one_child(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint64_t seed),
 		      unsigned int life_ms)
 {
@@ -208,6 +225,7 @@ static void one_child(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint
 		killed = true;
 		f->failed++;
 		t_note("seed %llu: hangs", (unsigned long long)f->seed);
+		show(pid);
 	}
 	if (killed) {
 		kill(pid, SIGKILL);
@@ -215,6 +233,7 @@ static void one_child(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint
 		if (!wait_for(pid, &st, HANG_MS * f->slow)) {
 			f->stuck++;
 			t_note("seed %llu: cannot be killed", (unsigned long long)f->seed);
+			show(pid);
 			return;
 		}
 		t = t_now_ms() - t;
@@ -235,7 +254,8 @@ void fuzz_children(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint64_
 	uint64_t end = t_now_ms() + f->seconds * 1000ULL;
 
 	for (; f->children < f->max && !f->stuck; f->seed++) {
-		if (f->children >= CHILDREN_MIN && t_now_ms() >= end)
+		if (f->children >= CHILDREN_MIN && t_now_ms() >= end &&
+		    (!f->descs || *f->descs >= f->min_descs))
 			break;
 		one_child(f, child, life_ms);
 	}

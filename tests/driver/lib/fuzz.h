@@ -6,6 +6,7 @@
  *	-s SEED		first seed, one more for each child (the clock's); it is printed
  *	-n CHILDREN	stop after so many (no limit): -s SEED -n 1 repeats the child of that seed
  *	-t SECONDS	stop after so long ($SECONDS_LONG, else 5)
+ *	-d MILLIONS	but not before so many descriptors were written ($MILLIONS, else 0)
  *	-f		some allocations and copies from and to user space fail (debug kernels)
  *
  * $SLOW multiplies the children's time: for kernels full of checks.
@@ -75,6 +76,7 @@ uint64_t fuzz_uva(const struct fuzz_mem *m, uint64_t *s);
  * @slow: multiplier for times
  * @faults: as by -f; see fault.h for who is concerned
  * @shared: zeroed memory that the children share with the parent
+ * @descs: in there: descriptors written; NULL where -d does not count
  * @children: started
  * @failed: ended with a status, or found something wrong
  * @crashed: ended by another signal than our SIGKILL
@@ -85,6 +87,7 @@ struct fuzz_run {
 	unsigned int slow;
 	bool faults;
 	void *shared;
+	const uint64_t *descs;
 	unsigned int children;
 	unsigned int failed;
 	unsigned int crashed;
@@ -94,6 +97,7 @@ struct fuzz_run {
 	uint64_t seed;
 	unsigned int seconds;
 	unsigned int max;
+	uint64_t min_descs;
 	char *why;
 };
 

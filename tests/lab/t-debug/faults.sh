@@ -6,6 +6,6 @@
 seconds=$((SECONDS_LONG / 2))
 driver_load ours
 before=$(driver_free_kib)
-driver_tap ours faults "fuzz-ioctl -f -t $seconds" "fuzz-ring -f -t $seconds"
+driver_tap ours faults "fuzz-ioctl -f -t $seconds" "fuzz-ring -f -t $seconds -d 0"
 driver_memory "$before"
 done_testing

@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # Requests and rings full of nonsense for a while; then what the kernel says, and what is left.
 #	SECONDS_LONG	each fuzzer for so long (6, in make soak 600)
+#	MILLIONS	of descriptors at least (0, in make soak 20)
 . "$SHUNT_TOP/tests/driver/lab.sh"
 
-[ "${SHUNT_SOAK:-}" != 1 ] || : "${SECONDS_LONG:=600}"
-export SECONDS_LONG=${SECONDS_LONG:-6}
-DRIVER_LIMIT=$((200 + SECONDS_LONG + ${SLOW:-1} * 60))
+[ "${SHUNT_SOAK:-}" != 1 ] || : "${SECONDS_LONG:=600}" "${MILLIONS:=20}"
+export SECONDS_LONG=${SECONDS_LONG:-6} MILLIONS=${MILLIONS:-0}
+# A million takes a minute or two.
+DRIVER_LIMIT=$((200 + SECONDS_LONG + ${SLOW:-1} * (60 + MILLIONS * 300)))
 mark="shunt-lab: fuzz $$"
 driver_load ours
 echo "$mark" >/dev/kmsg
