@@ -166,7 +166,7 @@ static: user $(B)/lib/libring.a ## layering, style and sparse checks
 	@tests/run static
 
 .PHONY: check-debug
-check-debug: setup ## the driver tests in a kernel with KASAN, lockdep, kmemleak, UBSAN [SECONDS_LONG=fuzzing]
+check-debug: setup ## the driver tests in a kernel with KASAN, lockdep, kmemleak, UBSAN [FULL=1 SECONDS_LONG=fuzzing]
 	@$(MAKE) user tests
 	@tests/run debug
 

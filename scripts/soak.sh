@@ -14,5 +14,5 @@ export FUZZ_SECONDS=${1:-3600} SHUNT_SOAK=1 SHUNT_LIMIT=7200 SHUNT_SUITE_LIMIT=3
 scripts/setup.sh || exit 1
 tests/run build fuzz payload lab headers
 status=$?
-DEBUG_SERIES="6.1 6.12" SECONDS_LONG=600 LOOPS=100 tests/run debug || status=1
+DEBUG_SERIES="6.1 6.12" SECONDS_LONG=600 MILLIONS=1 LOOPS=100 tests/run debug || status=1
 exit $status
