@@ -35,11 +35,16 @@
 
 static struct {
 	/* the ring, little endian as this machine must be for this test */
-	struct { u64 addr; u32 len; u16 flags, next; } desc[NUM] __attribute__((aligned(16)));
+	union {
+		struct { u64 addr; u32 len; u16 flags, next; } desc[NUM];
+		struct { u64 addr; u32 len; u16 id, flags; } packed[NUM];
+	} __attribute__((aligned(16)));
 	struct { u16 flags, idx, ring[NUM], used_event; } avail;
 	struct { u16 flags, idx; struct { u32 id, len; } ring[NUM]; u16 avail_event; } used;
+	u32 driver_event, device_event;	/* packed: place, and flags in the upper half */
 	u32 data[NUM];
 
+	bool is_packed;
 	bool event_idx;
 	int kick, call;
 	const char *failure;
@@ -110,11 +115,13 @@ static void *device(void *arg)
 {
 	struct vring_engine vr = {
 		.num = NUM,
+		.packed = s.is_packed,
 		.event_idx = s.event_idx,
 		.desc = (void *)s.desc,
-		.avail = (void *)&s.avail,
-		.used = (void *)&s.used,
+		.avail = s.is_packed ? (void *)&s.driver_event : (void *)&s.avail,
+		.used = s.is_packed ? (void *)&s.device_event : (void *)&s.used,
 	};
+	u16 start = s.is_packed ? VRING_WRAP : 0;
 	struct { u32 nr; struct vring_region region[1]; } mem = {
 		1, { { 0, sizeof(s.data), (uintptr_t)s.data, VRING_PERM_RW } }
 	};
@@ -126,7 +133,7 @@ static void *device(void *arg)
 	int n, i;
 
 	(void)arg;
-	if (vring_start(&vr, (struct vring_cursor){ 0, 0 }))
+	if (vring_start(&vr, (struct vring_cursor){ start, start }))
 		give_up("start");
 	while (seen < BUFFERS && !failed()) {
 		vring_kicks_off(&vr);
@@ -153,74 +160,175 @@ static void *device(void *arg)
 	return NULL;
 }
 
-static void *driver(void *arg)
-{
-	u32 offered = 0, taken = 0, i;
-	u16 used_idx = 0, old;
-	bool kick;
+/* The driver's half of a layout. Buffer number n has id n % NUM. */
+struct layout {
+	void (*prepare)(void);
+	/* Make buffer @n available; the device may see it, or only after publish(). */
+	void (*offer)(u32 n);
+	/* Buffers from @old to @n are available. Return: does the device want a kick? */
+	bool (*publish)(u32 old, u32 n);
+	/* Is @n used? Then its id. */
+	bool (*is_used)(u32 n, u32 *id);
+	/* Shall the device interrupt when @n is used? */
+	void (*await)(u32 n, bool on);
+};
 
-	(void)arg;
+static void split_prepare(void)
+{
+	u32 i;
+
 	for (i = 0; i < NUM; i++) {
 		s.desc[i].addr = i * sizeof(s.data[0]);
 		s.desc[i].len = sizeof(s.data[0]);
 		s.desc[i].flags = 2;
 	}
+}
+
+static void split_offer(u32 n)
+{
+	wr(s.avail.ring[n % NUM], n % NUM);
+}
+
+static bool split_publish(u32 old, u32 n)
+{
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	stumble();
+	wr(s.avail.idx, n);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (s.event_idx)
+		return (u16)(n - rd(s.used.avail_event) - 1) < (u16)(n - old);
+	return old != n && !(rd(s.used.flags) & 1);
+}
+
+static bool split_is_used(u32 n, u32 *id)
+{
+	if ((u16)n == rd(s.used.idx))
+		return false;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	*id = rd(s.used.ring[n % NUM].id);
+	return true;
+}
+
+static void split_await(u32 n, bool on)
+{
+	wr(s.avail.flags, !on);
+	wr(s.avail.used_event, n);
+}
+
+static const struct layout split = {
+	split_prepare, split_offer, split_publish, split_is_used, split_await
+};
+
+/* The wrap counter in the lap of buffer @n */
+static u32 lap(u32 n)
+{
+	return !(n / NUM % 2);
+}
+
+static void packed_prepare(void)
+{
+}
+
+static void packed_offer(u32 n)
+{
+	u32 i = n % NUM;
+
+	s.packed[i].addr = i * sizeof(s.data[0]);
+	s.packed[i].len = sizeof(s.data[0]);
+	s.packed[i].id = i;
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	stumble();
+	wr(s.packed[i].flags, (lap(n) ? 0x80 : 0x8000) | 2);
+}
+
+static bool packed_publish(u32 old, u32 n)
+{
+	u32 event, place;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	event = rd(s.device_event);
+	if (old == n || event >> 16 != 2)
+		return old != n && event >> 16 == 0;
+	/* Within the last two laps, counted as buffers are */
+	place = n - n % NUM + (event & 0x7fff);
+	if ((event >> 15 & 1) != lap(n))
+		place -= NUM;
+	return n - place - 1 < n - old;
+}
+
+static bool packed_is_used(u32 n, u32 *id)
+{
+	u16 flags = rd(s.packed[n % NUM].flags);
+
+	if ((flags & 0x8080) != (lap(n) ? 0x8080 : 0))
+		return false;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	*id = rd(s.packed[n % NUM].id);
+	return true;
+}
+
+static void packed_await(u32 n, bool on)
+{
+	u32 flags = on ? s.event_idx ? 2 : 0 : 1;
+
+	wr(s.driver_event, flags << 16 | lap(n) << 15 | n % NUM);
+}
+
+static const struct layout packed = {
+	packed_prepare, packed_offer, packed_publish, packed_is_used, packed_await
+};
+
+static void *driver(void *arg)
+{
+	const struct layout *l = arg;
+	u32 offered = 0, taken = 0, old, i;
+
+	l->prepare();
 	while (taken < BUFFERS && !failed()) {
-		old = s.avail.idx;
+		old = offered;
 		for (i = offered % 5; offered < BUFFERS && offered - taken < NUM; i--) {
 			s.data[offered % NUM] = offered;
-			wr(s.avail.ring[offered % NUM], offered % NUM);
-			offered++;
+			l->offer(offered++);
 			if (!i)
 				break;
 		}
-		__atomic_thread_fence(__ATOMIC_RELEASE);
-		stumble();
-		wr(s.avail.idx, offered);
-		__atomic_thread_fence(__ATOMIC_SEQ_CST);
-		if (s.event_idx)
-			kick = (u16)(offered - rd(s.used.avail_event) - 1) < (u16)(offered - old);
-		else
-			kick = old != (u16)offered && !(rd(s.used.flags) & 1);
-		if (kick)
+		if (l->publish(old, offered))
 			wake(s.kick);
 
 		for (;;) {
-			while (used_idx != rd(s.used.idx)) {
-				__atomic_thread_fence(__ATOMIC_ACQUIRE);
-				i = rd(s.used.ring[used_idx % NUM].id);
+			while (taken != offered && l->is_used(taken, &i)) {
 				if (i != taken % NUM || s.data[i] != ~taken)
 					give_up("a completion is lost, doubled or not written yet");
 				taken++;
-				used_idx++;
 			}
 			if (offered - taken < NUM && offered < BUFFERS)
 				break;
 			if (taken == BUFFERS || failed())
 				break;
 			/* full: sleep until the next completion */
-			wr(s.avail.flags, 0);
-			wr(s.avail.used_event, used_idx);
+			l->await(taken, true);
 			stumble();
 			__atomic_thread_fence(__ATOMIC_SEQ_CST);
-			if (used_idx == rd(s.used.idx))
+			if (!l->is_used(taken, &i))
 				sleep_on(s.call, "the driver waits for a lost interrupt");
-			wr(s.avail.flags, 1);
+			l->await(taken, false);
 		}
 	}
 	return NULL;
 }
 
-static void run(bool event_idx)
+static void run(bool is_packed, bool event_idx)
 {
+	const struct layout *l = is_packed ? &packed : &split;
 	pthread_t a, b;
 
 	memset(&s, 0, sizeof(s));
+	s.is_packed = is_packed;
 	s.event_idx = event_idx;
 	s.kick = eventfd(0, 0);
 	s.call = eventfd(0, 0);
 	assert_int_equal(pthread_create(&a, NULL, device, NULL), 0);
-	assert_int_equal(pthread_create(&b, NULL, driver, NULL), 0);
+	assert_int_equal(pthread_create(&b, NULL, driver, (void *)l), 0);
 	pthread_join(b, NULL);
 	pthread_join(a, NULL);
 	close(s.kick);
@@ -232,13 +340,25 @@ static void run(bool event_idx)
 static void test_flags(void **state)
 {
 	(void)state;
-	run(false);
+	run(false, false);
 }
 
 static void test_event_idx(void **state)
 {
 	(void)state;
-	run(true);
+	run(false, true);
+}
+
+static void test_packed_flags(void **state)
+{
+	(void)state;
+	run(true, false);
+}
+
+static void test_packed_event_idx(void **state)
+{
+	(void)state;
+	run(true, true);
 }
 
 int main(void)
@@ -246,6 +366,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_flags),
 		cmocka_unit_test(test_event_idx),
+		cmocka_unit_test(test_packed_flags),
+		cmocka_unit_test(test_packed_event_idx),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
