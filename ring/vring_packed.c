@@ -108,24 +108,27 @@ closed:
 int packed_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b)
 {
 	const u16 other_kind = VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT;
-	const __le64 __user *ring = (const __le64 __user *)vr->desc, *half;
-	const __le64 __user *ring_end = ring + 2 * vr->num;
+	const __le64 __user *half, *ring_end;
 	u16 pos = vr->pos.avail, turn = packed_avail_turn(pos);
 	u32 max = packed_left(vr, pos), n = 0;
 	struct vring_map map = vring_map_of(mem, b, 0);
 	enum vring_errno code = VRING_E_FAULT_RING;
 	struct vring_elem *e = b->elem;
 	struct iovec *iov = b->iov;
-	bool other;
+	bool other = false;
 
 	if (max > b->max_elem)
 		max = b->max_elem;
-	other = vr->pages || b->max_iov < max;
+	b->nr_elem = 0;
+	b->nr_iov = 0;
+	if (unlikely(vr->pages || b->max_iov < max))
+		return packed_pop_chains(vr, mem, b);
+	half = (const __le64 __user *)vr->desc + 2 * packed_index(pos);
+	ring_end = (const __le64 __user *)vr->desc + 2 * vr->num;
 	if (unlikely(!env_access_begin(vr->desc, sizeof(*vr->desc))))
 		goto closed;
 
-	half = ring + 2 * packed_index(pos);
-	for (; n < max && !other; n++, e++, iov++) {
+	for (; n < max; n++, e++, iov++) {
 		__le64 lo, hi;
 		u16 flags;
 		u64 d;
@@ -151,7 +154,7 @@ int packed_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vrin
 		half += 2;
 		pos++;
 		if (unlikely(half == ring_end)) {
-			half = ring;
+			half = (const __le64 __user *)vr->desc;
 			turn ^= PACKED_TURN;
 			pos = turn & PACKED_AVAIL ? VRING_WRAP : 0;
 		}
@@ -180,11 +183,12 @@ static __always_inline u64 packed_used(const struct vring_elem *e, u64 turn)
 static __always_inline bool
 packed_put(const struct vring_engine *vr, u32 index, u64 used, bool paged)
 {
-	__le64 __user *half = (__le64 __user *)vr->desc + 2 * index + 1;
+	__le64 __user *half;
 
 	if (paged)
 		half = packed_half(vr, index, 1);
-
+	else
+		half = (__le64 __user *)vr->desc + 2 * index + 1;
 	env_put(cpu_to_le64(used), half, fault);
 	return true;
 fault:
