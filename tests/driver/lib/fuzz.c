@@ -251,11 +251,12 @@ static void one_child(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint
 void fuzz_children(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint64_t seed),
 		   unsigned int life_ms)
 {
-	uint64_t end = t_now_ms() + f->seconds * 1000ULL;
+	uint64_t end = t_now_ms() + f->seconds * 1000ULL, last = end + 20000ULL * f->seconds;
 
 	for (; f->children < f->max && !f->stuck; f->seed++) {
 		if (f->children >= CHILDREN_MIN && t_now_ms() >= end &&
-		    (!f->descs || *f->descs >= f->min_descs))
+		    (!f->descs || *f->descs >= f->min_descs) &&
+		    (!f->enough || f->enough() || t_now_ms() >= last))
 			break;
 		one_child(f, child, life_ms);
 	}

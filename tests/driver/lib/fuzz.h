@@ -82,6 +82,8 @@ uint64_t fuzz_uva(const struct fuzz_mem *m, uint64_t *s);
  * @crashed: ended by another signal than our SIGKILL
  * @stuck: neither came to their end nor could be killed
  * @slowest_ms: longest time from SIGKILL to the end
+ * @enough: may be NULL: whether what the test asks for came about; a run is up to 20 times as
+ *	long if not
  */
 struct fuzz_run {
 	unsigned int slow;
@@ -93,6 +95,7 @@ struct fuzz_run {
 	unsigned int crashed;
 	unsigned int stuck;
 	uint64_t slowest_ms;
+	bool (*enough)(void);
 	/* inner */
 	uint64_t seed;
 	unsigned int seconds;
