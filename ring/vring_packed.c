@@ -129,27 +129,25 @@ int packed_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vrin
 		goto closed;
 
 	for (; n < max; n++, e++, iov++) {
+		struct vring_seen_desc d;
 		__le64 lo, hi;
-		u16 flags;
-		u64 d;
 
 		env_get(hi, half + 1, out);
-		d = le64_to_cpu(hi);
-		flags = d >> 48;
-		if (unlikely((flags & (PACKED_TURN | other_kind)) != turn)) {
-			other = (flags & PACKED_TURN) == turn;
+		vring_unpack_desc(&d, 0, le64_to_cpu(hi), true);
+		if (unlikely((d.flags & (PACKED_TURN | other_kind)) != turn)) {
+			other = (d.flags & PACKED_TURN) == turn;
 			break;
 		}
 		/* The address after the flags; pairs with the driver's write barrier. */
 		env_rmb();
 		env_get(lo, half, out);
-		if (unlikely(!vring_lone_buf(&map, le64_to_cpu(lo), d, flags & VRING_DESC_F_WRITE,
-					     e, iov))) {
+		if (unlikely(!vring_lone_buf(&map, le64_to_cpu(lo), d.len,
+					     d.flags & VRING_DESC_F_WRITE, e, iov))) {
 			other = true;
 			break;
 		}
 		e->at = pos;
-		e->head = d >> 32;
+		e->head = d.id;
 		e->iov = n;
 		half += 2;
 		pos++;
