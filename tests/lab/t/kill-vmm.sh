@@ -45,12 +45,10 @@ start() {
 
 # Under load: the guest has said so.
 loaded_up() {
-	local line i
+	local line silent=0
 
-	for ((i = 0; i < 30; i++)); do
-		until read -rt 1 -u 7 line; do
-			kill -0 "$vmm" 2> /dev/null && [ $((i += 1)) -lt 30 ] || return 1
-		done
+	while kill -0 "$vmm" 2> /dev/null && [ $silent -lt 30 ]; do
+		read -rt 1 -u 7 line || { silent=$((silent + 1)); continue; }
 		case $line in
 		'# ready'*) return 0 ;;
 		ok*) ;;
@@ -66,7 +64,7 @@ ip link set "$tap" up
 "$SHUNT_TOP/tests/payload/net_peer.py" "$tap" > "$dir/peer" &
 peer=$!
 
-killed=0 seen=0 gone=0 slowest=0 misread=0
+killed=0 seen=0 gone=0 slowest=0 misreads=0
 until [ $killed = "$rounds" ]; do
 	start
 	loaded_up && loaded=1 || loaded=
@@ -77,7 +75,7 @@ until [ $killed = "$rounds" ]; do
 	if ! kill -9 "$vmm" 2> /dev/null || [ -z "$loaded" ]; then
 		wait "$vmm" 2> /dev/null
 		note "round $killed: ended by itself, or never under load: $(cat "$dir/err")"
-		misread virtio_load "$dir/ram" "$dir/err" && [ $((misread += 1)) -le 5 ] || break
+		misread virtio_load "$dir/ram" "$dir/err" && [ $((misreads += 1)) -le 5 ] || break
 		continue
 	fi
 	killed=$((killed + 1))
