@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# QEMU migrates a stock guest that receives at full speed through our modules: the dirty log decides
+# QEMU migrates a stock guest that receives through our modules all the time: the dirty log decides
 # whether every page that they wrote arrives. Both sides run here, on two taps of one bridge.
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
