@@ -50,6 +50,10 @@ else
 	config TUN || say "modules: $release lacks CONFIG_TUN: vhost_net without tun/tap interfaces"
 	config TAP || say "modules: $release lacks CONFIG_TAP: vhost_net without macvtap/ipvtap"
 fi
+if ! config BLOCK; then
+	say "modules: $release lacks CONFIG_BLOCK: vhost_blk left out"
+	set -- "$@" SHUNT_NO_BLK=1
+fi
 if [ -d "$top/kernel/scsi" ] && ! config TARGET_CORE; then
 	say "modules: $release lacks CONFIG_TARGET_CORE: vhost_scsi left out"
 	set -- "$@" SHUNT_NO_SCSI=1

@@ -19,7 +19,7 @@
 #define VHOST_BLK_SERIAL_LEN 20
 
 /* No request may change the back end, whatever its file allows. */
-#define VHOST_BLK_BACKEND_RDONLY (1U << 0)
+#define VHOST_BLK_BACKEND_RDONLY 0x1
 
 /**
  * struct vhost_blk_backend - where a queue's requests go
@@ -39,12 +39,12 @@ struct vhost_blk_backend {
 };
 
 /* A request that changes the back end fails: the file or the device is read-only. */
-#define VHOST_BLK_INFO_RDONLY (1U << 0)
+#define VHOST_BLK_INFO_RDONLY 0x1
 /* Writes may be lost in a power cut until they were flushed. */
-#define VHOST_BLK_INFO_VOLATILE (1U << 1)
+#define VHOST_BLK_INFO_VOLATILE 0x2
 /* A block device, not a file */
-#define VHOST_BLK_INFO_BLOCK_DEVICE (1U << 2)
-#define VHOST_BLK_INFO_ROTATIONAL (1U << 3)
+#define VHOST_BLK_INFO_BLOCK_DEVICE 0x4
+#define VHOST_BLK_INFO_ROTATIONAL 0x8
 
 /**
  * struct vhost_blk_info - what a VMM fills the virtio configuration space from

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * vhost_blk.ko: request queues on a block device or a file.
+ *
+ * The worker of a queue pops requests, pins the pages of their data and hands them to the back end:
+ * a bio for a block device, a kiocb for a file. Whoever finishes a request, in any context, puts it
+ * into a list without a lock and wakes the worker, which unpins, writes the status and publishes.
+ * The worker waits for no back end: what would block goes to a helper thread.
+ *
+ * A queue and its back end are tied by a struct blk_chan, which owns the requests. It outlives the
+ * queue while the back end is still at work on one: nobody waits for a device that hangs, but an
+ * owner who asks for a drain.
+ */
+#ifndef VHOST_BLK_BLK_H
+#define VHOST_BLK_BLK_H
+
+#include <linux/blkdev.h>
+#include <linux/fs.h>
+#include <linux/list.h>
+#include <linux/llist.h>
+#include <linux/sizes.h>
+#include <linux/vhost_blk.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <vhost/core.h>
+
+/* Requests popped, and completed, at once */
+#define BLK_BATCH 64
+
+/* After so many batches the worker turns to its other work. */
+#define BLK_TURNS 16
+
+/* No driver that heeds the limits comes near. */
+#define BLK_LEN_MAX SZ_64M
+
+/* Ranges of a DISCARD or WRITE_ZEROES request */
+#define BLK_RANGES_MAX 256
+
+/* Requests of one queue that may wait in helper threads at a time */
+#define BLK_HELPERS 8
+
+/* Segments that need no allocation */
+#define BLK_INLINE_BV 8
+#define BLK_INLINE_IOV 2
+
+enum blk_op {
+	BLK_IN,
+	BLK_OUT,
+	BLK_FLUSH,
+	BLK_DISCARD,
+	BLK_SECURE_ERASE,
+	BLK_WRITE_ZEROES,
+	BLK_OTHER,
+};
+
+/**
+ * struct blk_data - the pages of a request
+ * @bv: segments, in @inline_bv if they fit
+ * @nr_bv: how many
+ * @bounced: the pages are ours: the driver's do not suit the back end
+ * @iov: where they are in the owner's address space, in @inline_iov if they fit; kept for what the
+ *	device writes
+ * @nr_iov: how many
+ * @inline_bv: room
+ * @inline_iov: room
+ */
+struct blk_data {
+	struct bio_vec *bv;
+	u32 nr_bv;
+	bool bounced;
+	u32 nr_iov;
+	struct iovec *iov;
+	struct bio_vec inline_bv[BLK_INLINE_BV];
+	struct iovec inline_iov[BLK_INLINE_IOV];
+};
+
+/* struct blk_range - of a DISCARD, SECURE_ERASE or WRITE_ZEROES, in sectors */
+struct blk_range {
+	u64 sector;
+	u32 nr;
+	bool unmap;
+};
+
+/**
+ * struct blk_req - one request
+ * @bio: as the block device sees it
+ * @iocb: as the file does
+ * @chan: owns it
+ * @done: place in blk_chan.done
+ * @node: place in blk_chan.free, or in blk_chan.popped
+ * @elem: the buffer, to be completed
+ * @op: what is asked for
+ * @published: IN_ORDER: finished, but an older one is not
+ * @stable: must not rest in a volatile cache when it completes
+ * @error: how it ended: 0, or a negative errno; EOPNOTSUPP is VIRTIO_BLK_S_UNSUPP
+ * @len: bytes of data
+ * @moved: bytes of them that the file took or gave so far
+ * @sector: where
+ * @status: of the driver's status byte
+ * @data: what is read or written
+ * @ranges: of sectors
+ * @nr_ranges: how many
+ * @work: runs in a helper thread what would block
+ */
+struct blk_req {
+	union {
+		struct bio bio;
+		struct kiocb iocb;
+	};
+	struct blk_chan *chan;
+	struct llist_node done;
+	struct list_head node;
+	struct vring_elem elem;
+	u8 op;
+	bool published;
+	bool stable;
+	int error;
+	u32 len;
+	u32 moved;
+	u64 sector;
+	u8 __user *status;
+	struct blk_data data;
+	struct blk_range *ranges;
+	u32 nr_ranges;
+	struct work_struct work;
+};
+
+/**
+ * struct blk_chan - a queue on its back end
+ * @file: the back end, referenced
+ * @bdev: the block device that it is, NULL for a regular file
+ * @rdonly: no request may change it, whatever the device allows
+ * @nowait: the block device can say that it would block
+ * @direct: the file is open with O_DIRECT
+ * @addr_mask: bits that are zero in the address of a segment that suits the back end
+ * @len_mask: the same for its length
+ * @block_mask: the same for the place and length of a request
+ * @helpers: threads for what blocks
+ * @req: all requests
+ * @nr_req: how many
+ * @inflight: popped, not completed; vq mutex, once orphaned the reaper's
+ * @orphaned: requests were in flight when it lost its queue
+ * @free: requests that are not in flight
+ * @popped: those that are, in the order popped
+ * @bq: the queue; RCU, NULL once orphaned
+ * @done: requests that the back end is done with; any context adds, who holds the vq mutex takes
+ * @busy: the worker is at it and will look at @done again
+ * @draining: the worker pops nothing more; somebody waits for @inflight to become 0
+ * @wait: there
+ */
+struct blk_chan {
+	struct file *file;
+	struct block_device *bdev;
+	bool rdonly;
+	bool nowait;
+	bool direct;
+	u32 addr_mask;
+	u32 len_mask;
+	u32 block_mask;
+	struct workqueue_struct *helpers;
+	struct blk_req *req;
+	u32 nr_req;
+	u32 inflight;
+	bool orphaned;
+	struct list_head free;
+	struct list_head popped;
+
+	struct blk_vq __rcu *bq ____cacheline_aligned_in_smp;
+	struct llist_head done;
+	bool busy;
+	bool draining;
+	wait_queue_head_t wait;
+};
+
+/**
+ * struct blk_vq - one queue
+ * @vq: backend is a struct blk_chan
+ * @stats: see struct vhost_blk_stats; written under the vq mutex
+ * @offloaded: belongs to @stats, but is counted in any context
+ * @out: requests about to be completed
+ */
+struct blk_vq {
+	struct vhc_vq vq;
+	struct vhost_blk_stats stats;
+	atomic64_t offloaded;
+	struct vring_elem out[BLK_BATCH];
+};
+
+/**
+ * struct vhost_blk - an open device
+ * @dev: the core's part
+ * @vqs: for it
+ * @serial: what GET_ID answers; dev.mutex, read without
+ * @writeback: see VHOST_BLK_SET_WRITEBACK; dev.mutex, read without
+ * @bq: queues
+ */
+struct vhost_blk {
+	struct vhc_dev dev;
+	struct vhc_vq *vqs[VHOST_BLK_MAX_QUEUES];
+	u8 serial[VHOST_BLK_SERIAL_LEN];
+	bool writeback;
+	struct blk_vq *bq[VHOST_BLK_MAX_QUEUES];
+};
+
+static inline struct blk_vq *to_blk_vq(struct vhc_vq *vq)
+{
+	return container_of(vq, struct blk_vq, vq);
+}
+
+static inline struct vhost_blk *to_blk(const struct blk_vq *bq)
+{
+	return container_of(bq->vq.dev, struct vhost_blk, dev);
+}
+
+/* req.c: what the worker does */
+extern const struct vhc_vq_ops blk_vq_ops;
+u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan);
+void blk_req_end(struct blk_req *req, int error);
+void blk_req_offload(struct blk_req *req);
+
+/* chan.c: tie and untie */
+struct blk_chan *blk_chan_open(struct file *file, bool rdonly, u32 nr_req);
+int blk_chan_drain(struct blk_vq *bq, struct blk_chan *chan);
+void blk_chan_resume(struct blk_vq *bq, struct blk_chan *chan);
+void blk_chan_close(struct blk_chan **chan, u32 nr);
+void blk_chan_orphan(struct blk_req *req);
+void blk_chan_exit(void);
+
+/* data.c: pages */
+int blk_data_get(struct blk_req *req, const struct iovec *iov, u32 nr, bool bounce);
+int blk_data_copy_back(struct blk_req *req);
+void blk_data_put(struct blk_req *req);
+bool blk_data_suits(const struct blk_chan *chan, const struct iovec *iov, u32 nr);
+
+/* bdev.c, file.c: back ends. rw: the worker; help: a helper thread. All end in blk_req_end(). */
+void blk_bdev_rw(struct blk_req *req);
+void blk_bdev_help(struct blk_req *req);
+void blk_file_rw(struct blk_req *req);
+void blk_file_help(struct blk_req *req);
+
+/* info.c */
+int blk_file_check(struct file *file);
+u64 blk_chan_capacity(const struct blk_chan *chan);
+u32 blk_file_block_size(struct file *file);
+bool blk_is_rdonly(const struct file *file, bool rdonly);
+long blk_get_info(struct vhost_blk_info __user *argp);
+
+static inline struct block_device *blk_file_bdev(const struct file *file)
+{
+	return S_ISBLK(file_inode(file)->i_mode) ? I_BDEV(file->f_mapping->host) : NULL;
+}
+
+#endif

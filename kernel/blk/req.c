@@ -1,0 +1,507 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Requests: taken from the ring, understood, handed to the back end, completed.
+ */
+#include <linux/blkdev.h>
+#include <linux/pagemap.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/virtio_blk.h>
+
+#include "blk.h"
+
+/* struct blk_segs - what is left of a buffer's segments */
+struct blk_segs {
+	struct iovec *iov;
+	u32 nr;
+	size_t len;
+};
+
+/**
+ * blk_req_end() - the back end is done with a request
+ * @req: not touched afterwards
+ * @error: 0, or a negative errno
+ *
+ * Any context.
+ */
+void blk_req_end(struct blk_req *req, int error)
+{
+	struct blk_chan *chan = req->chan;
+	struct blk_vq *bq;
+
+	req->error = error;
+	/* The chan lives until an RCU grace period after its last request was reaped. */
+	rcu_read_lock();
+	bq = rcu_dereference(chan->bq);
+	if (unlikely(!bq)) {
+		blk_chan_orphan(req);
+	} else if (llist_add(&req->done, &chan->done)) {
+		/* Pairs with the barrier in blk_handle(): the worker sees it, or we see it leave. */
+		if (!READ_ONCE(chan->busy))
+			vhc_vq_queue(&bq->vq);
+		if (unlikely(READ_ONCE(chan->draining)))
+			wake_up(&chan->wait);
+	}
+	rcu_read_unlock();
+}
+
+/**
+ * blk_req_offload() - have a helper thread go on with a request
+ * @req: not touched afterwards. Any context.
+ */
+void blk_req_offload(struct blk_req *req)
+{
+	struct blk_vq *bq;
+
+	rcu_read_lock();
+	bq = rcu_dereference(req->chan->bq);
+	if (bq)
+		atomic64_inc(&bq->offloaded);
+	rcu_read_unlock();
+	queue_work(req->chan->helpers, &req->work);
+}
+
+/* --- from the ring to the back end --- */
+
+/* Copy from the front of what the driver wrote, and step over it: @len bytes are there. */
+static int segs_copy(struct blk_segs *s, void *to, size_t len)
+{
+	s->len -= len;
+	while (len) {
+		size_t n = min(len, s->iov->iov_len);
+
+		if (copy_from_user(to, s->iov->iov_base, n))
+			return -EFAULT;
+		to += n;
+		len -= n;
+		s->iov->iov_base += n;
+		s->iov->iov_len -= n;
+		if (!s->iov->iov_len) {
+			s->iov++;
+			s->nr--;
+		}
+	}
+	return 0;
+}
+
+/* Cut the last byte off what the device writes. */
+static u8 __user *segs_cut_status(struct blk_segs *s)
+{
+	struct iovec *last = &s->iov[s->nr - 1];
+
+	while (!last->iov_len) {
+		last--;
+		s->nr--;
+	}
+	s->len--;
+	last->iov_len--;
+	if (!last->iov_len)
+		s->nr--;
+	return (u8 __user *)last->iov_base + last->iov_len;
+}
+
+static bool range_ok(const struct blk_chan *chan, u64 sector, u64 nr)
+{
+	u64 capacity = blk_chan_capacity(chan);
+
+	return sector <= capacity && nr <= capacity - sector &&
+	       !((sector | nr) << SECTOR_SHIFT & chan->block_mask);
+}
+
+/* IN, OUT. Return: 0 the back end has it; or how it ended */
+static int req_rw(struct blk_req *req, struct blk_segs *s, struct blk_vq *bq)
+{
+	struct blk_chan *chan = req->chan;
+	bool bounce;
+	int err;
+
+	if (s->len & (SECTOR_SIZE - 1) || s->len > BLK_LEN_MAX ||
+	    !range_ok(chan, req->sector, s->len >> SECTOR_SHIFT))
+		return -EIO;
+	if (req->op == BLK_OUT && blk_is_rdonly(chan->file, chan->rdonly))
+		return -EROFS;
+	if (!s->len) {
+		blk_req_end(req, 0);
+		return 0;
+	}
+	req->len = s->len;
+	bounce = !blk_data_suits(chan, s->iov, s->nr);
+	if (bounce)
+		vhc_count(&bq->stats.bounced, 1);
+	err = blk_data_get(req, s->iov, s->nr, bounce);
+	if (err)
+		return err;
+	if (chan->bdev)
+		blk_bdev_rw(req);
+	else
+		blk_file_rw(req);
+	return 0;
+}
+
+static int req_get_ranges(struct blk_req *req, const struct virtio_blk_discard_write_zeroes *from)
+{
+	u32 i;
+
+	for (i = 0; i < req->nr_ranges; i++) {
+		struct blk_range *r = &req->ranges[i];
+		u32 flags = le32_to_cpu(from[i].flags);
+
+		/* Only the zeroes of a WRITE_ZEROES may be a hole or not. */
+		if (flags & ~(req->op == BLK_WRITE_ZEROES ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0))
+			return -EOPNOTSUPP;
+		r->sector = le64_to_cpu(from[i].sector);
+		r->nr = le32_to_cpu(from[i].num_sectors);
+		r->unmap = flags;
+		if (!range_ok(req->chan, r->sector, r->nr))
+			return -EIO;
+	}
+	return 0;
+}
+
+/* DISCARD, SECURE_ERASE, WRITE_ZEROES */
+static int req_ranges(struct blk_req *req, struct blk_segs *s)
+{
+	struct virtio_blk_discard_write_zeroes *from;
+	int err;
+
+	if (blk_is_rdonly(req->chan->file, req->chan->rdonly))
+		return -EROFS;
+	if (!s->len || s->len % sizeof(*from) || s->len > BLK_RANGES_MAX * sizeof(*from))
+		return -EIO;
+	req->nr_ranges = s->len / sizeof(*from);
+	req->ranges = kvcalloc(req->nr_ranges, sizeof(*req->ranges), GFP_KERNEL_ACCOUNT);
+	from = kvmalloc(s->len, GFP_KERNEL_ACCOUNT);
+	err = -ENOMEM;
+	if (req->ranges && from)
+		err = segs_copy(s, from, s->len) ?: req_get_ranges(req, from);
+	kvfree(from);
+	if (!err)
+		blk_req_offload(req);
+	return err;
+}
+
+static int req_flush(struct blk_req *req)
+{
+	/* What may not be written needs no flush, and could not be asked for one. */
+	if (blk_is_rdonly(req->chan->file, req->chan->rdonly))
+		blk_req_end(req, 0);
+	else if (req->chan->bdev)
+		blk_bdev_rw(req);
+	else
+		blk_req_offload(req);
+	return 0;
+}
+
+/* The serial number; what does not fit is cut off. */
+static int req_get_id(struct blk_req *req, struct blk_segs *s, struct blk_vq *bq)
+{
+	const u8 *serial = to_blk(bq)->serial;
+	u32 at = 0;
+
+	for (; s->nr && at < VHOST_BLK_SERIAL_LEN; s->iov++, s->nr--) {
+		u32 n = min_t(size_t, s->iov->iov_len, VHOST_BLK_SERIAL_LEN - at);
+
+		if (copy_to_user(s->iov->iov_base, serial + at, n))
+			return -EFAULT;
+		vhc_vq_log_data(&bq->vq, s->iov, 1, n);
+		at += n;
+	}
+	req->len = at;
+	blk_req_end(req, 0);
+	return 0;
+}
+
+static int req_dispatch(struct blk_req *req, struct blk_segs *out, struct blk_segs *in,
+			struct blk_vq *bq, u32 type)
+{
+	switch (type) {
+	case VIRTIO_BLK_T_IN:
+		req->op = BLK_IN;
+		return req_rw(req, in, bq);
+	case VIRTIO_BLK_T_OUT:
+		req->op = BLK_OUT;
+		return req_rw(req, out, bq);
+	case VIRTIO_BLK_T_FLUSH:
+		req->op = BLK_FLUSH;
+		return req_flush(req);
+	case VIRTIO_BLK_T_DISCARD:
+		req->op = BLK_DISCARD;
+		return req_ranges(req, out);
+	case VIRTIO_BLK_T_SECURE_ERASE:
+		req->op = BLK_SECURE_ERASE;
+		return req->chan->bdev ? req_ranges(req, out) : -EOPNOTSUPP;
+	case VIRTIO_BLK_T_WRITE_ZEROES:
+		req->op = BLK_WRITE_ZEROES;
+		return req_ranges(req, out);
+	case VIRTIO_BLK_T_GET_ID:
+		return req_get_id(req, in, bq);
+	default:
+		return -EOPNOTSUPP;
+	}
+}
+
+/* Return: 0; or -EINVAL, when it is no request at all */
+static int req_start(struct blk_vq *bq, struct blk_chan *chan, const struct vring_elem *e)
+{
+	struct iovec *iov = &bq->vq.batch.iov[e->iov];
+	struct blk_segs out = { .iov = iov, .nr = e->nr_out, .len = e->out_len };
+	struct blk_segs in = { .iov = iov + e->nr_out, .nr = e->nr_in, .len = e->in_len };
+	struct virtio_blk_outhdr hdr;
+	struct blk_req *req;
+	int err;
+
+	if (out.len < sizeof(hdr) || !in.len)
+		return -EINVAL;
+	req = list_first_entry(&chan->free, struct blk_req, node);
+	list_move_tail(&req->node, &chan->popped);
+	WRITE_ONCE(chan->inflight, chan->inflight + 1);
+	req->elem = *e;
+	req->op = BLK_OTHER;
+	req->published = false;
+	req->stable = !READ_ONCE(to_blk(bq)->writeback);
+	req->len = 0;
+	req->moved = 0;
+	req->sector = 0;
+	req->ranges = NULL;
+	req->nr_ranges = 0;
+	req->data.bv = NULL;
+	req->data.nr_bv = 0;
+	req->data.iov = NULL;
+	req->data.nr_iov = 0;
+	req->data.bounced = false;
+	req->status = segs_cut_status(&in);
+	err = segs_copy(&out, &hdr, sizeof(hdr));
+	if (!err) {
+		req->sector = le64_to_cpu((__force __le64)hdr.sector);
+		err = req_dispatch(req, &out, &in, bq, le32_to_cpu((__force __le32)hdr.type));
+	}
+	if (err)
+		blk_req_end(req, err);
+	return 0;
+}
+
+/* --- from the back end to the ring --- */
+
+static void req_count(struct blk_vq *bq, const struct blk_req *req)
+{
+	struct vhost_blk_stats *s = &bq->stats;
+
+	switch (req->op) {
+	case BLK_IN:
+		vhc_count(&s->reads, 1);
+		break;
+	case BLK_OUT:
+		vhc_count(&s->writes, 1);
+		break;
+	case BLK_FLUSH:
+		vhc_count(&s->flushes, 1);
+		break;
+	case BLK_DISCARD:
+	case BLK_SECURE_ERASE:
+		vhc_count(&s->discards, 1);
+		break;
+	case BLK_WRITE_ZEROES:
+		vhc_count(&s->write_zeroes, 1);
+		break;
+	default:
+		vhc_count(&s->others, 1);
+	}
+	if (unlikely(req->error == -EOPNOTSUPP)) {
+		vhc_count(&s->unsupported, 1);
+	} else if (unlikely(req->error)) {
+		vhc_count(&s->errors, 1);
+		WRITE_ONCE(s->last_error_sector, req->sector);
+		WRITE_ONCE(s->last_errno, -req->error);
+	} else if (req->op == BLK_IN) {
+		vhc_count(&s->read_bytes, req->len);
+	} else if (req->op == BLK_OUT) {
+		vhc_count(&s->write_bytes, req->len);
+	}
+}
+
+static void invalidate(struct address_space *mapping, u64 sector, u64 nr)
+{
+	if (nr)
+		invalidate_inode_pages2_range(mapping, sector >> PAGE_SECTORS_SHIFT,
+					      (sector + nr - 1) >> PAGE_SECTORS_SHIFT);
+}
+
+/* Others read the device through its page cache: what is there is old now. */
+static void req_invalidate(const struct blk_req *req)
+{
+	struct address_space *mapping = req->chan->file->f_mapping;
+	u32 i;
+
+	if (!req->chan->bdev || req->op == BLK_IN || likely(!mapping->nrpages))
+		return;
+	invalidate(mapping, req->sector, req->len >> SECTOR_SHIFT);
+	for (i = 0; i < req->nr_ranges; i++)
+		invalidate(mapping, req->ranges[i].sector, req->ranges[i].nr);
+}
+
+static u8 req_status(const struct blk_req *req)
+{
+	if (likely(!req->error))
+		return VIRTIO_BLK_S_OK;
+	return req->error == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
+}
+
+/*
+ * The owner's address space. Afterwards the request holds nothing, and its elem is complete. A
+ * status that cannot be written is the driver's loss; the buffer goes back in any case.
+ */
+static void req_finish(struct blk_vq *bq, struct blk_req *req)
+{
+	struct vhc_vq *vq = &bq->vq;
+	struct iovec status = { .iov_base = req->status, .iov_len = 1 };
+
+	if (req->op == BLK_IN && !req->error && blk_data_copy_back(req))
+		req->error = -EFAULT;
+	req_invalidate(req);
+	/* A failed read may have written some. */
+	if (req->op == BLK_IN)
+		vhc_vq_log_data(vq, req->data.iov, req->data.nr_iov, req->len);
+	blk_data_put(req);
+	kvfree(req->ranges);
+	req_count(bq, req);
+	if (!put_user(req_status(req), req->status))
+		vhc_vq_log_data(vq, &status, 1, 1);
+	req->elem.len = 1;
+	if (!req->error && (req->op == BLK_IN || req->op == BLK_OTHER))
+		req->elem.len += req->len;
+}
+
+static void req_publish(struct blk_vq *bq, struct blk_chan *chan, struct blk_req *req, u32 *nr)
+{
+	bq->out[(*nr)++] = req->elem;
+	list_move(&req->node, &chan->free);
+	WRITE_ONCE(chan->inflight, chan->inflight - 1);
+	if (*nr == BLK_BATCH) {
+		vhc_vq_complete(&bq->vq, bq->out, *nr);
+		*nr = 0;
+	}
+}
+
+/* IN_ORDER: the oldest, while they are finished */
+static void req_publish_ordered(struct blk_vq *bq, struct blk_chan *chan, u32 *nr)
+{
+	struct blk_req *req, *next;
+
+	list_for_each_entry_safe(req, next, &chan->popped, node) {
+		if (!req->published)
+			break;
+		req_publish(bq, chan, req, nr);
+	}
+}
+
+/**
+ * blk_reap() - complete what the back end is done with
+ * @bq: mutex held, in the owner's address space
+ * @chan: its back end
+ *
+ * Return: how many requests
+ */
+u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan)
+{
+	struct llist_node *node = llist_del_all(&chan->done);
+	struct blk_req *req, *next;
+	u32 n = 0, nr = 0;
+
+	if (!node)
+		return 0;
+	llist_for_each_entry_safe(req, next, llist_reverse_order(node), done) {
+		req_finish(bq, req);
+		n++;
+		if (bq->vq.ring.in_order)
+			req->published = true;
+		else
+			req_publish(bq, chan, req, &nr);
+	}
+	if (bq->vq.ring.in_order)
+		req_publish_ordered(bq, chan, &nr);
+	vhc_vq_complete(&bq->vq, bq->out, nr);
+	if (unlikely(READ_ONCE(chan->draining)) && !chan->inflight)
+		wake_up(&chan->wait);
+	return n;
+}
+
+/* --- the worker --- */
+
+/* Return: requests popped; negative: the ring is broken */
+static int blk_pop(struct blk_vq *bq, struct blk_chan *chan)
+{
+	struct vhc_vq *vq = &bq->vq;
+	struct blk_plug plug;
+	int i, n;
+
+	n = vhc_vq_pop(vq, min_t(u32, BLK_BATCH, chan->nr_req - chan->inflight));
+	if (n <= 0)
+		return n;
+	blk_start_plug(&plug);
+	for (i = 0; i < n; i++) {
+		const struct vring_elem *e = &vq->batch.elem[i];
+
+		if (unlikely(req_start(bq, chan, e))) {
+			vhc_vq_rewind(vq, e);
+			vhc_vq_break(vq, "a request without header or status");
+			break;
+		}
+	}
+	blk_finish_plug(&plug);
+	return i < n ? -EINVAL : n;
+}
+
+static bool blk_ready(struct vhc_vq *vq)
+{
+	struct blk_chan *chan = vq->backend;
+
+	return !llist_empty(&chan->done) || vhc_vq_has_work(vq);
+}
+
+/* Return: the ring is worth another look, now */
+static bool blk_serve(struct blk_vq *bq, struct blk_chan *chan)
+{
+	struct vhc_vq *vq = &bq->vq;
+	int n;
+
+	/* Whoever completes one of them calls us. */
+	if (READ_ONCE(chan->draining) || chan->inflight == chan->nr_req)
+		return false;
+	n = blk_pop(bq, chan);
+	if (n)
+		return n > 0;
+	if (vhc_vq_poll(vq, blk_ready))
+		return false;
+	return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
+}
+
+static void blk_handle(struct vhc_vq *vq)
+{
+	struct blk_vq *bq = to_blk_vq(vq);
+	struct blk_chan *chan = vq->backend;
+	u32 turns = 0;
+	bool more;
+
+	if (vhc_vq_kicks_off(vq))
+		return;
+	WRITE_ONCE(chan->busy, true);
+	do {
+		blk_reap(bq, chan);
+		more = !vq->broken && blk_serve(bq, chan);
+		if (!more) {
+			WRITE_ONCE(chan->busy, false);
+			smp_mb(); /* pairs with llist_add() in blk_req_end() */
+			if (llist_empty(&chan->done))
+				return;
+			WRITE_ONCE(chan->busy, true);
+		}
+	} while (++turns < BLK_TURNS);
+	WRITE_ONCE(chan->busy, false);
+	vhc_vq_queue(vq);
+}
+
+const struct vhc_vq_ops blk_vq_ops = {
+	.handle = blk_handle,
+	.max_elem = BLK_BATCH,
+	.name = "request",
+};
