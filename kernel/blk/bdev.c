@@ -20,15 +20,35 @@ static void bdev_end_io(struct bio *bio)
 		blk_req_end(req, blk_status_to_errno(status));
 }
 
+static struct bio_set bdev_pieces;
+
+/* What goes in one piece, or the block layer would have to split it, which may block. */
+static u32 bdev_max_sectors(struct block_device *bdev)
+{
+	return min(queue_max_sectors(bdev_get_queue(bdev)),
+		   bdev_max_segments(bdev) << PAGE_SECTORS_SHIFT);
+}
+
 static void bdev_submit(struct blk_req *req, blk_opf_t opf)
 {
 	struct bio *bio = &req->bio;
+	struct bio *piece;
 
 	bio_init(bio, req->chan->bdev, req->data.bv, req->data.nr_bv, opf);
 	bio->bi_vcnt = req->data.nr_bv;
 	bio->bi_iter.bi_size = req->len;
 	bio->bi_iter.bi_sector = req->sector;
 	bio->bi_end_io = bdev_end_io;
+	if (opf & REQ_NOWAIT && req->len) {
+		u32 max = round_down(bdev_max_sectors(bio->bi_bdev),
+				     (req->chan->block_mask + 1) >> SECTOR_SHIFT);
+
+		while (bio_sectors(bio) > max) {
+			piece = bio_split(bio, max, GFP_KERNEL, &bdev_pieces);
+			bio_chain(piece, bio);
+			submit_bio(piece);
+		}
+	}
 	submit_bio(bio);
 }
 
@@ -56,6 +76,8 @@ static int bdev_range(struct block_device *bdev, const struct blk_req *req,
 {
 	switch (req->op) {
 	case BLK_DISCARD:
+		if (!bdev_max_discard_sectors(bdev))
+			return -EOPNOTSUPP;
 		return blkdev_issue_discard(bdev, r->sector, r->nr, GFP_KERNEL);
 	case BLK_SECURE_ERASE:
 		return blkdev_issue_secure_erase(bdev, r->sector, r->nr, GFP_KERNEL);
@@ -80,4 +102,14 @@ void blk_bdev_help(struct blk_req *req)
 	if (!err && req->stable)
 		err = blkdev_issue_flush(req->chan->bdev);
 	blk_req_end(req, err);
+}
+
+int blk_bdev_init(void)
+{
+	return bioset_init(&bdev_pieces, BIO_POOL_SIZE, 0, BIOSET_NEED_BVECS);
+}
+
+void blk_bdev_exit(void)
+{
+	bioset_exit(&bdev_pieces);
 }

@@ -273,7 +273,14 @@ static struct miscdevice blk_misc = {
 
 static int __init blk_init(void)
 {
-	return misc_register(&blk_misc);
+	int err = blk_bdev_init();
+
+	if (err)
+		return err;
+	err = misc_register(&blk_misc);
+	if (err)
+		blk_bdev_exit();
+	return err;
 }
 module_init(blk_init);
 
@@ -281,6 +288,7 @@ static void __exit blk_exit(void)
 {
 	misc_deregister(&blk_misc);
 	blk_chan_exit();
+	blk_bdev_exit();
 }
 module_exit(blk_exit);
 

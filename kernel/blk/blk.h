@@ -235,6 +235,8 @@ bool blk_data_suits(const struct blk_chan *chan, const struct iovec *iov, u32 nr
 /* bdev.c, file.c: back ends. rw: the worker; help: a helper thread. All end in blk_req_end(). */
 void blk_bdev_rw(struct blk_req *req);
 void blk_bdev_help(struct blk_req *req);
+int blk_bdev_init(void);
+void blk_bdev_exit(void);
 void blk_file_rw(struct blk_req *req);
 void blk_file_help(struct blk_req *req);
 

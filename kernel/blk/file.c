@@ -26,7 +26,8 @@ static void file_done(struct blk_req *req, long ret)
 {
 	if (ret > 0)
 		req->moved += ret;
-	if (ret < 0 && ret != -EAGAIN)
+	/* Some file systems have no way not to block. */
+	if (ret < 0 && ret != -EAGAIN && ret != -EOPNOTSUPP)
 		blk_req_end(req, ret);
 	else if (req->moved < req->len)
 		blk_req_offload(req);

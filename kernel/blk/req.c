@@ -36,7 +36,7 @@ void blk_req_end(struct blk_req *req, int error)
 	if (unlikely(!bq)) {
 		blk_chan_orphan(req);
 	} else if (llist_add(&req->done, &chan->done)) {
-		/* Pairs with the barrier in blk_handle(): the worker sees it, or we see it leave. */
+		/* Pairs with blk_handle(): the worker sees it, or we see the worker leave. */
 		if (!READ_ONCE(chan->busy))
 			vhc_vq_queue(&bq->vq);
 		if (unlikely(READ_ONCE(chan->draining)))
@@ -63,7 +63,7 @@ void blk_req_offload(struct blk_req *req)
 
 /* --- from the ring to the back end --- */
 
-/* Copy from the front of what the driver wrote, and step over it: @len bytes are there. */
+/* Copy from the front of what the driver wrote, and step over it; @len bytes are there. */
 static int segs_copy(struct blk_segs *s, void *to, size_t len)
 {
 	s->len -= len;
