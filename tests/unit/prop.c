@@ -311,6 +311,20 @@ static void test_log_line(void **state)
 	assert_int_equal(said[1023], '\n');
 }
 
+static void test_parse_fd(void **state)
+{
+	static const char *const no[] = { "", "x", "3x", "-1", "+3", " 3", "0x3", "2147483648",
+					  "99999999999999999999" };
+	int fd = -1;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(parse_fd("17", &fd), 0);
+	assert_int_equal(fd, 17);
+	for (i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		assert_int_equal(parse_fd(no[i], &fd), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -322,6 +336,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_required),
 		cmocka_unit_test(test_sizes),
+		cmocka_unit_test(test_parse_fd),
 		cmocka_unit_test(test_log_line),
 	};
 

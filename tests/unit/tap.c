@@ -124,20 +124,6 @@ static void test_adopt(void **state)
 	refuse_fd(tun_raw(name, IFF_TUN | IFF_NO_PI | IFF_VNET_HDR), "a tun, not a tap");
 }
 
-static void test_parse_fd(void **state)
-{
-	static const char *const no[] = { "", "x", "3x", "-1", "+3", " 3", "0x3", "2147483648",
-					  "99999999999999999999" };
-	int fd = -1;
-	size_t i;
-
-	(void)state;
-	assert_int_equal(tap_parse_fd("17", &fd), 0);
-	assert_int_equal(fd, 17);
-	for (i = 0; i < sizeof(no) / sizeof(no[0]); i++)
-		assert_int_equal(tap_parse_fd(no[i], &fd), -1);
-}
-
 static void test_offloads(void **state)
 {
 	uint64_t must = BIT(VIRTIO_NET_F_CSUM) | BIT(VIRTIO_NET_F_HOST_TSO4) |
@@ -235,7 +221,6 @@ int main(void)
 		cmocka_unit_test(test_open_wrong_kind),
 		cmocka_unit_test(test_adopt),
 		cmocka_unit_test(test_offloads),
-		cmocka_unit_test(test_parse_fd),
 		cmocka_unit_test(test_script),
 		cmocka_unit_test(test_vhost_fd),
 	};

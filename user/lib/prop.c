@@ -25,6 +25,16 @@ int parse_u64(const char *s, uint64_t *out)
 	return 0;
 }
 
+int parse_fd(const char *s, int *fd)
+{
+	uint64_t v;
+
+	if (strspn(s, "0123456789") != strlen(s) || parse_u64(s, &v) || v > INT32_MAX)
+		return -1;
+	*fd = (int)v;
+	return 0;
+}
+
 int parse_size(const char *s, uint64_t unit, uint64_t *out)
 {
 	unsigned long long v;

@@ -102,5 +102,7 @@ void props_help(const struct prop *table);
 /** parse_size() - "512", "4G", "64k"; @unit multiplies a number without suffix. Return: 0 or -1 */
 int parse_size(const char *s, uint64_t unit, uint64_t *out);
 int parse_u64(const char *s, uint64_t *out);
+/** parse_fd() - a decimal number. Return: 0 or -1, nothing logged */
+int parse_fd(const char *s, int *fd);
 
 #endif

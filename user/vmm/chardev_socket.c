@@ -17,7 +17,6 @@
 #include <unistd.h>
 
 #include "../lib/log.h"
-#include "tap.h"
 
 #define ACCEPT_RETRY_NS	1000000000ull
 
@@ -69,7 +68,7 @@ static int socket_check(const char *opt, const struct chardev_opts *o)
 	if (o->path && (!*o->path || strlen(o->path) >= sizeof(sun.sun_path)))
 		return log_err("%s: path=%s: takes 1 to %zu characters", opt, o->path,
 			       sizeof(sun.sun_path) - 1);
-	if (o->fd && tap_parse_fd(o->fd, &fd))
+	if (o->fd && parse_fd(o->fd, &fd))
 		return log_err("%s: fd=%s: takes the number of an inherited descriptor", opt,
 			       o->fd);
 	if (!o->server && o->wait == PROP_ON)
@@ -197,7 +196,7 @@ static int server_open(struct sock *s)
 	int fd, ret = 0;
 
 	if (c->o.fd) {
-		tap_parse_fd(c->o.fd, &fd);
+		parse_fd(c->o.fd, &fd);
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	} else if (c->o.path) {
 		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -278,7 +277,7 @@ static int client_open(struct sock *s)
 	int fd, ret;
 
 	if (c->o.fd) {
-		tap_parse_fd(c->o.fd, &fd);
+		parse_fd(c->o.fd, &fd);
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	} else if (c->o.path) {
 		fd = unix_connect(c);

@@ -8,8 +8,6 @@
 #define _GNU_SOURCE
 #include "netdev.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,6 +16,7 @@
 #include "../lib/prop.h"
 #include "cmdline.h"
 #include "tap.h"
+#include "vhost_kernel.h"
 
 #define NETDEV_MAX	16
 #define IFUP		"/etc/qemu-ifup"
@@ -74,10 +73,10 @@ static int tap_check(struct tap *t)
 
 	if (p->fd && (p->ifname || p->script || p->downscript))
 		return log_err("-netdev %s: fd= excludes ifname=, script= and downscript=", p->id);
-	if (p->fd && (tap_parse_fd(p->fd, &fd)))
+	if (p->fd && parse_fd(p->fd, &fd))
 		return log_err("-netdev %s: fd=%s: takes the number of an inherited descriptor",
 			       p->id, p->fd);
-	if (p->vhostfd && tap_parse_fd(p->vhostfd, &fd))
+	if (p->vhostfd && parse_fd(p->vhostfd, &fd))
 		return log_err(
 			"-netdev %s: vhostfd=%s: takes the number of an inherited descriptor",
 			p->id, p->vhostfd);
@@ -164,28 +163,15 @@ void netdev_help(void)
 
 static int vhost_open(struct tap *t)
 {
-	int fd, flags;
+	char opt[80];
+	int fd;
 
-	if (t->p.vhostfd) {
-		tap_parse_fd(t->p.vhostfd, &fd);
-		flags = fcntl(fd, F_GETFD);
-		if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC))
-			return log_err("-netdev %s: vhostfd=%d: %s", t->nd.id, fd, strerror(errno));
-		if (!vhost_fd_is_net(fd))
-			return log_err("-netdev %s: vhostfd=%d is not a vhost-net device", t->nd.id,
-				       fd);
-		t->nd.vhost_fd = fd;
-		return 0;
-	}
-	fd = open(VHOST_NET, O_RDWR | O_CLOEXEC);
-	if (fd < 0) {
-		if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
-			return log_err(
-				"-netdev %s: no " VHOST_NET
-				": load the module vhost_net (make load, or modprobe vhost_net)",
-				t->nd.id);
-		return log_err("-netdev %s: " VHOST_NET ": %s", t->nd.id, strerror(errno));
-	}
+	snprintf(opt, sizeof(opt), "-netdev %s", t->nd.id);
+	fd = vhost_kernel_open(opt, "net", t->p.vhostfd);
+	if (fd < 0)
+		return -1;
+	if (t->p.vhostfd && !vhost_fd_is_net(fd))
+		return log_err("%s: vhostfd=%d is not a vhost-net device", opt, fd);
 	t->nd.vhost_fd = fd;
 	return 0;
 }
@@ -208,7 +194,7 @@ static int tap_up(struct tap *t)
 	if (vhost_open(t))
 		return -1;
 	if (t->p.fd)
-		tap_parse_fd(t->p.fd, &fd);
+		parse_fd(t->p.fd, &fd);
 	nd->tap_fd = t->p.fd ? tap_adopt(nd->id, fd, nd->ifname) :
 			       tap_open(nd->id, t->p.ifname, nd->ifname);
 	if (nd->tap_fd < 0)

@@ -20,7 +20,6 @@
 #include <unistd.h>
 
 #include "../lib/log.h"
-#include "../lib/prop.h"
 
 #define TUN_DEV		"/dev/net/tun"
 
@@ -38,16 +37,6 @@
 #define BIT64(n)	(1ull << (n))
 
 extern char **environ;
-
-int tap_parse_fd(const char *s, int *fd)
-{
-	uint64_t v;
-
-	if (strspn(s, "0123456789") != strlen(s) || parse_u64(s, &v) || v > INT32_MAX)
-		return -1;
-	*fd = (int)v;
-	return 0;
-}
 
 static int tun_explain(const char *id, const char *want, int err)
 {

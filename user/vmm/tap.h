@@ -6,9 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/** tap_parse_fd() - a decimal number. Return: 0 or -1, nothing logged */
-int tap_parse_fd(const char *s, int *fd);
-
 /**
  * tap_open() - make or join a tap that this process holds: one that it made vanishes with it
  * @want: interface name, or NULL

@@ -4,15 +4,19 @@
  * and memory first, then each ring's geometry, then its eventfds, its back end last.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <linux/vhost.h>
+#include <linux/vhost_shunt.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
 #include "vhost_kernel.h"
 #include "vm.h"
 #include "../lib/log.h"
+#include "../lib/prop.h"
 
 #define to_kernel(_vh) ((struct vhost_kernel *)((char *)(_vh) - offsetof(struct vhost_kernel, vhost)))
 
@@ -97,7 +101,7 @@ static int ring_start(struct vhost_kernel *vk, unsigned int n, const struct vhos
 		err = set_addr(vk, n, r);
 	if (err)
 		return err;
-	vk->armed |= 1u << n;
+	vk->armed |= 1ull << n;
 	err = set_fd(vk, VHOST_SET_VRING_ERR, n, r->err);
 	if (!err)
 		err = set_fd(vk, VHOST_SET_VRING_CALL, n, r->call);
@@ -107,7 +111,7 @@ static int ring_start(struct vhost_kernel *vk, unsigned int n, const struct vhos
 		return err;
 	err = vk->attach(vk, n, true);
 	if (!err)
-		vk->attached |= 1u << n;
+		vk->attached |= 1ull << n;
 	return err;
 }
 
@@ -137,17 +141,17 @@ static void kernel_ring_stop(struct vhost *vh, unsigned int n)
 	unsigned int i;
 	int err = 0, e;
 
-	if (vk->attached & 1u << n) {
+	if (vk->attached & 1ull << n) {
 		err = vk->attach(vk, n, false);
 		e = set_state(vk, VHOST_GET_VRING_BASE, n, 0);
 		err = err ? err : e;
 	}
-	for (i = 0; i < 3 && vk->armed & 1u << n; i++) {
+	for (i = 0; i < 3 && vk->armed & 1ull << n; i++) {
 		e = set_fd(vk, fds[i], n, VHOST_FILE_UNBIND);
 		err = err ? err : e;
 	}
-	vk->attached &= ~(1u << n);
-	vk->armed &= ~(1u << n);
+	vk->attached &= ~(1ull << n);
+	vk->armed &= ~(1ull << n);
 	if (err)
 		log_warn("%s: stopping ring %u of the vhost device: %s", vh->name, n, strerror(-err));
 }
@@ -180,6 +184,55 @@ static const struct vhost_ops kernel_ops = {
 	.ring_stop = kernel_ring_stop,
 	.close = kernel_close,
 };
+
+static int vhost_adopt(const char *opt, const char *vhostfd)
+{
+	int fd, flags;
+
+	if (parse_fd(vhostfd, &fd))
+		return log_err("%s: vhostfd=%s: takes the number of an inherited descriptor", opt,
+			       vhostfd);
+	flags = fcntl(fd, F_GETFD);
+	if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC))
+		return log_err("%s: vhostfd=%d: %s", opt, fd, strerror(errno));
+	return fd;
+}
+
+int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd)
+{
+	char dev[32];
+	int fd;
+
+	if (vhostfd)
+		return vhost_adopt(opt, vhostfd);
+	snprintf(dev, sizeof(dev), "/dev/vhost-%s", kind);
+	fd = open(dev, O_RDWR | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
+		return log_err("%s: no %s: load the module vhost_%s (make load, modprobe or insmod vhost_%s.ko)",
+			       opt, dev, kind, kind);
+	return log_err("%s: %s: %s", opt, dev, strerror(errno));
+}
+
+int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int nr_rings, unsigned int workers)
+{
+	struct vhost_worker_state worker = { 0 };
+	struct vhost_vring_worker vring = { 0 };
+	unsigned int w, n;
+	int err = 0;
+
+	/* the first came with the owner, and has all rings so far */
+	for (w = 1; w < workers && !err; w++) {
+		err = do_ioctl(vk, VHOST_NEW_WORKER, &worker);
+		vring.worker_id = worker.worker_id;
+		for (n = w; n < nr_rings && !err; n += workers) {
+			vring.index = n;
+			err = do_ioctl(vk, VHOST_ATTACH_VRING_WORKER, &vring);
+		}
+	}
+	return err;
+}
 
 int vhost_kernel_init(struct vhost_kernel *vk, struct vm *vm, const char *name, int fd,
 		      int (*attach)(struct vhost_kernel *vk, unsigned int n, bool on))

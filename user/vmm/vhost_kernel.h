@@ -7,7 +7,7 @@
 
 struct vm;
 
-#define VHOST_KERNEL_RINGS	32
+#define VHOST_KERNEL_RINGS	64
 
 /**
  * struct vhost_kernel
@@ -23,8 +23,25 @@ struct vhost_kernel {
 	int fd;
 	int (*attach)(struct vhost_kernel *vk, unsigned int n, bool on);
 	bool packed;
-	uint32_t attached, armed;
+	uint64_t attached, armed;
 };
+
+/**
+ * vhost_kernel_open() - /dev/vhost-@kind, or what was inherited
+ * @opt: begins messages
+ * @kind: "net", "blk", ...
+ * @vhostfd: number of an inherited descriptor, which parse_fd() takes; NULL: open the device
+ *
+ * What an inherited descriptor is, the caller has to find out.
+ * Return: descriptor, or -1 after one logged line
+ */
+int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd);
+
+/**
+ * vhost_kernel_workers() - spread @nr_rings rings over @workers threads of their own. Once, after
+ * vhost_kernel_init(). Return: 0 or -errno
+ */
+int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int nr_rings, unsigned int workers);
 
 /**
  * vhost_kernel_init() - become the owner of @fd and ask for its features
