@@ -40,6 +40,10 @@ struct fake {
 	int starts, stops, running;
 	uint64_t features;
 	struct vhost_ring ring[NQ];
+	/* and the device */
+	int oks, config_writes;
+	uint64_t ok_features, config_val;
+	unsigned int config_off, config_len;
 };
 
 static struct vm vm;
@@ -126,7 +130,28 @@ static void fake_destroy(struct virtio_dev *vd)
 	fake = NULL;
 }
 
-static const struct virtio_ops dev_ops = { .check = fake_check, .destroy = fake_destroy };
+static void fake_features_ok(struct virtio_dev *vd, uint64_t features)
+{
+	(void)vd;
+	fake->oks++;
+	fake->ok_features = features;
+}
+
+static void fake_config_write(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len)
+{
+	(void)vd;
+	fake->config_writes++;
+	fake->config_off = off;
+	fake->config_val = val;
+	fake->config_len = len;
+}
+
+static const struct virtio_ops dev_ops = {
+	.check = fake_check,
+	.features_ok = fake_features_ok,
+	.config_write = fake_config_write,
+	.destroy = fake_destroy,
+};
 
 /* ---- the driver ---- */
 
@@ -411,6 +436,52 @@ static void test_features(void **state)
 		common_w(VIRTIO_PCI_COMMON_GFSELECT, 1, 4);
 		assert_int_equal(common_r(VIRTIO_PCI_COMMON_GF, 4), cases[i].f >> 32);
 	}
+}
+
+static void config_w(unsigned int off, uint64_t val, unsigned int len)
+{
+	mem_w(structure(VIRTIO_PCI_CAP_DEVICE_CFG) + off, val, len);
+}
+
+/* The device hears of each write to its configuration once, of none past it or during a reset. */
+static void test_config_write(void **state)
+{
+	(void)state;
+	config_w(5, 0x12, 1);
+	assert_int_equal(fake->config_writes, 1);
+	assert_int_equal(fake->config_off, 5);
+	assert_int_equal(fake->config_val, 0x12);
+	assert_int_equal(fake->config_len, 1);
+	config_w(4, 0x12345678, 4);
+	assert_int_equal(fake->config_writes, 2);
+	assert_int_equal(fake->config_len, 4);
+	config_w(6, 1, 1);
+	config_w(0xff8, 1, 8);
+	assert_int_equal(fake->config_writes, 2);
+	/* and hears what was negotiated once for each time that it is, never if it does not fit */
+	assert_int_equal(fake->oks, 0);
+	set_features(BAD_FEATURE);
+	set_status(S_OK);
+	assert_int_equal(fake->oks, 0);
+	assert_false(virtio_negotiated(&fake->vd, 5));
+	bring_up();
+	assert_int_equal(fake->oks, 1);
+	assert_true(fake->ok_features == FEATURES);
+	assert_true(virtio_negotiated(&fake->vd, 5));
+	assert_false(virtio_negotiated(&fake->vd, VIRTIO_F_RING_RESET));
+	set_status(S_OK);
+	assert_int_equal(fake->oks, 1);
+	assert_true(run_until(is_running, 1000));
+	fake->stall_stop = true;
+	set_status(0);
+	run_until(NULL, 5);
+	config_w(5, 1, 1);
+	assert_int_equal(fake->config_writes, 2);
+	sem_post(&fake->gate);
+	assert_true(run_until(is_reset, 1000));
+	assert_false(virtio_negotiated(&fake->vd, 5));
+	config_w(5, 1, 1);
+	assert_int_equal(fake->config_writes, 3);
 }
 
 static void test_start(void **state)
@@ -1009,7 +1080,7 @@ static void test_garbage(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(identity), TEST(features), TEST(start), TEST(queue_size),
+		TEST(identity), TEST(features), TEST(config_write), TEST(start), TEST(queue_size),
 		TEST(queue_size_packed), TEST(queue_reset), TEST(queue_reset_early), TEST(widths),
 		TEST(stalled_stop), TEST(reset_during_start), TEST(system_reset), TEST(refused),
 		TEST(vring_err), TEST(intx), TEST(msix), TEST(window), TEST(bars), TEST(garbage),

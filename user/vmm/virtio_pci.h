@@ -24,12 +24,18 @@ struct virtio_job;
 /**
  * struct virtio_ops - what a device type adds
  * @check: whether @features, a subset of the offered ones, fit together. NULL: all do
+ * @features_ok: device lock: @features are negotiated; some of the configuration may depend on them.
+ *	May be NULL
+ * @config_write: device lock, any thread: the driver wrote @len bytes, those of @val, at @off of the
+ *	configuration. May be NULL: it is read-only
  * @prepare: helper thread, no lock held: set the host side up for @features, the back end is started
  *	next. May be NULL. Return: 0 or -errno
  * @destroy: the back end was closed; free what embeds @vd
  */
 struct virtio_ops {
 	bool (*check)(struct virtio_dev *vd, uint64_t features);
+	void (*features_ok)(struct virtio_dev *vd, uint64_t features);
+	void (*config_write)(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len);
 	int (*prepare)(struct virtio_dev *vd, uint64_t features);
 	void (*destroy)(struct virtio_dev *vd);
 };
@@ -63,7 +69,7 @@ enum virtio_backend { VIRTIO_IDLE, VIRTIO_RUNNING };
  * @name: for messages
  * @vhost: the back end
  * @features: offered; VERSION_1 among them
- * @config: @config_len: device configuration, read-only to the driver
+ * @config: @config_len: device configuration
  * @ioeventfd: false: notifications go through user space
  */
 struct virtio_dev {
@@ -108,6 +114,8 @@ struct virtio_pci_init {
 int virtio_pci_create(struct vm *vm, struct virtio_dev *vd, const struct virtio_pci_init *init);
 /** virtio_config_changed() - @vd->config has new content: tell the driver. Device lock held */
 void virtio_config_changed(struct virtio_dev *vd);
+/** virtio_negotiated() - whether the driver's features are settled, with feature @bit among them */
+bool virtio_negotiated(const struct virtio_dev *vd, unsigned int bit);
 
 /* ---- virtio_regs.c: for virtio_pci.c ---- */
 

@@ -155,8 +155,11 @@ static void status_write(struct virtio_dev *vd, uint8_t val)
 	/* Bits are only ever added: virtio 1.2, 2.1.1 */
 	vd->status |= set & (VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
 			     VIRTIO_CONFIG_S_FAILED);
-	if (set & VIRTIO_CONFIG_S_FEATURES_OK && features_fit(vd))
+	if (set & VIRTIO_CONFIG_S_FEATURES_OK && features_fit(vd)) {
 		vd->status |= VIRTIO_CONFIG_S_FEATURES_OK;
+		if (vd->ops->features_ok)
+			vd->ops->features_ok(vd, vd->driver_features);
+	}
 	if (set & VIRTIO_CONFIG_S_DRIVER_OK && vd->status & VIRTIO_CONFIG_S_FEATURES_OK) {
 		vd->status |= VIRTIO_CONFIG_S_DRIVER_OK;
 		vd->want_start = true;
@@ -164,7 +167,7 @@ static void status_write(struct virtio_dev *vd, uint8_t val)
 	}
 }
 
-static bool negotiated(const struct virtio_dev *vd, unsigned int bit)
+bool virtio_negotiated(const struct virtio_dev *vd, unsigned int bit)
 {
 	return vd->status & VIRTIO_CONFIG_S_FEATURES_OK && vd->driver_features & 1ull << bit;
 }
@@ -173,7 +176,7 @@ static bool negotiated(const struct virtio_dev *vd, unsigned int bit)
 static struct virtio_queue *selected_open(struct virtio_dev *vd)
 {
 	struct virtio_queue *q = selected(vd);
-	bool open = !(vd->status & VIRTIO_CONFIG_S_DRIVER_OK) || negotiated(vd, VIRTIO_F_RING_RESET);
+	bool open = !(vd->status & VIRTIO_CONFIG_S_DRIVER_OK) || virtio_negotiated(vd, VIRTIO_F_RING_RESET);
 
 	return q && !q->ring.enabled && open ? q : NULL;
 }
@@ -182,7 +185,7 @@ static bool size_valid(const struct virtio_queue *q, uint32_t size)
 {
 	if (!size || size > q->max)
 		return false;
-	return !(size & (size - 1)) || negotiated(q->vd, VIRTIO_F_RING_PACKED);
+	return !(size & (size - 1)) || virtio_negotiated(q->vd, VIRTIO_F_RING_PACKED);
 }
 
 static void queue_enable(struct virtio_queue *q)
@@ -196,7 +199,7 @@ static void queue_enable(struct virtio_queue *q)
 
 static void queue_reset_write(struct virtio_queue *q, uint32_t val)
 {
-	if (val != 1 || !q->ring.enabled || !negotiated(q->vd, VIRTIO_F_RING_RESET))
+	if (val != 1 || !q->ring.enabled || !virtio_negotiated(q->vd, VIRTIO_F_RING_RESET))
 		return;
 	if (virtio_backend_busy(q->vd)) {
 		q->want = VIRTIO_QUEUE_RESET;
@@ -376,6 +379,12 @@ static uint64_t config_read(struct virtio_dev *vd, unsigned int off, unsigned in
 	return val;
 }
 
+static void config_write(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len)
+{
+	if (vd->ops->config_write && !vd->want_reset && off < vd->config_len)
+		vd->ops->config_write(vd, off, val, len);
+}
+
 /* A notification that KVM did not take: the configuration window, or no ioeventfd. */
 static void notify_write(struct virtio_dev *vd, unsigned int off)
 {
@@ -412,6 +421,9 @@ static void bar_write(void *dev, uint64_t off, uint64_t val, unsigned int len)
 	switch (off / VIRTIO_PART_BYTES) {
 	case VIRTIO_PART_COMMON:
 		common_write_bytes(vd, in, val, len);
+		break;
+	case VIRTIO_PART_DEVICE:
+		config_write(vd, in, val, len);
 		break;
 	case VIRTIO_PART_NOTIFY:
 		notify_write(vd, in);
