@@ -36,7 +36,10 @@ good 'name "virtio-net-pci"' -device help
 good 'name "isa-debug-exit"' -device '?'
 good "iobase=<number>" -device isa-debug-exit,help
 good "netdev=<str>" -device virtio-net-pci,help
+good "drive=<str>" -device virtio-blk-pci,help
+good "drive=<str>" -device vhost-blk-pci,help
 good "ifname=<str>" -netdev help
+good "file=<str>" -drive help
 good "server=<on|off>" -chardev help
 good "pc  " -machine help
 good "host  " -cpu help
@@ -45,7 +48,7 @@ good "hugetlb=<on|off>" -object help
 # every option of the table is in the help text, with text
 run -help
 ok=0
-for o in m smp cpu M machine accel kernel initrd append device netdev chardev serial monitor S name uuid \
+for o in m smp cpu M machine accel kernel initrd append device drive netdev chardev serial monitor S name uuid \
 	rtc nographic display no-reboot nodefaults no-user-config pidfile daemonize mem-path \
 	mem-prealloc boot h help version; do
 	grep -qE "^  -$o( | .* )[[:alnum:]]" out || { ok=1; echo "# no help for -$o"; }
@@ -145,6 +148,32 @@ bad "ifname=" "${k[@]}" -netdev tap,id=n0,vhost=on,ifname=averyveryverylongname
 bad "ifname=" "${k[@]}" -netdev tap,id=n0,vhost=on,ifname=
 bad "no property 'nosuch'" "${k[@]}" -netdev tap,id=n0,nosuch=1
 
+# --- disks
+bad "file= is missing" "${k[@]}" -drive if=none,id=d
+bad "file= is empty" "${k[@]}" -drive file=,if=none
+bad "if=ide is not there yet" "${k[@]}" -drive file=x
+bad "if=scsi is not there yet" "${k[@]}" -drive file=x,if=scsi
+bad "if=nosuch: takes none, virtio" "${k[@]}" -drive file=x,if=nosuch
+bad "format=qcow2: takes raw" "${k[@]}" -drive file=x,if=none,format=qcow2
+bad "cache=x: takes writeback" "${k[@]}" -drive file=x,if=none,cache=x
+bad "discard=x: takes ignore" "${k[@]}" -drive file=x,if=none,discard=x
+bad "aio=x: takes threads" "${k[@]}" -drive file=x,if=none,aio=x
+bad "media=cdrom: takes disk" "${k[@]}" -drive file=x,if=none,media=cdrom
+bad "snapshot=on: takes off" "${k[@]}" -drive file=x,if=none,snapshot=on
+bad "werror=stop: takes report" "${k[@]}" -drive file=x,if=none,werror=stop
+bad "index=64: takes a number" "${k[@]}" -drive file=x,if=virtio,index=64
+bad "readonly=x: takes on or off" "${k[@]}" -drive file=x,if=none,readonly=x
+bad "no property 'nosuch'" "${k[@]}" -drive file=x,if=none,nosuch=1
+bad "takes a letter" "${k[@]}" -drive file=x,if=none,id=1
+bad "id d given twice" "${k[@]}" -drive file=x,if=none,id=d -drive file=x,if=none,id=d
+bad "id virtio3 given twice" "${k[@]}" -drive file=x,if=virtio,index=3 -drive file=y,if=virtio,index=3
+bad "drive= is missing" "${k[@]}" -device virtio-blk-pci,vhost=on
+bad "num-queues=65: takes a number from 1 to 64" "${k[@]}" -device virtio-blk-pci,drive=d,num-queues=65
+bad "num-queues=0: takes a number" "${k[@]}" -device virtio-blk-pci,drive=d,num-queues=0
+bad "queue-size=2048: takes a number" "${k[@]}" -device virtio-blk-pci,drive=d,queue-size=2048
+bad "logical_block_size=256: takes a size" "${k[@]}" -device virtio-blk-pci,drive=d,logical_block_size=256
+bad "write-cache=x: takes on, off or auto" "${k[@]}" -device virtio-blk-pci,drive=d,write-cache=x
+
 # --- character devices
 bad "takes stdio" "${k[@]}" -chardev nosuch,id=c
 bad "id= is missing" "${k[@]}" -chardev null
@@ -177,7 +206,53 @@ else
 	echo "# /dev/vhost-net is there: not tested without"
 fi
 bad "vhostfd=9" "${k[@]}" -netdev tap,id=n0,vhostfd=9
+drive() { printf '%s' "file=$1,if=none,id=d,format=raw${2:+,$2}"; }
+truncate -s 1M img
+mkfifo fifo
+bad "drive d: not-there: No such file" "${k[@]}" -drive "$(drive not-there)"
+bad "fifo: neither a regular file nor a block device" "${k[@]}" -drive "$(drive fifo)"
+bad "/dev/null: neither a regular file nor a block device" "${k[@]}" -drive "$(drive /dev/null)"
+bad ".: neither a regular file nor a block device" "${k[@]}" -drive "$(drive .)"
+bad "drive e: img is in use" "${k[@]}" -drive "$(drive img)" -drive file=img,if=none,id=e,format=raw
+bad "drive e: img is in use" "${k[@]}" -drive "$(drive img)" -drive file=img,if=none,id=e,format=raw,readonly=on
+# QEMU locks single bytes
+flock_byte='import fcntl, sys
+f = open("img", "r+b")
+fcntl.lockf(f, fcntl.LOCK_SH, 1, 100)
+print("locked", flush=True)
+sys.stdin.read()'
+coproc python3 -c "$flock_byte"
+read -r -u "${COPROC[0]}" _
+bad "img is in use by another process" "${k[@]}" -drive "$(drive img)"
+eval "exec ${COPROC[1]}>&-"
+wait "$COPROC_PID"
+if [ "$(stat -f -c %T .)" = tmpfs ] && ! dd if=img of=/dev/null iflag=direct count=1 2> /dev/null; then
+	bad "img: this file system has no O_DIRECT" "${k[@]}" -drive "$(drive img cache=none)"
+fi
 if [ -w /dev/kvm ]; then
+	disk() { bad "$1" "${k[@]}" -drive "$(drive img "${3:-}")" -device "virtio-blk-pci,drive=d,id=b$2"; }
+	disk "b: pass vhost=on" ""
+	disk "b: pass vhost=on" ",vhost=off"
+	disk "queue-size=384: takes a power of two" ,vhost=on,queue-size=384
+	disk "workers=2: more than the 1 queue" ,vhost=on,workers=2,num-queues=1
+	disk "vectors=4096: takes a number from 0 to 2048" ,vhost=on,vectors=4096
+	disk "serial=123456789012345678901: takes 20 characters" ,vhost=on,serial=123456789012345678901
+	disk "vhostfd=x: takes the number" ,vhost=on,vhostfd=x
+	disk "vhostfd=999: Bad file descriptor" ,vhost=on,vhostfd=999
+	disk "vhostfd=0 is not a vhost-blk device" ,vhost=on,vhostfd=0
+	disk "disable-legacy=off" ,vhost=on,disable-legacy=off
+	bad "drive=e: no such -drive" "${k[@]}" -device vhost-blk-pci,drive=e
+	if [ ! -e /dev/vhost-blk ]; then
+		disk "insmod vhost_blk.ko" ,vhost=on
+		disk "insmod vhost_blk.ko" ,vhost=on readonly=on
+		bad "insmod vhost_blk.ko" "${k[@]}" -drive file=img,if=virtio,format=raw
+		bad "insmod vhost_blk.ko" "${k[@]}" -drive "$(drive img)" -device vhost-blk-pci,drive=d
+		# the same file twice, if nobody writes
+		bad "insmod vhost_blk.ko" "${k[@]}" -drive "$(drive img readonly=on)" \
+			-drive file=img,if=virtio,format=raw,readonly=on
+	else
+		echo "# /dev/vhost-blk is there: not tested without"
+	fi
 	bad "nowhere" "${k[@]}"
 	bad "nowhere" "${k[@]}" -daemonize
 	bad "standard input and output already serve" "${k[@]}" -serial stdio -serial stdio
@@ -219,6 +294,7 @@ END
 else
 	skip "/dev/kvm: absent" "needs root"
 fi
+rm img fifo
 leftover=$(find . -type f ! -name out ! -name err -o -type s)
 [ -z "$leftover" ]
 result $? "nothing is left behind"

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "../lib/log.h"
+#include "blockdev.h"
 #include "chardev.h"
 #include "cmdline_priv.h"
 #include "device.h"
@@ -148,6 +149,16 @@ static int opt_netdev(struct vm_config *cfg, const char *arg)
 	return netdev_add(arg);
 }
 
+static int opt_drive(struct vm_config *cfg, const char *arg)
+{
+	(void)cfg;
+	if (wants_help(arg)) {
+		blockdev_help();
+		return 1;
+	}
+	return blockdev_add(arg);
+}
+
 static int opt_net(struct vm_config *cfg, const char *arg)
 {
 	(void)cfg;
@@ -277,6 +288,8 @@ static const struct option {
 	{ "device", "TYPE[,id=ID][,KEY=VALUE...]", "a device (-device help, -device TYPE,help)",
 	  opt_device },
 	{ "display", "none", "there is no display", opt_display },
+	{ "drive", "file=FILE[,KEY=VALUE...]", "a file or block device for a disk (-drive help)",
+	  opt_drive },
 	{ "enable-kvm", NULL, "as -accel kvm", opt_nothing },
 	{ "h", NULL, "this list", opt_help },
 	{ "help", NULL, "this list", opt_help },
@@ -370,10 +383,25 @@ static void defaults(struct vm_config *cfg)
 	cfg->nr_serial = 1;
 }
 
+/* -drive if=virtio: the disk comes with it, after those that were asked for. */
+static int virtio_drives(struct vm_config *cfg)
+{
+	char arg[128];
+	const char *id;
+	unsigned int n;
+
+	for (n = 0; (id = blockdev_virtio(n)); n++) {
+		snprintf(arg, sizeof(arg), "virtio-blk-pci,drive=%s,vhost=on", id);
+		if (*id && opt_device(cfg, arg))
+			return -1;
+	}
+	return 0;
+}
+
 static enum cmdline_verdict finish(struct vm_config *cfg)
 {
 	defaults(cfg);
-	if (check_chardevs(cfg) || cmdline_machine_finish(cfg))
+	if (virtio_drives(cfg) || check_chardevs(cfg) || cmdline_machine_finish(cfg))
 		return CMDLINE_BAD;
 	return CMDLINE_RUN;
 }

@@ -5,10 +5,13 @@
 #include <string.h>
 #include "device.h"
 
-extern const struct device_type virtio_net_pci_type, testdev_type, isa_debug_exit_type, isa_serial_type;
+extern const struct device_type virtio_net_pci_type, virtio_blk_pci_type, vhost_blk_pci_type;
+extern const struct device_type testdev_type, isa_debug_exit_type, isa_serial_type;
 
 const struct device_type *const device_types[] = {
 	&virtio_net_pci_type,
+	&virtio_blk_pci_type,
+	&vhost_blk_pci_type,
 	&isa_debug_exit_type,
 	&isa_serial_type,
 	&testdev_type,

@@ -22,6 +22,7 @@
 
 #include "../lib/log.h"
 #include "../lib/loop.h"
+#include "blockdev.h"
 #include "chardev.h"
 #include "cmdline.h"
 #include "device.h"
@@ -226,10 +227,11 @@ static int monitor_open(struct loop *l)
 /* Return: the process's exit status */
 static int run(struct loop *l)
 {
-	if (netdev_open_all() || chardev_open_all(&vm, l) || monitor_open(l))
+	if (netdev_open_all() || blockdev_open_all() || chardev_open_all(&vm, l) || monitor_open(l))
 		return 1;
 	if (vm_create(&vm, &cfg, l) || devices_create() || vm_ready(&vm))
 		return 1;
+	blockdev_watch(&vm);
 	/* a signal, or the monitor's quit */
 	if (!chardev_wait() || asked_to_end)
 		return asked_to_end ? 0 : vm_exit_status(&vm);
@@ -256,6 +258,7 @@ static int supervise(const sigset_t *set)
 		status = run(l);
 	vm_destroy(&vm);
 	netdev_close_all();
+	blockdev_close_all();
 	monitor_free_all();
 	chardev_close_all();
 	signals_unwatch(l);
@@ -295,6 +298,7 @@ int main(int argc, char **argv)
 out:
 	/* a command line that was refused half-way left these */
 	netdev_close_all();
+	blockdev_close_all();
 	chardev_close_all();
 	cmdline_free(&cfg);
 	return status;

@@ -10,6 +10,8 @@
 
 #include "../lib/log.h"
 #include "../lib/loop.h"
+#include "../lib/prop.h"
+#include "blockdev.h"
 #include "chardev.h"
 #include "cmdline.h"
 #include "netdev.h"
@@ -59,7 +61,7 @@ static void table_print(const struct command *table, const char *prefix, FILE *o
 	for (; table->name; table++) {
 		snprintf(left, sizeof(left), "%s%s%s%s", prefix, table->name,
 			 table->args ? " " : "", table->args ? table->args : "");
-		fprintf(out, "%-20s %s\n", left, table->help);
+		fprintf(out, "%-22s %s\n", left, table->help);
 	}
 }
 
@@ -118,6 +120,23 @@ static void do_cont(struct vm *vm, const char *arg, FILE *out)
 		fprintf(out, "cannot start\n");
 }
 
+static void do_block_resize(struct vm *vm, const char *arg, FILE *out)
+{
+	size_t len = strcspn(arg, " \t");
+	char id[64];
+	uint64_t bytes;
+
+	/* a number alone is MiB, as QEMU has it */
+	if (!len || len >= sizeof(id) ||
+	    parse_size(arg + len + strspn(arg + len, " \t"), 1 << 20, &bytes)) {
+		fprintf(out, "Error: takes the id of a drive and a size such as 512M or 4G\n");
+		return;
+	}
+	memcpy(id, arg, len);
+	id[len] = 0;
+	blockdev_resize(vm, id, bytes, out);
+}
+
 static void info_version(struct vm *vm, const char *arg, FILE *out)
 {
 	(void)vm;
@@ -164,6 +183,20 @@ static void info_network(struct vm *vm, const char *arg, FILE *out)
 	netdev_info(out);
 }
 
+static void info_block(struct vm *vm, const char *arg, FILE *out)
+{
+	(void)vm;
+	(void)arg;
+	blockdev_info(out);
+}
+
+static void info_blockstats(struct vm *vm, const char *arg, FILE *out)
+{
+	(void)vm;
+	(void)arg;
+	blockdev_stats(out);
+}
+
 static void info_chardev(struct vm *vm, const char *arg, FILE *out)
 {
 	(void)arg;
@@ -180,6 +213,7 @@ static void info_loop(struct vm *vm, const char *arg, FILE *out)
 }
 
 static const struct command commands[] = {
+	{ "block_resize", "ID SIZE", "give a drive another size", do_block_resize },
 	{ "cont", NULL, "let a stopped machine run", do_cont },
 	{ "help", NULL, "this list", do_help },
 	{ "info", "WHAT", "show something", do_info },
@@ -191,6 +225,8 @@ static const struct command commands[] = {
 };
 
 static const struct command infos[] = {
+	{ "block", NULL, "drives", info_block },
+	{ "blockstats", NULL, "what drives have done", info_blockstats },
 	{ "chardev", NULL, "character devices", info_chardev },
 	{ "cpus", NULL, "how many CPUs", info_cpus },
 	{ "loop", NULL, "what the event loop waits with", info_loop },

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * -drive: the option, the file behind it, and what the monitor says of it.
+ *
+ * blockdev_add() only looks at the words; everything that touches the host happens in
+ * blockdev_open_all(), after the process has forked.
+ */
+#define _GNU_SOURCE
+#include "blockdev.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/blkzoned.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../lib/log.h"
+#include "../lib/prop.h"
+#include "cmdline.h"
+#include "vm.h"
+
+#define DRIVE_MAX	64
+
+enum { IF_NONE, IF_VIRTIO };
+static const char *const ifs[] = { "none", "virtio", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "xen",
+				   NULL };
+
+enum { CACHE_WRITEBACK, CACHE_NONE, CACHE_WRITETHROUGH, CACHE_DIRECTSYNC, CACHE_UNSAFE };
+static const char *const caches[] = { "writeback", "none", "writethrough", "directsync", "unsafe", NULL };
+
+enum { DISCARD_IGNORE, DISCARD_OFF, DISCARD_UNMAP, DISCARD_ON };
+static const char *const discards[] = { "ignore", "off", "unmap", "on", NULL };
+
+static const char *const aios[] = { "threads", "native", "io_uring", NULL };
+static const char *const only_disk[] = { "disk", NULL };
+static const char *const only_off[] = { "off", NULL };
+static const char *const only_report[] = { "report", NULL };
+
+struct drive_props {
+	char *file, *format;
+	int interface, media, cache, aio, discard, off, report;
+	uint32_t index;
+	bool readonly, read_only;
+};
+
+static const struct prop drive_props[] = {
+	PROP("file", PROP_STR, struct drive_props, file, .required = true,
+	     .help = "a file or a block device"),
+	PROP("if", PROP_ENUM, struct drive_props, interface, .names = ifs, .def = "ide",
+	     .help = "none, for a -device, or virtio: a virtio-blk-pci,vhost=on"),
+	PROP("format", PROP_STR, struct drive_props, format, .help = "raw"),
+	PROP("readonly", PROP_BOOL, struct drive_props, readonly, .help = "the guest cannot write"),
+	PROP("read-only", PROP_BOOL, struct drive_props, read_only, .help = "the same"),
+	PROP("cache", PROP_ENUM, struct drive_props, cache, .names = caches, .def = "writeback",
+	     .help = "none, directsync: O_DIRECT; writethrough, directsync: no flush is needed; "
+		     "unsafe is writeback: flushes count"),
+	PROP("discard", PROP_ENUM, struct drive_props, discard, .names = discards, .def = "ignore",
+	     .help = "unmap, on: the guest may deallocate"),
+	PROP("aio", PROP_ENUM, struct drive_props, aio, .names = aios, .def = "threads",
+	     .help = "no effect with vhost=on"),
+	PROP("index", PROP_U32, struct drive_props, index, .max = DRIVE_MAX - 1,
+	     .help = "number in the id that is made up where id= is missing"),
+	PROP("media", PROP_ENUM, struct drive_props, media, .names = only_disk, .def = "disk"),
+	PROP("snapshot", PROP_ENUM, struct drive_props, off, .names = only_off),
+	PROP("copy-on-read", PROP_ENUM, struct drive_props, off, .names = only_off),
+	PROP("detect-zeroes", PROP_ENUM, struct drive_props, off, .names = only_off),
+	PROP("rerror", PROP_ENUM, struct drive_props, report, .names = only_report),
+	PROP("werror", PROP_ENUM, struct drive_props, report, .names = only_report,
+	     .help = "the guest gets to know"),
+	{ .type = PROP_END },
+};
+
+struct drive {
+	struct blockdev bd;	/* first: blockdev_find() gives it out */
+	struct drive_props p;
+	char *id;
+};
+
+static struct drive *drives[DRIVE_MAX];
+static unsigned int nr_drives;
+
+static void drive_free(struct drive *d)
+{
+	if (d->bd.fd >= 0)
+		close(d->bd.fd);
+	free(d->id);
+	props_free(drive_props, &d->p);
+	free(d);
+}
+
+static struct drive *drive_find(const char *id)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_drives; i++)
+		if (!strcmp(drives[i]->id, id))
+			return drives[i];
+	return NULL;
+}
+
+/* What the words alone can tell. */
+static int drive_check(struct drive *d)
+{
+	const struct drive_props *p = &d->p;
+
+	if (p->interface != IF_NONE && p->interface != IF_VIRTIO)
+		return log_err(
+			"-drive file=%s: if=%s is not there yet; use if=none,id=ID and -device virtio-blk-pci,drive=ID,vhost=on",
+			p->file, ifs[p->interface]);
+	if (!*p->file)
+		return log_err("-drive: file= is empty");
+	if (p->format && strcmp(p->format, "raw"))
+		return log_err("-drive file=%s: format=%s: takes raw", p->file, p->format);
+	d->bd.file = p->file;
+	d->bd.fd = -1;
+	d->bd.readonly = p->readonly || p->read_only;
+	d->bd.direct = p->cache == CACHE_NONE || p->cache == CACHE_DIRECTSYNC;
+	d->bd.writeback = p->cache != CACHE_WRITETHROUGH && p->cache != CACHE_DIRECTSYNC;
+	d->bd.discard = p->discard == DISCARD_UNMAP || p->discard == DISCARD_ON;
+	return 0;
+}
+
+/* QEMU's names for those without: interface and number. */
+static int drive_name(struct drive *d, const char *id, bool numbered)
+{
+	uint32_t n = numbered ? d->p.index : 0;
+	char name[32];
+
+	do {
+		snprintf(name, sizeof(name), "%s%u", ifs[d->p.interface], n);
+	} while (!numbered && drive_find(name) && ++n);
+	d->id = strdup(id ? id : name);
+	if (!d->id)
+		return log_err("-drive: out of memory");
+	if (drive_find(d->id))
+		return log_err("-drive: id %s given twice", d->id);
+	d->bd.id = d->id;
+	return 0;
+}
+
+static bool has_key(const struct keyvals *kvs, const char *key)
+{
+	unsigned int i;
+
+	for (i = 0; i < kvs->nr; i++)
+		if (!strcmp(kvs->kv[i].key, key))
+			return true;
+	return false;
+}
+
+int blockdev_add(const char *arg)
+{
+	struct keyvals kvs;
+	struct drive *d = NULL;
+	const char *id;
+	bool numbered;
+	int ret = -1;
+
+	if (keyvals_parse(&kvs, "-drive", NULL, arg))
+		return -1;
+	id = keyvals_take(&kvs, "id");
+	if (cmdline_check_id("-drive", id, false))
+		goto out;
+	if (nr_drives == DRIVE_MAX) {
+		log_err("-drive: more than %d", DRIVE_MAX);
+		goto out;
+	}
+	d = calloc(1, sizeof(*d));
+	if (!d) {
+		log_err("-drive: out of memory");
+		goto out;
+	}
+	d->bd.fd = -1;
+	numbered = has_key(&kvs, "index");
+	if (props_apply(drive_props, &d->p, "-drive", &kvs) || drive_check(d) ||
+	    drive_name(d, id, numbered)) {
+		drive_free(d);
+		goto out;
+	}
+	drives[nr_drives++] = d;
+	ret = 0;
+out:
+	keyvals_free(&kvs);
+	return ret;
+}
+
+void blockdev_help(void)
+{
+	printf("-drive takes, besides id=<str>:\n");
+	props_help(drive_props);
+}
+
+const char *blockdev_virtio(unsigned int n)
+{
+	if (n >= nr_drives)
+		return NULL;
+	return drives[n]->p.interface == IF_VIRTIO ? drives[n]->id : "";
+}
+
+/* ---- opening ---- */
+
+static int open_explain(const struct blockdev *bd, int err)
+{
+	switch (err) {
+	case EINVAL:
+		if (bd->direct)
+			return log_err(
+				"-drive %s: %s: this file system has no O_DIRECT: cache=none and cache=directsync do not work",
+				bd->id, bd->file);
+		break;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+		if (!bd->readonly && !access(bd->file, R_OK))
+			return log_err("-drive %s: %s: %s: it can be read; pass readonly=on",
+				       bd->id, bd->file, strerror(err));
+		break;
+	}
+	return log_err("-drive %s: %s: %s", bd->id, bd->file, strerror(err));
+}
+
+/* Whole file, so that it excludes those that lock parts of it, QEMU for one. */
+static int drive_lock(const struct blockdev *bd)
+{
+	struct flock lock = { .l_type = bd->readonly ? F_RDLCK : F_WRLCK };
+
+	if (!fcntl(bd->fd, F_OFD_SETLK, &lock))
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return log_err("-drive %s: %s is in use by another process, or twice by this one", bd->id,
+			       bd->file);
+	/* a file system without locks: nothing to be had */
+	return 0;
+}
+
+static int drive_open(struct blockdev *bd)
+{
+	/* O_NONBLOCK: what turns out to be a FIFO must not wait for a peer */
+	int flags = (bd->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK |
+		    (bd->direct ? O_DIRECT : 0);
+	struct stat st;
+	uint32_t zones;
+
+	/* before it is opened: that can have effects on a terminal or a tape */
+	if (!stat(bd->file, &st) && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return log_err("-drive %s: %s: neither a regular file nor a block device", bd->id,
+			       bd->file);
+	bd->fd = open(bd->file, flags);
+	if (bd->fd < 0)
+		return open_explain(bd, errno);
+	if (fstat(bd->fd, &st) || fcntl(bd->fd, F_SETFL, flags & ~O_NONBLOCK))
+		return log_err("-drive %s: %s: %s", bd->id, bd->file, strerror(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return log_err("-drive %s: %s: neither a regular file nor a block device", bd->id,
+			       bd->file);
+	if (S_ISBLK(st.st_mode)) {
+		bd->rdev = st.st_rdev;
+		if (!ioctl(bd->fd, BLKGETNRZONES, &zones) && zones)
+			return log_err("-drive %s: %s: a zoned device: those are not there yet", bd->id,
+				       bd->file);
+	}
+	return drive_lock(bd);
+}
+
+int blockdev_open_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_drives; i++) {
+		if (!drives[i]->p.format)
+			log_warn("-drive %s: format= is missing: %s is taken as raw", drives[i]->id,
+				 drives[i]->bd.file);
+		if (drive_open(&drives[i]->bd))
+			return -1;
+	}
+	return 0;
+}
+
+void blockdev_watch(struct vm *vm)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_drives; i++) {
+		if (drives[i]->bd.rdev) {
+			blockdev_uevents(vm);
+			return;
+		}
+	}
+}
+
+void blockdev_close_all(void)
+{
+	blockdev_unwatch();
+	while (nr_drives)
+		drive_free(drives[--nr_drives]);
+}
+
+/* ---- for devices and the monitor ---- */
+
+struct blockdev *blockdev_find(const char *id)
+{
+	struct drive *d = drive_find(id);
+
+	return d && d->bd.fd >= 0 ? &d->bd : NULL;
+}
+
+int64_t blockdev_size(const struct blockdev *bd)
+{
+	struct stat st;
+	uint64_t bytes;
+
+	if (bd->rdev ? ioctl(bd->fd, BLKGETSIZE64, &bytes) : fstat(bd->fd, &st))
+		return -errno;
+	return bd->rdev ? (int64_t)bytes : st.st_size;
+}
+
+void blockdev_resized(struct vm *vm, dev_t rdev)
+{
+	unsigned int i;
+
+	vm_lock(vm);
+	for (i = 0; i < nr_drives; i++) {
+		struct blockdev *bd = &drives[i]->bd;
+
+		if (bd->user && (!rdev || bd->rdev == rdev))
+			bd->user->resized(bd->user);
+	}
+	vm_unlock(vm);
+}
+
+void blockdev_info(FILE *out)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_drives; i++) {
+		const struct blockdev *bd = &drives[i]->bd;
+
+		fprintf(out, "%s: %s (raw%s)\n", bd->id, bd->file, bd->readonly ? ", read-only" : "");
+		fprintf(out, "    Attached to:      %s\n", bd->user ? bd->user->name : "none");
+		fprintf(out, "    Cache mode:       %s%s\n", bd->writeback ? "writeback" : "writethrough",
+			bd->direct ? ", direct" : "");
+		fprintf(out, "    Size:             %lld bytes\n", (long long)blockdev_size(bd));
+	}
+	if (!nr_drives)
+		fprintf(out, "no drive\n");
+}
+
+void blockdev_stats(FILE *out)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_drives; i++) {
+		const struct blockdev *bd = &drives[i]->bd;
+
+		fprintf(out, "%s:", bd->id);
+		if (bd->user)
+			bd->user->stats(bd->user, out);
+		fputc('\n', out);
+	}
+	if (!nr_drives)
+		fprintf(out, "no drive\n");
+}

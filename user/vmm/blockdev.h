@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Host files and block devices behind disks: -drive. Opened when the command line has been checked and
+ * the process has forked; closed at exit.
+ *
+ * Context: main thread.
+ */
+#ifndef VMM_BLOCKDEV_H
+#define VMM_BLOCKDEV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+struct vm;
+struct blockdev_user;
+
+/**
+ * struct blockdev - one -drive
+ * @id: unique among drives
+ * @file: its path
+ * @fd: open for reading, and for writing unless @readonly; locked
+ * @rdev: number of the block device; 0: a file
+ * @direct: opened with O_DIRECT
+ * @writeback: writes may rest in a volatile cache until the guest flushes it
+ * @discard: the guest may deallocate
+ * @user: the device that uses it; NULL until then
+ */
+struct blockdev {
+	const char *id, *file;
+	int fd;
+	dev_t rdev;
+	bool readonly, direct, writeback, discard;
+	struct blockdev_user *user;
+};
+
+/**
+ * struct blockdev_user - embedded in a device
+ * @name: of the device
+ * @resized: device lock held: the size of the file or device may have changed
+ * @stats: add to a line that was begun: what was done so far
+ */
+struct blockdev_user {
+	const char *name;
+	void (*resized)(struct blockdev_user *user);
+	void (*stats)(struct blockdev_user *user, FILE *out);
+};
+
+/** blockdev_find() - Return: an opened drive, or NULL */
+struct blockdev *blockdev_find(const char *id);
+
+/* ---- main.c, cmdline.c and monitor.c ---- */
+
+/** blockdev_add() - one -drive argument, checked. Return: 0, or -1 after one logged line */
+int blockdev_add(const char *arg);
+/** blockdev_help() - what -drive takes, to stdout */
+void blockdev_help(void);
+/** blockdev_virtio() - Return: id of drive number @n if it has if=virtio, else ""; NULL past the last */
+const char *blockdev_virtio(unsigned int n);
+/** blockdev_open_all() - open and lock. Return: 0 or -1 after logging */
+int blockdev_open_all(void);
+/** blockdev_watch() - notice from now on when a block device changes its size */
+void blockdev_watch(struct vm *vm);
+/** blockdev_close_all() - close, forget; also after a failed blockdev_open_all(). The loop exists still */
+void blockdev_close_all(void);
+/** blockdev_info() - a paragraph each, for the monitor */
+void blockdev_info(FILE *out);
+/** blockdev_stats() - a line each, for the monitor */
+void blockdev_stats(FILE *out);
+/**
+ * blockdev_resize() - the monitor's block_resize: a file gets @bytes, a block device has them already
+ *
+ * Says on @out what went wrong. The device lock is not held.
+ */
+void blockdev_resize(struct vm *vm, const char *id, uint64_t bytes, FILE *out);
+
+/* ---- between blockdev.c and blockdev_resize.c ---- */
+
+/** blockdev_size() - Return: bytes, or -errno */
+int64_t blockdev_size(const struct blockdev *bd);
+/** blockdev_resized() - those on block device @rdev, 0: all, may have another size now */
+void blockdev_resized(struct vm *vm, dev_t rdev);
+/** blockdev_uevents() - listen from now on; blockdev_unwatch() - no longer, if ever. Logs a failure */
+void blockdev_uevents(struct vm *vm);
+void blockdev_unwatch(void);
+
+#endif

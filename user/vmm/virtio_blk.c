@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * virtio-blk-pci (virtio 1.2, section 5.2) on the kernel's vhost_blk: every queue is a request queue and
+ * has the drive's file for a back end. What the configuration space says comes from the module, which
+ * knows the limits of the device; the properties can only narrow it.
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
+#include "blockdev.h"
+#include "device.h"
+#include "virtio_blk.h"
+#include "../lib/log.h"
+
+#define VECTORS_AUTO	UINT32_MAX
+
+#define to_blk(_vd)	((struct virtio_blk *)((char *)(_vd) - offsetof(struct virtio_blk, vd)))
+#define user_blk(_user)	((struct virtio_blk *)((char *)(_user) - offsetof(struct virtio_blk, user)))
+
+/* ---- the back end ---- */
+
+static int blk_attach(struct vhost_kernel *vk, unsigned int n, bool on)
+{
+	struct virtio_blk *blk = (void *)((char *)vk - offsetof(struct virtio_blk, vk));
+	struct vhost_blk_backend backend = {
+		.index = n,
+		.fd = on ? blk->bd->fd : -1,
+		.flags = on && blk->bd->readonly ? VHOST_BLK_BACKEND_RDONLY : 0,
+	};
+	int ret;
+
+	do {
+		ret = ioctl(vk->fd, VHOST_BLK_SET_BACKEND, &backend);
+	} while (ret && errno == EINTR);
+	return ret ? -errno : 0;
+}
+
+static int get_info(struct virtio_blk *blk, struct vhost_blk_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	info->size = sizeof(*info);
+	info->fd = blk->bd->fd;
+	return ioctl(blk->vk.fd, VHOST_BLK_GET_INFO, info) ? -errno : 0;
+}
+
+static void blk_resized(struct blockdev_user *user)
+{
+	struct virtio_blk *blk = user_blk(user);
+	struct vhost_blk_info info;
+	int err = get_info(blk, &info);
+
+	if (err) {
+		log_warn("%s: asking for the size of %s: %s", blk->name, blk->bd->file, strerror(-err));
+		return;
+	}
+	if (blk->config.capacity == blk_sectors(blk, &info))
+		return;
+	blk->config.capacity = blk_sectors(blk, &info);
+	virtio_config_changed(&blk->vd);
+}
+
+static void blk_stats(struct blockdev_user *user, FILE *out)
+{
+	struct vhost_blk_stats sum = { 0 }, q;
+	struct virtio_blk *blk = user_blk(user);
+	unsigned int n;
+
+	for (n = 0; n < blk->vd.nr_queues; n++) {
+		memset(&q, 0, sizeof(q));
+		q.size = sizeof(q);
+		q.index = n;
+		if (ioctl(blk->vk.fd, VHOST_BLK_GET_STATS, &q))
+			continue;
+		sum.read_bytes += q.read_bytes;
+		sum.write_bytes += q.write_bytes;
+		sum.reads += q.reads;
+		sum.writes += q.writes;
+		sum.flushes += q.flushes;
+		sum.discards += q.discards;
+		sum.write_zeroes += q.write_zeroes;
+		sum.errors += q.errors;
+		if (q.last_errno) {
+			sum.last_errno = q.last_errno;
+			sum.last_error_sector = q.last_error_sector;
+		}
+	}
+	fprintf(out, " rd_bytes=%llu wr_bytes=%llu rd_operations=%llu wr_operations=%llu flush_operations=%llu",
+		(unsigned long long)sum.read_bytes, (unsigned long long)sum.write_bytes,
+		(unsigned long long)sum.reads, (unsigned long long)sum.writes,
+		(unsigned long long)sum.flushes);
+	fprintf(out, " unmap_operations=%llu zero_operations=%llu failed_operations=%llu",
+		(unsigned long long)sum.discards, (unsigned long long)sum.write_zeroes,
+		(unsigned long long)sum.errors);
+	if (sum.last_errno)
+		fprintf(out, " last_error=\"%s\" last_error_sector=%llu", strerror((int)sum.last_errno),
+			(unsigned long long)sum.last_error_sector);
+}
+
+/* ---- the cache mode: virtio 1.2, 5.2.5 and 5.2.6.2 ---- */
+
+/* wce_lock held. Return: 0 or -errno */
+static int wce_tell(struct virtio_blk *blk)
+{
+	uint32_t on = blk->config.wce;
+
+	return ioctl(blk->vk.fd, VHOST_BLK_SET_WRITEBACK, &on) ? -errno : 0;
+}
+
+/* A driver that cannot flush must not need to. */
+static void blk_features_ok(struct virtio_dev *vd, uint64_t features)
+{
+	struct virtio_blk *blk = to_blk(vd);
+
+	pthread_mutex_lock(&blk->wce_lock);
+	blk->config.wce = features & 1ull << VIRTIO_BLK_F_FLUSH ? blk->writeback : 0;
+	pthread_mutex_unlock(&blk->wce_lock);
+}
+
+static int blk_prepare(struct virtio_dev *vd, uint64_t features)
+{
+	struct virtio_blk *blk = to_blk(vd);
+	int err;
+
+	(void)features;
+	pthread_mutex_lock(&blk->wce_lock);
+	err = wce_tell(blk);
+	pthread_mutex_unlock(&blk->wce_lock);
+	return err;
+}
+
+/*
+ * Here and now, on the vCPU: once its write has returned, the driver counts on it for what it submits
+ * next. The module sets a flag, it waits for no request.
+ */
+static void blk_config_write(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len)
+{
+	const unsigned int at = offsetof(struct virtio_blk_config, wce);
+	struct virtio_blk *blk = to_blk(vd);
+	int err;
+
+	if (at < off || at >= off + len || !virtio_negotiated(vd, VIRTIO_BLK_F_CONFIG_WCE))
+		return;
+	pthread_mutex_lock(&blk->wce_lock);
+	blk->config.wce = !!(val >> 8 * (at - off) & 0xff);
+	err = wce_tell(blk);
+	pthread_mutex_unlock(&blk->wce_lock);
+	if (err)
+		virtio_broken(vd, strerror(-err));
+}
+
+static void blk_destroy(struct virtio_dev *vd)
+{
+	struct virtio_blk *blk = to_blk(vd);
+
+	blk->bd->user = NULL;
+	close(blk->vk.fd);
+	pthread_mutex_destroy(&blk->wce_lock);
+	free(blk);
+}
+
+static const struct virtio_ops blk_ops = {
+	.features_ok = blk_features_ok,
+	.prepare = blk_prepare,
+	.config_write = blk_config_write,
+	.destroy = blk_destroy,
+};
+
+/* ---- making ---- */
+
+/* What needs no module. */
+static int props_check(struct virtio_blk *blk, const struct blk_props *p)
+{
+	const char *name = blk->name;
+	struct blockdev *bd;
+	int fd;
+
+	if (p->disable_legacy == PROP_OFF)
+		return log_err("-device %s: disable-legacy=off: there is no legacy interface", name);
+	if (p->disable_modern)
+		return log_err("-device %s: disable-modern=on: there is no other interface", name);
+	if (p->vhost != PROP_ON)
+		return log_err(
+			"-device %s: pass vhost=on: queues served outside the kernel are not there yet",
+			name);
+	if (p->queue_size & (p->queue_size - 1))
+		return log_err("-device %s: queue-size=%u: takes a power of two", name, p->queue_size);
+	if (p->workers > p->num_queues)
+		return log_err("-device %s: workers=%u: more than the %u queues", name, p->workers,
+			       p->num_queues);
+	if (p->vectors != VECTORS_AUTO && p->vectors > MSIX_MAX)
+		return log_err("-device %s: vectors=%u: takes a number from 0 to %d", name, p->vectors,
+			       MSIX_MAX);
+	if (p->serial && strlen(p->serial) > VHOST_BLK_SERIAL_LEN)
+		return log_err("-device %s: serial=%s: takes %d characters at most", name, p->serial,
+			       VHOST_BLK_SERIAL_LEN);
+	if (p->vhostfd && parse_fd(p->vhostfd, &fd))
+		return log_err("-device %s: vhostfd=%s: takes the number of an inherited descriptor",
+			       name, p->vhostfd);
+	bd = blockdev_find(p->drive);
+	if (!bd)
+		return log_err("-device %s: drive=%s: no such -drive", name, p->drive);
+	if (bd->user)
+		return log_err("-device %s: drive=%s: in use by %s", name, p->drive, bd->user->name);
+	blk->bd = bd;
+	blk->writeback = p->write_cache == PROP_AUTO ? bd->writeback : p->write_cache == PROP_ON;
+	return 0;
+}
+
+static int blk_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props *p)
+{
+	char opt[80], serial[VHOST_BLK_SERIAL_LEN] = "";
+	struct vhost_blk_info info;
+	int fd, err;
+
+	snprintf(opt, sizeof(opt), "-device %s", blk->name);
+	fd = vhost_kernel_open(opt, "blk", p->vhostfd);
+	if (fd < 0)
+		return -1;
+	blk->vk.fd = fd;
+	err = get_info(blk, &info);
+	/* what vhost-blk answers to a drive it cannot serve; anything else comes from something else */
+	if (p->vhostfd && err && err != -EOPNOTSUPP && err != -EINVAL) {
+		log_err("%s: vhostfd=%d is not a vhost-blk device", opt, fd);
+		goto out;
+	}
+	if (err) {
+		log_err("%s: drive=%s: %s: %s", opt, blk->bd->id, blk->bd->file,
+			err == -EOPNOTSUPP ? "vhost_blk cannot serve such a file" : strerror(-err));
+		goto out;
+	}
+	if (vhost_kernel_init(&blk->vk, vm, blk->name, fd, blk_attach))
+		goto out;
+	if (p->serial)
+		memcpy(serial, p->serial, strnlen(p->serial, sizeof(serial)));
+	err = ioctl(fd, VHOST_BLK_SET_SERIAL, serial) ? -errno : 0;
+	if (!err)
+		err = vhost_kernel_workers(&blk->vk, p->num_queues, p->workers);
+	if (err) {
+		log_err("%s: setting up the vhost device: %s", opt, strerror(-err));
+		goto out;
+	}
+	if (blk_config_fill(blk, p, &info))
+		goto out;
+	blk->vd.features = blk_features(blk, p, &info);
+	if (blk->vd.features & 1ull << VIRTIO_F_VERSION_1)
+		return 0;
+	log_err("%s: the vhost module does not know VIRTIO_F_VERSION_1", opt);
+out:
+	close(fd);
+	return -1;
+}
+
+static int blk_make(struct vm *vm, const char *type, const char *id, struct blk_props *p)
+{
+	struct virtio_blk *blk = calloc(1, sizeof(*blk));
+	uint16_t sizes[VHOST_BLK_MAX_QUEUES];
+	struct virtio_pci_init init = {
+		.device_id = VIRTIO_ID_BLOCK,
+		.class_code = 0x010000,
+		.addr = p->addr,
+		.queue_max = sizes,
+	};
+	unsigned int n;
+
+	if (!blk)
+		return log_err("out of memory");
+	snprintf(blk->name, sizeof(blk->name), "%s%s%s", type, id ? "." : "", id ? id : "");
+	if (!p->num_queues)
+		p->num_queues = vm->nr_vcpus < VHOST_BLK_MAX_QUEUES ? vm->nr_vcpus : VHOST_BLK_MAX_QUEUES;
+	if (props_check(blk, p))
+		goto out;
+	if (!p->workers)
+		p->workers = p->num_queues < vm->nr_vcpus ? p->num_queues : vm->nr_vcpus;
+	for (n = 0; n < p->num_queues; n++)
+		sizes[n] = (uint16_t)p->queue_size;
+	init.nr_queues = p->num_queues;
+	init.vectors = p->vectors == VECTORS_AUTO ? p->num_queues + 1 : p->vectors;
+	if (blk_open(blk, vm, p))
+		goto out;
+	blk->user = (struct blockdev_user){ .name = blk->name, .resized = blk_resized, .stats = blk_stats };
+	blk->vd.ops = &blk_ops;
+	blk->vd.name = blk->name;
+	blk->vd.vhost = &blk->vk.vhost;
+	blk->vd.ioeventfd = p->ioeventfd;
+	blk->vd.config = &blk->config;
+	blk->vd.config_len = offsetof(struct virtio_blk_config, secure_erase_sector_alignment) +
+			     sizeof(blk->config.secure_erase_sector_alignment);
+	pthread_mutex_init(&blk->wce_lock, NULL);
+	if (virtio_pci_create(vm, &blk->vd, &init)) {
+		close(blk->vk.fd);
+		goto out;
+	}
+	blk->bd->user = &blk->user;
+	return 0;
+out:
+	free(blk);
+	return -1;
+}
+
+static int virtio_blk_create(struct vm *vm, const char *id, void *props)
+{
+	return blk_make(vm, "virtio-blk-pci", id, props);
+}
+
+static int vhost_blk_create(struct vm *vm, const char *id, void *props)
+{
+	struct blk_props *p = props;
+
+	if (p->vhost == PROP_AUTO)
+		p->vhost = PROP_ON;
+	return blk_make(vm, "vhost-blk-pci", id, p);
+}
+
+#define BLK_BOOL(_name, _field, _def, _help) \
+	PROP(_name, PROP_BOOL, struct blk_props, _field, .def = _def, .help = _help)
+#define BLK_U32(_name, _field, ...) PROP(_name, PROP_U32, struct blk_props, _field, __VA_ARGS__)
+#define BLK_SIZE(_name, _field, ...) PROP(_name, PROP_SIZE, struct blk_props, _field, __VA_ARGS__)
+
+static const struct prop blk_props[] = {
+	DEVICE_PCI_PROPS(struct blk_props, addr),
+	PROP("drive", PROP_STR, struct blk_props, drive, .required = true, .help = "id of a -drive"),
+	PROP("vhost", PROP_ONOFFAUTO, struct blk_props, vhost,
+	     .help = "serve the queues in the kernel; only on works"),
+	PROP("vhostfd", PROP_STR, struct blk_props, vhostfd,
+	     .help = "descriptor of an opened /dev/vhost-blk, inherited"),
+	BLK_U32("num-queues", num_queues, .min = 1, .max = VHOST_BLK_MAX_QUEUES,
+		.help = "request queues; without it one for each CPU"),
+	BLK_U32("queue-size", queue_size, .def = "256", .min = 4, .max = 1024,
+		.help = "power of two, 4 to 1024"),
+	BLK_U32("workers", workers, .min = 1, .max = VHOST_BLK_MAX_QUEUES,
+		.help = "kernel threads that serve them; without it one for each queue, no more than CPUs"),
+	BLK_U32("vectors", vectors, .def = "4294967295",
+		.help = "MSI-X vectors, 0: interrupts by INTx; the default means one for each queue and one more"),
+	PROP("serial", PROP_STR, struct blk_props, serial, .help = "20 characters at most"),
+	BLK_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
+	BLK_SIZE("logical_block_size", logical_block_size, .min = BLK_SECTOR, .max = 2 << 20,
+		 .help = "without it the drive's"),
+	BLK_SIZE("physical_block_size", physical_block_size, .min = BLK_SECTOR, .max = 2 << 20,
+		 .help = "without it the drive's"),
+	BLK_SIZE("min_io_size", min_io_size, .max = UINT32_MAX, .help = "without it the drive's"),
+	BLK_SIZE("opt_io_size", opt_io_size, .max = UINT32_MAX, .help = "without it the drive's"),
+	BLK_BOOL("discard", discard, "on", "the guest may discard, if the drive has discard=unmap"),
+	BLK_BOOL("write-zeroes", write_zeroes, "on", "the guest may have ranges zeroed"),
+	BLK_BOOL("config-wce", config_wce, "on", "the guest may change the cache mode"),
+	PROP("write-cache", PROP_ONOFFAUTO, struct blk_props, write_cache, .def = "auto",
+	     .help = "cache mode at first; auto: as the drive's cache= says"),
+	BLK_BOOL("event_idx", event_idx, "on", NULL),
+	BLK_BOOL("indirect_desc", indirect_desc, "on", NULL),
+	BLK_BOOL("packed", packed, "off", "packed rings, if the back end has them"),
+	BLK_BOOL("in_order", in_order, "off", "buffers are used in order, if the back end does that"),
+	BLK_BOOL("queue_reset", queue_reset, "on", "the guest may reset one queue, if the back end can"),
+	BLK_BOOL("iommu_platform", iommu_platform, "off", "the guest's DMA layer chooses the addresses"),
+	BLK_BOOL("ioeventfd", ioeventfd, "on", "notifications stay in the kernel"),
+	PROP("disable-legacy", PROP_ONOFFAUTO, struct blk_props, disable_legacy,
+	     .help = "on is all there is"),
+	BLK_BOOL("disable-modern", disable_modern, "off", "off is all there is"),
+	{ 0 },
+};
+
+const struct device_type virtio_blk_pci_type = {
+	.name = "virtio-blk-pci",
+	.alias = "virtio-blk",
+	.desc = "virtio disk, served by vhost_blk",
+	.bus = "PCI",
+	.props = blk_props,
+	.props_size = sizeof(struct blk_props),
+	.create = virtio_blk_create,
+};
+
+const struct device_type vhost_blk_pci_type = {
+	.name = "vhost-blk-pci",
+	.desc = "the same, with vhost=on",
+	.bus = "PCI",
+	.props = blk_props,
+	.props_size = sizeof(struct blk_props),
+	.create = vhost_blk_create,
+};
