@@ -136,10 +136,14 @@ static long blk_set_serial(struct vhost_blk *blk, const void __user *argp)
 	return 0;
 }
 
+/* Without dev->mutex: a VMM's vCPU must not wait here for a queue that drains. */
 static long blk_set_writeback(struct vhost_blk *blk, const u32 __user *argp)
 {
+	int err = vhc_dev_check_owner(&blk->dev);
 	u32 on;
 
+	if (err)
+		return err;
 	if (get_user(on, argp))
 		return -EFAULT;
 	if (on > 1)
@@ -162,9 +166,6 @@ static long blk_owner_ioctl(struct vhost_blk *blk, unsigned int cmd, void __user
 		break;
 	case VHOST_BLK_SET_SERIAL:
 		ret = blk_set_serial(blk, argp);
-		break;
-	case VHOST_BLK_SET_WRITEBACK:
-		ret = blk_set_writeback(blk, argp);
 		break;
 	}
 out:
@@ -205,8 +206,9 @@ static long blk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	switch (cmd) {
 	case VHOST_BLK_SET_BACKEND:
 	case VHOST_BLK_SET_SERIAL:
-	case VHOST_BLK_SET_WRITEBACK:
 		return blk_owner_ioctl(blk, cmd, argp);
+	case VHOST_BLK_SET_WRITEBACK:
+		return blk_set_writeback(blk, argp);
 	case VHOST_BLK_GET_INFO:
 		return blk_get_info(argp);
 	case VHOST_BLK_GET_STATS:

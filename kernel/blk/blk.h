@@ -191,7 +191,7 @@ struct blk_vq {
  * @dev: the core's part
  * @vqs: for it
  * @serial: what GET_ID answers; dev.mutex, read without
- * @writeback: see VHOST_BLK_SET_WRITEBACK; dev.mutex, read without
+ * @writeback: see VHOST_BLK_SET_WRITEBACK; no lock
  * @bq: queues
  */
 struct vhost_blk {

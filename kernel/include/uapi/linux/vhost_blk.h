@@ -157,7 +157,8 @@ struct vhost_blk_stats {
 
 /*
  * 1 (to begin with): writes may rest in a volatile cache until FLUSH. 0: each is stable when it
- * completes. For the writeback field of the configuration space; any time. EPERM; EINVAL.
+ * completes. For the writeback field of the configuration space; any time; it does not wait for
+ * a queue that drains. EPERM; EINVAL; EFAULT.
  */
 #define VHOST_BLK_SET_WRITEBACK _IOW(VHOST_VIRTIO, 0xe2, __u32)
 
