@@ -33,6 +33,7 @@ struct net_bench {
 	const char *what;
 	uint64_t last_progress_ns;
 	uint64_t calls;
+	uint64_t paused_ns;
 	uint64_t deadline_ns;
 	struct bench_result start;
 };
@@ -69,6 +70,13 @@ static int own_worker(struct net_bench *b, unsigned int index)
 		return -errno;
 	w.worker_id = s.worker_id;
 	return ioctl(b->dev.fd, VHOST_ATTACH_VRING_WORKER, &w) ? -errno : 0;
+}
+
+static int poll_us(struct net_bench *b, unsigned int index)
+{
+	struct vhost_vring_state s = { .index = index, .num = b->o->poll_us };
+
+	return ioctl(b->dev.fd, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s) ? -errno : 0;
 }
 
 static int net_open(struct net_bench *b, unsigned int nbufs, unsigned int buf_size)
@@ -121,6 +129,8 @@ static int net_open(struct net_bench *b, unsigned int nbufs, unsigned int buf_si
 				   o->indirect ? per_table : 0);
 		if (!ret)
 			ret = vdrv_vq_attach(&b->vq[i], &b->dev);
+		if (!ret && o->poll_us)
+			ret = poll_us(b, i);
 		if (!ret && o->wait != BENCH_WAIT_CALL)
 			vdrv_vq_disable_call(&b->vq[i]);
 	}
@@ -164,6 +174,7 @@ static void measure_from(struct net_bench *b)
 	b->start.driver_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	b->start.packets = b->r->packets;
 	b->start.calls = b->calls;
+	b->paused_ns = 0;
 	b->start.kicks = 0;
 	for (i = 0; i < 2; i++)
 		b->start.kicks += b->vq[i].kicks;
@@ -174,7 +185,7 @@ static void measure_to(struct net_bench *b)
 {
 	struct bench_result *r = b->r;
 
-	r->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - b->start.elapsed_ns;
+	r->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - b->start.elapsed_ns - b->paused_ns;
 	worker_time(b, &r->worker_ns, &r->worker_runs);
 	r->worker_ns -= b->start.worker_ns;
 	r->worker_runs -= b->start.worker_runs;
@@ -373,6 +384,8 @@ struct rx_state {
 	uint64_t sent;
 	uint64_t got;
 	unsigned char *frame;
+	uint32_t *held;
+	unsigned int nheld;
 };
 
 static int rx_refill(struct net_bench *b, uint32_t slot)
@@ -386,7 +399,25 @@ static int rx_refill(struct net_bench *b, uint32_t slot)
 	return vdrv_vq_add(&b->vq[VDRV_RX], &buf, 1, slot);
 }
 
-/* One frame from the ring: 1 when there was one, whose buffers are back in the ring by then. */
+/* Done with a buffer: into the ring at once, or with all others before the next backlog. */
+static int rx_reuse(struct net_bench *b, struct rx_state *s, uint32_t slot)
+{
+	if (!b->o->backlog)
+		return rx_refill(b, slot);
+	s->held[s->nheld++] = slot;
+	return 0;
+}
+
+static int rx_refill_held(struct net_bench *b, struct rx_state *s)
+{
+	int ret = 0;
+
+	while (s->nheld && !ret)
+		ret = rx_refill(b, s->held[--s->nheld]);
+	return ret;
+}
+
+/* One frame from the ring: 1 when there was one, whose buffers are done with by then. */
 static int rx_one(struct net_bench *b, struct rx_state *s)
 {
 	const struct bench_opt *o = b->o;
@@ -416,7 +447,7 @@ static int rx_one(struct net_bench *b, struct rx_state *s)
 			return -EPROTO;
 		memcpy(s->frame + frame_len, va, o->verify || !i ? len : 0);
 		frame_len += len;
-		ret = rx_refill(b, slot);
+		ret = rx_reuse(b, s, slot);
 		if (ret || ++i == nbuf)
 			break;
 		/* The device shows all buffers of a frame at once. */
@@ -452,13 +483,61 @@ static void no_preemption(const struct bench_opt *o, bool on)
 		sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &p);
 }
 
+static int rx_send(struct net_bench *b, struct rx_state *s, uint64_t total)
+{
+	const struct bench_opt *o = b->o;
+	unsigned char *frame;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < o->batch && s->sent < total && s->sent - s->got < o->window; i++) {
+		frame = vdrv_inject_slot(&s->in);
+		if (!frame)
+			break;
+		if (o->verify)
+			vdrv_frame_fill(frame, o->size, s->sent);
+		else
+			vdrv_frame_seq(frame, s->sent);
+		vdrv_inject_put(&s->in, o->size);
+		s->sent++;
+	}
+	b->what = "packet socket on the tap";
+	no_preemption(o, true);
+	ret = vdrv_inject_flush(&s->in);
+	no_preemption(o, false);
+	return ret;
+}
+
+/*
+ * Once all is received, fill the tap while the device has no buffers, and then give it all of them.
+ * What the sender costs is not in the time: the rate is that of device and driver.
+ */
+static int rx_send_backlog(struct net_bench *b, struct rx_state *s, uint64_t total)
+{
+	uint64_t begin;
+	int ret = 0;
+
+	if (s->sent != s->got)
+		return 0;
+	begin = clock_ns(CLOCK_MONOTONIC);
+	while (!ret && s->sent < total && s->sent - s->got < b->o->window)
+		ret = rx_send(b, s, total);
+	b->paused_ns += clock_ns(CLOCK_MONOTONIC) - begin;
+	if (ret)
+		return ret;
+	ret = rx_refill_held(b, s);
+	if (ret)
+		return ret;
+	b->what = "kick";
+	ret = vdrv_vq_kick(&b->vq[VDRV_RX]);
+	return ret < 0 ? ret : 0;
+}
+
 static int rx_run(struct net_bench *b, struct rx_state *s, uint64_t total)
 {
 	const struct bench_opt *o = b->o;
 	struct vdrv_vq *vq = &b->vq[VDRV_RX];
 	bool measuring = false, progress;
-	unsigned char *frame;
-	unsigned int i;
 	int ret;
 
 	while (s->got < total) {
@@ -478,21 +557,7 @@ static int rx_run(struct net_bench *b, struct rx_state *s, uint64_t total)
 			return ret;
 		if (past(b))
 			total = s->sent;
-		for (i = 0; i < o->batch && s->sent < total && s->sent - s->got < o->window; i++) {
-			frame = vdrv_inject_slot(&s->in);
-			if (!frame)
-				break;
-			if (o->verify)
-				vdrv_frame_fill(frame, o->size, s->sent);
-			else
-				vdrv_frame_seq(frame, s->sent);
-			vdrv_inject_put(&s->in, o->size);
-			s->sent++;
-		}
-		b->what = "packet socket on the tap";
-		no_preemption(o, true);
-		ret = vdrv_inject_flush(&s->in);
-		no_preemption(o, false);
+		ret = o->backlog ? rx_send_backlog(b, s, total) : rx_send(b, s, total);
 		if (ret)
 			return ret;
 		ret = net_idle(b, vq, progress);
@@ -509,7 +574,8 @@ int bench_net_rx(const struct bench_opt *o, struct bench_result *r, const char *
 {
 	static unsigned char frame[70000];
 	struct net_bench b = { .o = o, .r = r };
-	struct rx_state s = { .in.fd = -1, .frame = frame };
+	uint32_t held[o->ring];
+	struct rx_state s = { .in.fd = -1, .frame = frame, .held = held };
 	unsigned int i, nslots = 2 * o->window < 64 ? 64 : 2 * o->window;
 	unsigned char *p;
 	int ret;
@@ -528,7 +594,7 @@ int bench_net_rx(const struct bench_opt *o, struct bench_result *r, const char *
 		s.in.next = (i + 1) % s.in.nframes;
 	}
 	for (i = 0; i < o->ring && !ret; i++)
-		ret = rx_refill(&b, i);
+		ret = rx_reuse(&b, &s, i);
 	if (o->timeout_s)
 		b.deadline_ns = clock_ns(CLOCK_MONOTONIC) + o->timeout_s * 1000000000ULL;
 	if (!ret)

@@ -28,8 +28,7 @@ enum {
 	OPT_DEVICE = 256, OPT_TAP, OPT_SIZE, OPT_COUNT, OPT_WARMUP, OPT_RING, OPT_BATCH,
 	OPT_WINDOW, OPT_TIME, OPT_WAIT, OPT_RXBUF, OPT_SEGMENTS, OPT_INDIRECT, OPT_VERIFY,
 	OPT_INJECT, OPT_JSON, OPT_NO_EVENT_IDX, OPT_NO_MRG, OPT_LEGACY, OPT_VHOST_HDR,
-	OPT_TRICKLE, OPT_PACKED, OPT_IN_ORDER,
-	OPT_OWN_WORKER,
+	OPT_TRICKLE, OPT_BACKLOG, OPT_PACKED, OPT_IN_ORDER, OPT_OWN_WORKER, OPT_POLL_US,
 };
 
 static const struct {
@@ -62,6 +61,9 @@ static const struct {
 	{ { "inject", 1, NULL, OPT_INJECT }, "HOW", "net-rx: sender uses ring or copy (copy)" },
 	{ { "trickle", 0, NULL, OPT_TRICKLE }, NULL,
 	  "net-rx: the worker may run after each frame, not after each batch" },
+	{ { "backlog", 0, NULL, OPT_BACKLOG }, NULL,
+	  "net-rx: time how a full tap is emptied, but not the sender" },
+	{ { "poll-us", 1, NULL, OPT_POLL_US }, "N", "busy polling of the queues at most (off)" },
 	{ { "own-worker", 0, NULL, OPT_OWN_WORKER }, NULL,
 	  "a second worker serves the queue (VHOST_NEW_WORKER)" },
 	{ { "verify", 0, NULL, OPT_VERIFY }, NULL, "compare order and contents (slower)" },
@@ -202,6 +204,12 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 		case OPT_TRICKLE:
 			o->trickle = true;
 			break;
+		case OPT_BACKLOG:
+			o->backlog = true;
+			break;
+		case OPT_POLL_US:
+			NUM(poll_us, 0, 1000000);
+			break;
 		case OPT_OWN_WORKER:
 			o->own_worker = true;
 			break;
@@ -258,6 +266,9 @@ static int check(struct bench_opt *o)
 	} else if ((frame + o->rx_buf - 1) / o->rx_buf > o->ring) {
 		return fail("%s", "a frame does not fit into all buffers of the ring");
 	}
+	/* A backlog gets no more buffers than the ring has. */
+	if (o->backlog && o->window > o->ring / ((frame + o->rx_buf - 1) / o->rx_buf))
+		o->window = o->ring / ((frame + o->rx_buf - 1) / o->rx_buf);
 	/* More than the tap queues (tx_queue_len) would be dropped there. */
 	if (o->window > 500)
 		o->window = 500;

@@ -29,11 +29,13 @@ struct bench_opt {
 	uint64_t count;
 	uint64_t warmup;
 	unsigned int timeout_s;
+	unsigned int poll_us;
 	enum bench_wait wait;
 	bool indirect;
 	bool verify;
 	bool inject_copy;
 	bool trickle;
+	bool backlog;
 	bool own_worker;
 	bool json;
 };
@@ -43,7 +45,7 @@ struct bench_opt {
  * @packets: completed by the device and, for net-rx, recognised as ours
  * @lost: missing on the other side (tap statistics for net-tx, sequence for net-rx)
  * @bad: contents or lengths that differ
- * @elapsed_ns: wall time
+ * @elapsed_ns: wall time, without what it took to fill the tap with a backlog
  * @worker_ns: run time of the worker; instructions where the machine counts them
  * @worker_runs: how often the worker was put on a processor
  */
