@@ -10,6 +10,8 @@
 #	tx-64		bursts of 32, ring of 256, EVENT_IDX
 #	rx-64, rx-1500	the same; the frames of a burst are all in the tap before the worker runs
 #	rx-64-trickle	the worker may run after each frame
+#	rx-...-backlog	the tap is full when the device gets its first buffer; the sender's time is not in
+#			the rate
 #	...-packed	packed ring, and ...-in-order: IN_ORDER. Stock has neither: its split ring is the
 #			measure
 #	...-worker	a second worker serves the queue (VHOST_NEW_WORKER)
@@ -42,6 +44,8 @@ cases=(
 	"rx-64-no-event-idx net-rx --no-event-idx"
 	"rx-64-trickle net-rx --trickle"
 	"rx-1500 net-rx --size 1500"
+	"rx-64-backlog net-rx --backlog"
+	"rx-1500-backlog net-rx --size 1500 --backlog"
 	"tx-64-worker net-tx --own-worker"
 	"tx-64-packed net-tx --packed"
 	"rx-64-packed net-rx --packed"

@@ -12,6 +12,11 @@
 
 #include "net.h"
 
+static unsigned int rx_linger_us = 10;
+module_param(rx_linger_us, uint, 0644);
+MODULE_PARM_DESC(rx_linger_us,
+		 "Wait for more packets to receive before sleeping, microseconds at most (default 10)");
+
 static void net_set_features(struct vhc_vq *vq)
 {
 	struct net_vq *nvq = to_net_vq(vq);
@@ -140,6 +145,7 @@ static long net_vq_set_backend(struct vhost_net *net, struct net_vq *nvq, int fd
 	if (err)
 		goto err_poll;
 	if (nvq->vq.index == NET_VQ_RX) {
+		vhc_vq_linger(&nvq->vq, READ_ONCE(rx_linger_us));
 		net_rx_release(&net->rx);
 		net->rx.ring = net_get_ring(sock->file);
 		net->rx.tun = !IS_ERR(tun_get_tx_ring(sock->file));

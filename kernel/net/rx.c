@@ -122,7 +122,8 @@ static bool rx_ready(struct vhc_vq *vq)
  * Take packets from the tap. Return: false when it has none and will wake us for the next
  *
  * The poller stays in the tap's wait queue between short runs, for entering it costs as much as a
- * packet. When a backlog builds up it leaves, so that senders do not pay for wake-ups nobody needs.
+ * packet. When a backlog builds up, or the worker polls instead, it leaves, so that senders do not
+ * pay for wake-ups nobody needs.
  */
 static bool rx_refill(struct net_rx *rx, struct net_vq *nvq)
 {
@@ -141,10 +142,10 @@ static bool rx_refill(struct net_rx *rx, struct net_vq *nvq)
 	else
 		rx->tail = rx_peek(rx, &sock->sk->sk_receive_queue);
 	if (!rx->tail) {
-		if (!vhc_vq_poll(&nvq->vq, rx_ready))
+		if (vhc_vq_poll(&nvq->vq, rx_ready))
+			vhc_poll_stop(poll);
+		else
 			net_wait_sock(nvq, sock);
-		else if (poll->wqh)
-			vhc_poll_disarm(poll);
 		return false;
 	}
 	if (rx->tail == NET_BATCH)

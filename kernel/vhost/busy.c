@@ -11,22 +11,46 @@
  * How long: the ioctl sets the most. A queue that was idle for no longer than that would have been
  * found at work, so the time for the next poll doubles; after a longer one it is halved, down to
  * nothing below an eighth, so that a queue without traffic costs nothing.
+ *
+ * Lingering is the same for a queue that nobody asked to poll: short, and only while no other task
+ * could run on the worker's processor. It spares whoever brings more in that moment a wake-up,
+ * which costs him more than a packet does.
  */
 #include <linux/ktime.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/stat.h>
 #include <linux/timekeeping.h>
 
 #include "internal.h"
 
+static void busy_update(struct vhc_busy *b)
+{
+	b->most_ns = (u64)(b->timeout_us ?: b->linger_us) * NSEC_PER_USEC;
+	b->budget_ns = b->most_ns;
+	b->idle_since = 0;
+}
+
+void vhc_vq_linger(struct vhc_vq *vq, u32 us)
+{
+	vq->busy.linger_us = us;
+	busy_update(&vq->busy);
+}
+EXPORT_SYMBOL_GPL(vhc_vq_linger);
+
 void vhc_busy_set(struct vhc_vq *vq, u32 timeout_us)
 {
 	vq->busy.timeout_us = timeout_us;
-	vq->busy.budget_ns = (u64)timeout_us * NSEC_PER_USEC;
-	vq->busy.idle_since = 0;
+	busy_update(&vq->busy);
 	/* A queue that is being polled thinks again. */
 	vhc_vq_queue(vq);
+}
+
+/* Who asked for polling shares the processor as any task does; lingering is for its idle time. */
+static bool busy_yields(const struct vhc_busy *b)
+{
+	return !b->timeout_us && !single_task_running();
 }
 
 bool vhc_vq_begin_poll(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq))
@@ -35,7 +59,7 @@ bool vhc_vq_begin_poll(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq))
 	struct vhc_worker *worker;
 	u64 now;
 
-	if (b->spent)
+	if (b->spent || busy_yields(b))
 		return false;
 	now = ktime_get_ns();
 	b->idle_since = now;
@@ -68,7 +92,7 @@ EXPORT_SYMBOL_GPL(vhc_vq_has_work);
 void vhc_busy_end_idle(struct vhc_vq *vq)
 {
 	struct vhc_busy *b = &vq->busy;
-	u64 most = (u64)b->timeout_us * NSEC_PER_USEC;
+	u64 most = b->most_ns;
 
 	if (ktime_get_ns() - b->idle_since <= most)
 		b->budget_ns = clamp(2 * b->budget_ns, most / 8, most);
@@ -105,7 +129,7 @@ static bool poll_vq(struct vhc_vq *vq, struct vhc_worker *worker, bool give_way)
 		vhc_busy_end_idle(vq);
 		vq->ops->handle(vq);
 		again = b->polled;
-	} else if (give_way || ktime_get_ns() >= b->until) {
+	} else if (give_way || busy_yields(b) || ktime_get_ns() >= b->until) {
 		b->polled = false;
 		b->spent = true;
 		vhc_count(&vq->stats.poll_misses, 1);

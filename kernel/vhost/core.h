@@ -97,7 +97,9 @@ struct vhc_poll {
 
 /**
  * struct vhc_busy - busy polling of a queue; protected by the vq mutex
- * @timeout_us: poll for at most so long, 0 never
+ * @timeout_us: poll for at most so long, as the ioctl said; 0 when it did not
+ * @linger_us: otherwise for so long, while the worker has its processor for itself; 0 never
+ * @most_ns: the one of the two that counts
  * @budget_ns: how long the next time, adapted
  * @idle_since: when the queue had nothing to do, 0 if it has
  * @until: when this poll ends
@@ -107,8 +109,10 @@ struct vhc_poll {
  */
 struct vhc_busy {
 	u32 timeout_us;
+	u32 linger_us;
 	bool polled;
 	bool spent;
+	u64 most_ns;
 	u64 budget_ns;
 	u64 idle_since;
 	u64 until;
@@ -542,8 +546,17 @@ bool vhc_vq_begin_poll(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq));
  */
 static inline bool vhc_vq_poll(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq))
 {
-	return unlikely(vq->busy.timeout_us) && vhc_vq_begin_poll(vq, ready);
+	return vq->busy.most_ns && vhc_vq_begin_poll(vq, ready);
 }
+
+/**
+ * vhc_vq_linger() - the worker waits a moment for more before it sleeps
+ * @vq: mutex held
+ * @us: at most; 0 to leave it
+ *
+ * That is busy polling for whoever did not ask for any. It uses only time that nobody else wants.
+ */
+void vhc_vq_linger(struct vhc_vq *vq, u32 us);
 
 bool vhc_vq_has_work(struct vhc_vq *vq);
 
