@@ -215,7 +215,7 @@ static inline void vhc_count(u64 *counter, u64 n)
  * @features: as acknowledged by SET_FEATURES
  * @backend: the driver's; the queue runs while it is not NULL, see vhc_vq_start()
  * @broken: the ring is malformed; nothing runs until the next vhc_vq_start()
- * @batch: buffers popped by vhc_vq_pop(); room is there while the device has an owner
+ * @batch: buffers popped by vhc_vq_pop(); room is there since the first vhc_vq_start()
  * @log: the dirty log
  * @kick_file: eventfd that the driver of the ring writes, referenced
  * @kick: polls @kick_file
@@ -416,8 +416,8 @@ bool vhc_vq_ready(const struct vhc_vq *vq);
  *
  * Takes up the used ring where its index stands, forgets an earlier error and queues the work
  * once, for buffers whose kick was not seen.
- * Return: 0; or -EFAULT, or -EINVAL for a place that a packed ring does not have: the queue is as
- * it was, and runs on if it did
+ * Return: 0; or -ENOMEM, -EFAULT, or -EINVAL for a place that a packed ring does not have: the
+ * queue is as it was, and runs on if it did
  */
 int vhc_vq_start(struct vhc_vq *vq, void *backend);
 

@@ -51,34 +51,21 @@ static long dev_set_owner(struct vhc_dev *dev)
 {
 	struct vhc_worker *worker;
 	u32 i;
-	int err;
 
 	if (dev->mm)
 		return -EBUSY;
-	for (i = 0; i < dev->nvqs; i++) {
-		err = vhc_vq_alloc(dev->vqs[i]);
-		if (err)
-			goto err_free;
-	}
 	/* Before the worker, whose first events name the device. */
 	vhc_stats_add(dev);
 	worker = vhc_worker_create(dev);
 	if (IS_ERR(worker)) {
-		err = PTR_ERR(worker);
-		goto err_stats;
+		vhc_stats_remove(dev);
+		return PTR_ERR(worker);
 	}
 	for (i = 0; i < dev->nvqs; i++)
 		vhc_worker_attach(worker, dev->vqs[i]);
 	dev->mm = current->mm;
 	mmgrab(dev->mm);
 	return 0;
-
-err_stats:
-	vhc_stats_remove(dev);
-err_free:
-	for (i = 0; i < dev->nvqs; i++)
-		vhc_vq_free(dev->vqs[i]);
-	return err;
 }
 
 /* Back to where open() left the device. Nothing of the owner's memory is touched. */

@@ -120,8 +120,6 @@ long vhc_worker_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp);
 
 /* vq.c: configuration context; vq->mutex is held where the queue may run */
 void vhc_vq_init(struct vhc_vq *vq, struct vhc_dev *dev, u32 index);
-int vhc_vq_alloc(struct vhc_vq *vq);
-void vhc_vq_free(struct vhc_vq *vq);
 void vhc_vq_reset(struct vhc_vq *vq);
 struct vhc_ring_size vhc_vq_ring_size(const struct vhc_vq *vq);
 bool vhc_vq_ring_ok(const struct vhc_vq *vq, const struct vhc_ring_addr *a);

@@ -50,30 +50,21 @@ void vhc_vq_init(struct vhc_vq *vq, struct vhc_dev *dev, u32 index)
 	vhc_vq_reset(vq);
 }
 
-/**
- * vhc_vq_alloc() - make room for batches
- * @vq: reset
- *
+/*
+ * Make room for batches, once there is a back end: a device may have queues that are never used.
  * One buffer may have as many segments as the stock module allows, UIO_MAXIOV; a full batch of
  * buffers of one or two segments fits as well.
- * Return: 0, or -ENOMEM with what was allocated left to vhc_vq_free()
  */
-int vhc_vq_alloc(struct vhc_vq *vq)
+static int vq_alloc(struct vhc_vq *vq)
 {
 	struct vring_batch *b = &vq->batch;
 
 	b->max_iov = UIO_MAXIOV;
-	b->max_elem = vq->ops->max_elem;
-	b->elem = kvmalloc_array(b->max_elem, sizeof(*b->elem), GFP_KERNEL_ACCOUNT);
-	b->iov = kvmalloc_array(b->max_iov, sizeof(*b->iov), GFP_KERNEL_ACCOUNT);
+	if (!b->elem)
+		b->elem = kvmalloc_array(vq->ops->max_elem, sizeof(*b->elem), GFP_KERNEL_ACCOUNT);
+	if (!b->iov)
+		b->iov = kvmalloc_array(b->max_iov, sizeof(*b->iov), GFP_KERNEL_ACCOUNT);
 	return b->elem && b->iov ? 0 : -ENOMEM;
-}
-
-void vhc_vq_free(struct vhc_vq *vq)
-{
-	kvfree(vq->batch.elem);
-	kvfree(vq->batch.iov);
-	memset(&vq->batch, 0, sizeof(vq->batch));
 }
 
 /**
@@ -92,7 +83,9 @@ void vhc_vq_reset(struct vhc_vq *vq)
 	vq->call = NULL;
 	vq->err = NULL;
 
-	vhc_vq_free(vq);
+	kvfree(vq->batch.elem);
+	kvfree(vq->batch.iov);
+	memset(&vq->batch, 0, sizeof(vq->batch));
 	kvfree(vq->ring_page);
 	vq->ring_page = NULL;
 	vq->ring_room = 0;
@@ -232,6 +225,8 @@ int vhc_vq_start(struct vhc_vq *vq, void *backend)
 	struct vring_engine was;
 	int err;
 
+	if (vq_alloc(vq))
+		return -ENOMEM;
 	if (vq->iotlb && vhc_iotlb_map_start(vq))
 		return -EFAULT;
 	was = vq->ring;
