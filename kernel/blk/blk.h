@@ -96,7 +96,8 @@ struct blk_range {
  * @len: bytes of data
  * @moved: bytes of them that the file took or gave so far
  * @sector: where
- * @status: of the driver's status byte
+ * @status: the driver's status byte
+ * @mem_seq: vhc_vq.mem_seq at the time it was popped
  * @data: what is read or written
  * @ranges: of sectors
  * @nr_ranges: how many
@@ -119,6 +120,7 @@ struct blk_req {
 	u32 moved;
 	u64 sector;
 	u8 __user *status;
+	u32 mem_seq;
 	struct blk_data data;
 	struct blk_range *ranges;
 	u32 nr_ranges;
@@ -136,6 +138,8 @@ struct blk_req {
  * @len_mask: the same for its length
  * @block_mask: the same for the place and length of a request
  * @helpers: threads for what blocks
+ * @memcg: of the owner, for what they allocate
+ * @blkcg: of the owner, for what they submit
  * @req: all requests
  * @nr_req: how many
  * @inflight: popped, not completed; vq mutex, once orphaned the reaper's
@@ -158,6 +162,8 @@ struct blk_chan {
 	u32 len_mask;
 	u32 block_mask;
 	struct workqueue_struct *helpers;
+	struct mem_cgroup *memcg;
+	struct cgroup_subsys_state *blkcg;
 	struct blk_req *req;
 	u32 nr_req;
 	u32 inflight;

@@ -6,9 +6,13 @@
  * and this module until the back end is done with the last one; the reaper then lets go of them.
  */
 #include <linux/blkdev.h>
+#include <linux/cgroup.h>
 #include <linux/err.h>
 #include <linux/file.h>
+#include <linux/kthread.h>
+#include <linux/memcontrol.h>
 #include <linux/module.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "blk.h"
@@ -21,11 +25,33 @@ static LLIST_HEAD(orphans);
 static void chan_help(struct work_struct *work)
 {
 	struct blk_req *req = container_of(work, struct blk_req, work);
+	struct blk_chan *chan = req->chan;
+	struct mem_cgroup *old = set_active_memcg(chan->memcg);
 
-	if (req->chan->bdev)
+	/* The chan lives until we have returned: whoever frees it stops its helpers first. */
+	kthread_associate_blkcg(chan->blkcg);
+	if (chan->bdev)
 		blk_bdev_help(req);
 	else
 		blk_file_help(req);
+	kthread_associate_blkcg(NULL);
+	set_active_memcg(old);
+}
+
+/* Helpers work on the account of current, who is the owner. */
+static void chan_get_cgroups(struct blk_chan *chan)
+{
+	chan->memcg = get_mem_cgroup_from_mm(current->mm);
+#ifdef CONFIG_BLK_CGROUP
+	chan->blkcg = task_get_css(current, io_cgrp_id);
+#endif
+}
+
+static void chan_put_cgroups(struct blk_chan *chan)
+{
+	mem_cgroup_put(chan->memcg);
+	if (chan->blkcg)
+		css_put(chan->blkcg);
 }
 
 /* What suits the back end */
@@ -82,6 +108,7 @@ struct blk_chan *blk_chan_open(struct file *file, bool rdonly, u32 nr_req)
 	chan->bdev = blk_file_bdev(file);
 	chan->rdonly = rdonly;
 	chan_limits(chan);
+	chan_get_cgroups(chan);
 	__module_get(THIS_MODULE);
 	return chan;
 
@@ -96,6 +123,7 @@ err_chan:
 static void chan_free(struct blk_chan *chan)
 {
 	destroy_workqueue(chan->helpers);
+	chan_put_cgroups(chan);
 	fput(chan->file);
 	kvfree(chan->req);
 	kfree(chan);

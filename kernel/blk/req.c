@@ -269,6 +269,7 @@ static int req_start(struct blk_vq *bq, struct blk_chan *chan, const struct vrin
 	req->data.iov = NULL;
 	req->data.nr_iov = 0;
 	req->data.bounced = false;
+	req->mem_seq = bq->vq.mem_seq;
 	req->status = segs_cut_status(&in);
 	err = segs_copy(&out, &hdr, sizeof(hdr));
 	if (!err) {
@@ -346,6 +347,20 @@ static u8 req_status(const struct blk_req *req)
 	return req->error == -EOPNOTSUPP ? VIRTIO_BLK_S_UNSUPP : VIRTIO_BLK_S_IOERR;
 }
 
+/* Does all that we are about to write still belong to the guest? */
+static bool req_is_guest(const struct vhc_vq *vq, const struct blk_req *req)
+{
+	const struct blk_data *d = &req->data;
+	u32 i;
+
+	if (likely(req->mem_seq == vq->mem_seq))
+		return true;
+	for (i = 0; d->bounced && i < d->nr_iov; i++)
+		if (!vhc_vq_is_guest(vq, d->iov[i].iov_base, d->iov[i].iov_len))
+			return false;
+	return vhc_vq_is_guest(vq, req->status, 1);
+}
+
 /*
  * The owner's address space. Afterwards the request holds nothing, and its elem is complete. A
  * status that cannot be written is the driver's loss; the buffer goes back in any case.
@@ -354,8 +369,9 @@ static void req_finish(struct blk_vq *bq, struct blk_req *req)
 {
 	struct vhc_vq *vq = &bq->vq;
 	struct iovec status = { .iov_base = req->status, .iov_len = 1 };
+	bool guest = req_is_guest(vq, req);
 
-	if (req->op == BLK_IN && !req->error && blk_data_copy_back(req))
+	if (req->op == BLK_IN && !req->error && (!guest || blk_data_copy_back(req)))
 		req->error = -EFAULT;
 	req_invalidate(req);
 	/* A failed read may have written some. */
@@ -364,7 +380,7 @@ static void req_finish(struct blk_vq *bq, struct blk_req *req)
 	blk_data_put(req);
 	kvfree(req->ranges);
 	req_count(bq, req);
-	if (!put_user(req_status(req), req->status))
+	if (guest && !put_user(req_status(req), req->status))
 		vhc_vq_log_data(vq, &status, 1, 1);
 	req->elem.len = 1;
 	if (!req->error && (req->op == BLK_IN || req->op == BLK_OTHER))

@@ -204,6 +204,7 @@ static inline void vhc_count(u64 *counter, u64 n)
  *	otherwise
  * @ring: the engine; @ring.num, addresses and cursor are set by ioctls
  * @mem: guest memory, NULL before SET_MEM_TABLE; owned by the device
+ * @mem_seq: changes with @mem
  * @iotlb: I/O translations, NULL without VIRTIO_F_ACCESS_PLATFORM; owned by the device
  * @map: what the engine translates by: @iotlb or @mem
  * @addr: where the ring is
@@ -237,6 +238,7 @@ struct vhc_vq {
 	struct mutex mutex; /* worker against configuration */
 	struct vring_engine ring;
 	const struct vhc_mem *mem;
+	u32 mem_seq;
 	const struct vhc_iotlb *iotlb;
 	const struct vring_mem *map;
 	struct vhc_ring_addr addr;
@@ -482,6 +484,17 @@ static inline void vhc_vq_count(struct vhc_vq *vq, u32 packets, u64 bytes)
  * Return: 0, negative when the ring is broken
  */
 int vhc_vq_complete(struct vhc_vq *vq, const struct vring_elem *e, u32 n);
+
+/**
+ * vhc_vq_is_guest() - is this still memory of the guest?
+ * @vq: mutex held; has a memory table
+ * @addr: in the owner's address space, from a buffer that was popped
+ * @len: bytes
+ *
+ * For drivers that keep buffers after the handler has returned: the owner may use the memory for
+ * something else when it has taken it out of the table, and vhc_vq.mem_seq has changed.
+ */
+bool vhc_vq_is_guest(const struct vhc_vq *vq, const void __user *addr, size_t len);
 
 void vhc_log_data(const struct vhc_vq *vq, const struct iovec *iov, u32 nr, size_t len);
 void vhc_log_batch(const struct vhc_vq *vq, u32 n);

@@ -136,6 +136,7 @@ static long dev_set_mem_table(struct vhc_dev *dev, void __user *argp)
 	for (i = 0; i < dev->nvqs; i++) {
 		mutex_lock(&dev->vqs[i]->mutex);
 		dev->vqs[i]->mem = mem;
+		dev->vqs[i]->mem_seq++;
 		vhc_vq_set_map(dev->vqs[i]);
 		mutex_unlock(&dev->vqs[i]->mutex);
 	}

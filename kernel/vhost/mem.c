@@ -3,6 +3,7 @@
  * The memory table: what the owner says about guest memory, checked once and sorted for the engine.
  */
 #include <linux/err.h>
+#include <linux/export.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
@@ -104,6 +105,22 @@ err_free:
 	kvfree(mem);
 	return ERR_PTR(err);
 }
+
+bool vhc_vq_is_guest(const struct vhc_vq *vq, const void __user *addr, size_t len)
+{
+	const struct vring_mem *map = &vq->mem->map;
+	u64 start = (unsigned long)addr;
+	u32 i;
+
+	for (i = 0; i < map->nr; i++) {
+		const struct vring_region *r = &map->region[i];
+
+		if (start >= r->uaddr && len <= r->size && start - r->uaddr <= r->size - len)
+			return true;
+	}
+	return false;
+}
+EXPORT_SYMBOL_GPL(vhc_vq_is_guest);
 
 void vhc_mem_free(struct vhc_mem *mem)
 {
