@@ -26,7 +26,7 @@ static void blk_stop(struct vhc_dev *dev)
 		mutex_unlock(&vq->mutex);
 		n += !!chan[n];
 	}
-	vhc_dev_flush(dev);
+	/* Who had their mutex has left the handler. */
 	blk_chan_close(chan, n);
 }
 
@@ -35,52 +35,30 @@ static const struct vhc_dev_ops blk_dev_ops = {
 	.stop = blk_stop,
 };
 
-/* A new back end for a ring, as described by user space; or ERR_PTR */
-static struct blk_chan *blk_get_chan(const struct vhost_blk_backend *b, u32 num)
+static struct blk_vq *blk_get_vq(struct vhost_blk *blk, u32 index)
 {
-	struct file *file = fget(b->fd);
-	struct blk_chan *chan;
-	int err;
-
-	if (!file)
-		return ERR_PTR(-EBADF);
-	err = blk_file_check(file);
-	/* What was written through the page cache, so far, is what the queue reads. */
-	if (!err && blk_file_bdev(file))
-		err = sync_blockdev(blk_file_bdev(file));
-	chan = err ? ERR_PTR(err) :
-		blk_chan_open(file, b->flags & VHOST_BLK_BACKEND_RDONLY, num);
-	fput(file);
-	return chan;
+	if (index >= VHOST_BLK_MAX_QUEUES)
+		return NULL;
+	return blk->bq[array_index_nospec(index, VHOST_BLK_MAX_QUEUES)];
 }
 
 /*
- * dev->mutex is held, the vq mutex is not: a drain lets the worker work.
- * Return: 0; or a negative errno, and the queue is as it was
+ * Tie the queue to @new, or to nothing. dev->mutex is held, the vq mutex is not: a drain lets the
+ * worker work.
+ * Return: 0, or a negative errno and the queue is as it was; either way *@old is to be closed, if
+ * there is one
  */
-static long blk_vq_set_backend(struct blk_vq *bq, const struct vhost_blk_backend *b)
+static long blk_vq_set_chan(struct blk_vq *bq, struct blk_chan *new, struct blk_chan **old)
 {
-	struct blk_chan *old = bq->vq.backend, *new = NULL;
+	struct blk_chan *was = bq->vq.backend;
 	struct vhc_vq *vq = &bq->vq;
 	long err = 0;
 
-	mutex_lock(&vq->mutex);
-	if (!vhc_vq_ready(vq))
-		err = -EFAULT;
-	mutex_unlock(&vq->mutex);
+	*old = new;
+	if (was)
+		err = blk_chan_drain(bq, was);
 	if (err)
 		return err;
-	if (b->fd >= 0) {
-		new = blk_get_chan(b, vq->ring.num);
-		if (IS_ERR(new))
-			return PTR_ERR(new);
-	}
-	if (old) {
-		err = blk_chan_drain(bq, old);
-		if (err)
-			goto out;
-	}
-
 	mutex_lock(&vq->mutex);
 	if (new) {
 		rcu_assign_pointer(new->bq, bq);
@@ -89,32 +67,63 @@ static long blk_vq_set_backend(struct blk_vq *bq, const struct vhost_blk_backend
 		vhc_vq_stop(vq);
 	}
 	mutex_unlock(&vq->mutex);
-	if (err) {
-		if (old)
-			blk_chan_resume(bq, old);
-		goto out;
-	}
-	new = old;
-	if (old)
-		vhc_dev_flush(vq->dev);
-out:
-	/* The one that is not in use */
-	if (new)
-		blk_chan_close(&new, 1);
+	if (!err)
+		*old = was;
+	else if (was)
+		blk_chan_resume(bq, was);
 	return err;
 }
 
-static struct blk_vq *blk_get_vq(struct vhost_blk *blk, u32 index)
+/* dev->mutex is held. @file: NULL to stop the queue */
+static long blk_vq_set_backend(struct blk_vq *bq, struct file *file, bool rdonly)
 {
-	if (index >= VHOST_BLK_MAX_QUEUES)
-		return NULL;
-	return blk->bq[array_index_nospec(index, VHOST_BLK_MAX_QUEUES)];
+	struct blk_chan *new = NULL, *old;
+	struct vhc_vq *vq = &bq->vq;
+	bool ready;
+	long err;
+
+	mutex_lock(&vq->mutex);
+	ready = vhc_vq_ready(vq);
+	mutex_unlock(&vq->mutex);
+	if (!ready)
+		return -EFAULT;
+	if (file) {
+		new = blk_chan_open(file, rdonly, vq->ring.num);
+		if (IS_ERR(new))
+			return PTR_ERR(new);
+	}
+	err = blk_vq_set_chan(bq, new, &old);
+	if (old)
+		blk_chan_close(&old, 1);
+	return err;
+}
+
+/* A back end for the taking; or ERR_PTR */
+static struct file *blk_get_file(int fd)
+{
+	struct file *file = fget(fd);
+	int err;
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	err = blk_file_check(file);
+	/* What was written through the page cache, so far, is what the queue reads. */
+	if (!err && blk_file_bdev(file))
+		err = sync_blockdev(blk_file_bdev(file));
+	if (!err)
+		err = blk_chan_wait_orphans(file);
+	if (!err)
+		return file;
+	fput(file);
+	return ERR_PTR(err);
 }
 
 static long blk_set_backend(struct vhost_blk *blk, const void __user *argp)
 {
 	struct vhost_blk_backend b;
+	struct file *file = NULL;
 	struct blk_vq *bq;
+	long ret;
 
 	if (copy_from_user(&b, argp, sizeof(b)))
 		return -EFAULT;
@@ -123,7 +132,45 @@ static long blk_set_backend(struct vhost_blk *blk, const void __user *argp)
 		return -ENOBUFS;
 	if (b.flags & ~VHOST_BLK_BACKEND_RDONLY || b.reserved || b.fd < -1)
 		return -EINVAL;
-	return blk_vq_set_backend(bq, &b);
+	if (b.fd >= 0) {
+		/* May wait for a device, so before the mutex. */
+		file = blk_get_file(b.fd);
+		if (IS_ERR(file))
+			return PTR_ERR(file);
+	}
+	mutex_lock(&blk->dev.mutex);
+	ret = vhc_dev_check_owner(&blk->dev) ?:
+		blk_vq_set_backend(bq, file, b.flags & VHOST_BLK_BACKEND_RDONLY);
+	mutex_unlock(&blk->dev.mutex);
+	if (file)
+		fput(file);
+	return ret;
+}
+
+/* What the queue has popped is completed first, so that the answer is where it stands. */
+static long blk_get_vring_base(struct vhost_blk *blk, unsigned long arg)
+{
+	const struct vhost_vring_state __user *argp = (const void __user *)arg;
+	struct blk_chan *chan = NULL;
+	struct blk_vq *bq;
+	u32 index;
+	long ret;
+
+	if (get_user(index, &argp->index))
+		return -EFAULT;
+	bq = blk_get_vq(blk, index);
+	mutex_lock(&blk->dev.mutex);
+	ret = vhc_dev_check_owner(&blk->dev);
+	if (!ret && bq)
+		chan = bq->vq.backend;
+	if (chan)
+		ret = blk_chan_drain(bq, chan);
+	if (!ret)
+		ret = vhc_ioctl_locked(&blk->dev, VHOST_GET_VRING_BASE, arg);
+	if (chan)
+		blk_chan_resume(bq, chan);
+	mutex_unlock(&blk->dev.mutex);
+	return ret;
 }
 
 static long blk_set_serial(struct vhost_blk *blk, const void __user *argp)
@@ -161,9 +208,6 @@ static long blk_owner_ioctl(struct vhost_blk *blk, unsigned int cmd, void __user
 	if (ret)
 		goto out;
 	switch (cmd) {
-	case VHOST_BLK_SET_BACKEND:
-		ret = blk_set_backend(blk, argp);
-		break;
 	case VHOST_BLK_SET_SERIAL:
 		ret = blk_set_serial(blk, argp);
 		break;
@@ -205,6 +249,7 @@ static long blk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	switch (cmd) {
 	case VHOST_BLK_SET_BACKEND:
+		return blk_set_backend(blk, argp);
 	case VHOST_BLK_SET_SERIAL:
 		return blk_owner_ioctl(blk, cmd, argp);
 	case VHOST_BLK_SET_WRITEBACK:
@@ -213,6 +258,8 @@ static long blk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return blk_get_info(argp);
 	case VHOST_BLK_GET_STATS:
 		return blk_get_stats(blk, argp);
+	case VHOST_GET_VRING_BASE:
+		return blk_get_vring_base(blk, arg);
 	default:
 		return vhc_ioctl(&blk->dev, cmd, arg);
 	}

@@ -33,8 +33,14 @@
 /* No driver that heeds the limits comes near. */
 #define BLK_LEN_MAX SZ_64M
 
+/* Sectors of a range: 4 GiB */
+#define BLK_RANGE_MAX (SZ_4G >> SECTOR_SHIFT)
+
 /* Ranges of a DISCARD or WRITE_ZEROES request */
 #define BLK_RANGES_MAX 256
+
+/* Segments of a request, at most, that a ring can take with all that comes before and behind */
+#define BLK_SEG_MAX 1000
 
 /* Requests of one queue that may wait in helper threads at a time */
 #define BLK_HELPERS 8
@@ -91,6 +97,7 @@ struct blk_range {
  * @elem: the buffer, to be completed
  * @op: what is asked for
  * @published: IN_ORDER: finished, but an older one is not
+ * @invalidate: readers of the page cache were not told yet
  * @stable: must not rest in a volatile cache when it completes
  * @error: how it ended: 0, or a negative errno; EOPNOTSUPP is VIRTIO_BLK_S_UNSUPP
  * @len: bytes of data
@@ -114,6 +121,7 @@ struct blk_req {
 	struct vring_elem elem;
 	u8 op;
 	bool published;
+	bool invalidate;
 	bool stable;
 	int error;
 	u32 len;
@@ -132,18 +140,19 @@ struct blk_req {
  * @file: the back end, referenced
  * @bdev: the block device that it is, NULL for a regular file
  * @rdonly: no request may change it, whatever the device allows
- * @nowait: the block device can say that it would block
  * @direct: the file is open with O_DIRECT
  * @addr_mask: bits that are zero in the address of a segment that suits the back end
  * @len_mask: the same for its length
  * @block_mask: the same for the place and length of a request
  * @helpers: threads for what blocks
- * @memcg: of the owner, for what they allocate
- * @blkcg: of the owner, for what they submit
+ * @cred: the owner's, in whose name they work
+ * @memcg: his, for what they allocate
+ * @blkcg: his, for what they submit
  * @req: all requests
  * @nr_req: how many
  * @inflight: popped, not completed; vq mutex, once orphaned the reaper's
- * @orphaned: requests were in flight when it lost its queue
+ * @bytes: in their buffers
+ * @orphan: place among the orphans, once it is one
  * @free: requests that are not in flight
  * @popped: those that are, in the order popped
  * @bq: the queue; RCU, NULL once orphaned
@@ -151,23 +160,25 @@ struct blk_req {
  * @busy: the worker is at it and will look at @done again
  * @draining: the worker pops nothing more; somebody waits for @inflight to become 0
  * @wait: there
+ * @out: requests about to be completed
  */
 struct blk_chan {
 	struct file *file;
 	struct block_device *bdev;
 	bool rdonly;
-	bool nowait;
 	bool direct;
 	u32 addr_mask;
 	u32 len_mask;
 	u32 block_mask;
 	struct workqueue_struct *helpers;
+	const struct cred *cred;
 	struct mem_cgroup *memcg;
 	struct cgroup_subsys_state *blkcg;
 	struct blk_req *req;
 	u32 nr_req;
 	u32 inflight;
-	bool orphaned;
+	u64 bytes;
+	struct list_head orphan;
 	struct list_head free;
 	struct list_head popped;
 
@@ -176,6 +187,7 @@ struct blk_chan {
 	bool busy;
 	bool draining;
 	wait_queue_head_t wait;
+	struct vring_elem out[BLK_BATCH];
 };
 
 /**
@@ -183,13 +195,11 @@ struct blk_chan {
  * @vq: backend is a struct blk_chan
  * @stats: see struct vhost_blk_stats; written under the vq mutex
  * @offloaded: belongs to @stats, but is counted in any context
- * @out: requests about to be completed
  */
 struct blk_vq {
 	struct vhc_vq vq;
 	struct vhost_blk_stats stats;
 	atomic64_t offloaded;
-	struct vring_elem out[BLK_BATCH];
 };
 
 /**
@@ -223,12 +233,15 @@ extern const struct vhc_vq_ops blk_vq_ops;
 u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan);
 void blk_req_end(struct blk_req *req, int error);
 void blk_req_offload(struct blk_req *req);
+bool blk_req_is_stale(const struct blk_req *req);
 
 /* chan.c: tie and untie */
 struct blk_chan *blk_chan_open(struct file *file, bool rdonly, u32 nr_req);
 int blk_chan_drain(struct blk_vq *bq, struct blk_chan *chan);
 void blk_chan_resume(struct blk_vq *bq, struct blk_chan *chan);
 void blk_chan_close(struct blk_chan **chan, u32 nr);
+int blk_chan_wait_orphans(const struct file *file);
+bool blk_chan_is_orphan(const struct blk_chan *chan);
 void blk_chan_orphan(struct blk_req *req);
 void blk_chan_exit(void);
 
@@ -241,6 +254,7 @@ bool blk_data_suits(const struct blk_chan *chan, const struct iovec *iov, u32 nr
 /* bdev.c, file.c: back ends. rw: the worker; help: a helper thread. All end in blk_req_end(). */
 void blk_bdev_rw(struct blk_req *req);
 void blk_bdev_help(struct blk_req *req);
+void blk_bdev_invalidate(struct blk_req *req);
 int blk_bdev_init(void);
 void blk_bdev_exit(void);
 void blk_file_rw(struct blk_req *req);
@@ -248,8 +262,8 @@ void blk_file_help(struct blk_req *req);
 
 /* info.c */
 int blk_file_check(struct file *file);
-u64 blk_chan_capacity(const struct blk_chan *chan);
-u32 blk_file_block_size(struct file *file);
+u64 blk_file_capacity(const struct file *file);
+u32 blk_file_block_size(const struct file *file);
 bool blk_is_rdonly(const struct file *file, bool rdonly);
 long blk_get_info(struct vhost_blk_info __user *argp);
 

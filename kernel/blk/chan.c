@@ -7,6 +7,7 @@
  */
 #include <linux/blkdev.h>
 #include <linux/cgroup.h>
+#include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/file.h>
 #include <linux/kthread.h>
@@ -20,35 +21,57 @@
 /* More are not in flight at a time, however large the ring. */
 #define CHAN_MAX_REQ 1024U
 
-static LLIST_HEAD(orphans);
+/* Time for a back end to finish when its queue goes. */
+#define CHAN_GRACE (1 * HZ)
+
+static LLIST_HEAD(orphan_reqs);
+static LIST_HEAD(orphans);
+static DEFINE_MUTEX(orphan_mutex);	/* orphans, and the count of requests of each */
+static DECLARE_WAIT_QUEUE_HEAD(orphan_wait);
+static u32 orphans_gone;
+
+/* Was the queue cut off? Any context. */
+bool blk_chan_is_orphan(const struct blk_chan *chan)
+{
+	return !rcu_access_pointer(chan->bq);
+}
 
 static void chan_help(struct work_struct *work)
 {
 	struct blk_req *req = container_of(work, struct blk_req, work);
 	struct blk_chan *chan = req->chan;
-	struct mem_cgroup *old = set_active_memcg(chan->memcg);
+	struct mem_cgroup *memcg = set_active_memcg(chan->memcg);
+	const struct cred *cred = override_creds(chan->cred);
 
 	/* The chan lives until we have returned: whoever frees it stops its helpers first. */
 	kthread_associate_blkcg(chan->blkcg);
-	if (chan->bdev)
+	if (req->invalidate)
+		blk_bdev_invalidate(req);
+	else if (blk_chan_is_orphan(chan))
+		/* Nobody waits for it, and who has the disk next must not meet it. */
+		blk_req_end(req, -ECANCELED);
+	else if (chan->bdev)
 		blk_bdev_help(req);
 	else
 		blk_file_help(req);
 	kthread_associate_blkcg(NULL);
-	set_active_memcg(old);
+	revert_creds(cred);
+	set_active_memcg(memcg);
 }
 
-/* Helpers work on the account of current, who is the owner. */
-static void chan_get_cgroups(struct blk_chan *chan)
+/* Helpers work in the name and on the account of current, who is the owner. */
+static void chan_get_owner(struct blk_chan *chan)
 {
+	chan->cred = get_current_cred();
 	chan->memcg = get_mem_cgroup_from_mm(current->mm);
 #ifdef CONFIG_BLK_CGROUP
 	chan->blkcg = task_get_css(current, io_cgrp_id);
 #endif
 }
 
-static void chan_put_cgroups(struct blk_chan *chan)
+static void chan_put_owner(struct blk_chan *chan)
 {
+	put_cred(chan->cred);
 	mem_cgroup_put(chan->memcg);
 	if (chan->blkcg)
 		css_put(chan->blkcg);
@@ -68,7 +91,6 @@ static void chan_limits(struct blk_chan *chan)
 		bdev = file_inode(file)->i_sb->s_bdev;
 	chan->addr_mask = bdev ? bdev_dma_alignment(bdev) : SECTOR_SIZE - 1;
 	chan->len_mask = chan->block_mask;
-	chan->nowait = chan->bdev && bdev_nowait(bdev);
 }
 
 /**
@@ -108,7 +130,7 @@ struct blk_chan *blk_chan_open(struct file *file, bool rdonly, u32 nr_req)
 	chan->bdev = blk_file_bdev(file);
 	chan->rdonly = rdonly;
 	chan_limits(chan);
-	chan_get_cgroups(chan);
+	chan_get_owner(chan);
 	__module_get(THIS_MODULE);
 	return chan;
 
@@ -123,29 +145,45 @@ err_chan:
 static void chan_free(struct blk_chan *chan)
 {
 	destroy_workqueue(chan->helpers);
-	chan_put_cgroups(chan);
+	chan_put_owner(chan);
 	fput(chan->file);
 	kvfree(chan->req);
 	kfree(chan);
 	module_put(THIS_MODULE);
 }
 
+/* The back end is done with it, and nobody waits for it. */
+static void chan_forget(struct blk_req *req)
+{
+	blk_data_put(req);
+	kvfree(req->ranges);
+	req->chan->inflight--;
+}
+
 static void reap_orphans(struct work_struct *work)
 {
-	struct llist_node *node = llist_del_all(&orphans);
 	struct blk_req *req, *next;
 
-	llist_for_each_entry_safe(req, next, node, done) {
+	mutex_lock(&orphan_mutex);
+	llist_for_each_entry_safe(req, next, llist_del_all(&orphan_reqs), done) {
 		struct blk_chan *chan = req->chan;
 
-		blk_data_put(req);
-		kvfree(req->ranges);
-		if (--chan->inflight)
+		if (blk_req_is_stale(req)) {
+			req->invalidate = true;
+			queue_work(chan->helpers, &req->work);
 			continue;
+		}
+		chan_forget(req);
+		if (chan->inflight)
+			continue;
+		list_del(&chan->orphan);
 		/* Who ended the last one may still look at the chan. */
 		synchronize_rcu();
 		chan_free(chan);
+		WRITE_ONCE(orphans_gone, orphans_gone + 1);
+		wake_up_all(&orphan_wait);
 	}
+	mutex_unlock(&orphan_mutex);
 }
 
 static DECLARE_WORK(reaper, reap_orphans);
@@ -156,8 +194,38 @@ static DECLARE_WORK(reaper, reap_orphans);
  */
 void blk_chan_orphan(struct blk_req *req)
 {
-	llist_add(&req->done, &orphans);
+	llist_add(&req->done, &orphan_reqs);
 	queue_work(system_unbound_wq, &reaper);
+}
+
+static bool orphan_uses(const struct address_space *mapping)
+{
+	struct blk_chan *chan;
+	bool found = false;
+
+	mutex_lock(&orphan_mutex);
+	list_for_each_entry(chan, &orphans, orphan)
+		found |= chan->file->f_mapping == mapping;
+	mutex_unlock(&orphan_mutex);
+	return found;
+}
+
+/**
+ * blk_chan_wait_orphans() - let nothing that an earlier owner left behind meet what comes now
+ * @file: of the back end
+ *
+ * Return: 0, -EINTR
+ */
+int blk_chan_wait_orphans(const struct file *file)
+{
+	for (;;) {
+		u32 gone = READ_ONCE(orphans_gone);
+
+		if (!orphan_uses(file->f_mapping))
+			return 0;
+		if (wait_event_interruptible(orphan_wait, READ_ONCE(orphans_gone) != gone))
+			return -EINTR;
+	}
 }
 
 /* The last orphan is gone, or there would be no exit; the reaper may be on its way out. */
@@ -202,39 +270,64 @@ void blk_chan_resume(struct blk_vq *bq, struct blk_chan *chan)
 	vhc_vq_queue(&bq->vq);
 }
 
-/* Nobody but the back end refers to it. */
-static void chan_leave(struct blk_chan *chan)
+/* Wait, until @deadline at most; publish nothing: this need not be the owner's address space. */
+static void chan_settle(struct blk_chan *chan, unsigned long deadline)
 {
 	struct blk_req *req, *next;
 
-	if (!chan->orphaned) {
-		chan_free(chan);
-		return;
+	WRITE_ONCE(chan->draining, true);
+	/* IN_ORDER: finished, but held back */
+	list_for_each_entry(req, &chan->popped, node)
+		chan->inflight -= req->published;
+	while (chan->inflight) {
+		long left = max_t(long, deadline - jiffies, 0);
+		bool some = wait_event_timeout(chan->wait, !llist_empty(&chan->done), left);
+
+		llist_for_each_entry_safe(req, next, llist_del_all(&chan->done), done) {
+			if (blk_req_is_stale(req)) {
+				req->invalidate = true;
+				blk_req_offload(req);
+			} else {
+				chan_forget(req);
+			}
+		}
+		if (!some)
+			return;
 	}
-	llist_for_each_entry_safe(req, next, llist_del_all(&chan->done), done)
-		blk_chan_orphan(req);
 }
 
 /**
  * blk_chan_close() - cut back ends off
- * @chan: no queue has them as its back end any more, and the workers were flushed
+ * @chan: no queue has them as its back end any more
  * @nr: how many
  *
- * Does not wait for them.
+ * Gives requests in flight a second to end, so that normally nothing is written after an owner was
+ * killed; but does not wait for a back end that hangs.
  */
 void blk_chan_close(struct blk_chan **chan, u32 nr)
 {
+	unsigned long deadline = jiffies + CHAN_GRACE;
+	struct blk_req *req, *next;
 	u32 i;
 
 	if (!nr)
 		return;
-	for (i = 0; i < nr; i++) {
-		/* Before the reaper counts. */
-		chan[i]->orphaned = chan[i]->inflight;
+	for (i = 0; i < nr; i++)
+		chan_settle(chan[i], deadline);
+	/* The reaper waits until all are sorted. */
+	mutex_lock(&orphan_mutex);
+	for (i = 0; i < nr; i++)
 		RCU_INIT_POINTER(chan[i]->bq, NULL);
-	}
 	/* From here on requests go to the reaper; who saw a queue has left. */
 	synchronize_rcu();
-	for (i = 0; i < nr; i++)
-		chan_leave(chan[i]);
+	for (i = 0; i < nr; i++) {
+		if (!chan[i]->inflight) {
+			chan_free(chan[i]);
+			continue;
+		}
+		list_add(&chan[i]->orphan, &orphans);
+		llist_for_each_entry_safe(req, next, llist_del_all(&chan[i]->done), done)
+			blk_chan_orphan(req);
+	}
+	mutex_unlock(&orphan_mutex);
 }

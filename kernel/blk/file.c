@@ -22,6 +22,18 @@ static void req_iter(const struct blk_req *req, struct iov_iter *iter)
 	iov_iter_advance(iter, req->moved);
 }
 
+static void req_iocb(struct blk_req *req)
+{
+	struct kiocb *iocb = &req->iocb;
+
+	init_sync_kiocb(iocb, req->chan->file);
+	iocb->ki_pos = req_pos(req);
+	/* Who has the file open may have set O_APPEND since. */
+	iocb->ki_flags &= ~IOCB_APPEND;
+	if (req->op != BLK_IN)
+		iocb->ki_flags |= IOCB_WRITE | (req->stable ? IOCB_DSYNC : 0);
+}
+
 static void file_done(struct blk_req *req, long ret)
 {
 	if (ret > 0)
@@ -48,57 +60,59 @@ static void file_complete(struct kiocb *iocb, long ret)
 /* IN, OUT. The worker. */
 void blk_file_rw(struct blk_req *req)
 {
-	struct blk_chan *chan = req->chan;
+	const struct blk_chan *chan = req->chan;
 	struct super_block *sb = file_inode(chan->file)->i_sb;
 	struct kiocb *iocb = &req->iocb;
 	struct iov_iter iter;
 	ssize_t ret;
 
-	/* A buffered write that has to be stable waits for the disk. */
-	if (!(chan->file->f_mode & FMODE_NOWAIT) || (req->stable && !chan->direct)) {
+	req_iocb(req);
+	/* A write that has to be stable waits for the disk, a frozen file system for its thaw. */
+	if (!(chan->file->f_mode & FMODE_NOWAIT) ||
+	    (req->op == BLK_OUT && (iocb_is_dsync(iocb) || !sb_start_write_trylock(sb)))) {
 		blk_req_offload(req);
 		return;
 	}
-	init_sync_kiocb(iocb, chan->file);
-	iocb->ki_pos = req_pos(req);
-	iocb->ki_flags |= IOCB_NOWAIT | (req->stable ? IOCB_DSYNC : 0);
+	iocb->ki_flags |= IOCB_NOWAIT;
 	iocb->ki_complete = file_complete;
 	req_iter(req, &iter);
 	if (req->op == BLK_IN) {
-		ret = vfs_iocb_iter_read(chan->file, iocb, &iter);
+		/* No read-ahead either: it may have to read where to read. */
+		iocb->ki_flags |= chan->direct ? 0 : IOCB_NOIO;
+		ret = chan->file->f_op->read_iter(iocb, &iter);
 	} else {
-		/* A frozen file system: wait elsewhere. */
-		if (!sb_start_write_trylock(sb)) {
-			blk_req_offload(req);
-			return;
-		}
-		/* The write may end in another thread. */
+		/* It may end in another thread. */
 		__sb_writers_release(sb, SB_FREEZE_WRITE);
-		iocb->ki_flags |= IOCB_WRITE;
-		ret = vfs_iocb_iter_write(chan->file, iocb, &iter);
+		ret = chan->file->f_op->write_iter(iocb, &iter);
 	}
 	if (ret != -EIOCBQUEUED)
 		file_complete(iocb, ret);
 }
 
+/* Wait for it. Return: bytes, or a negative errno */
+static ssize_t file_rw_some(struct blk_req *req, struct iov_iter *iter)
+{
+	struct file *file = req->chan->file;
+	ssize_t ret;
+
+	req_iocb(req);
+	if (req->op == BLK_IN)
+		return file->f_op->read_iter(&req->iocb, iter);
+	file_start_write(file);
+	ret = file->f_op->write_iter(&req->iocb, iter);
+	file_end_write(file);
+	return ret;
+}
+
 /* The rest of an IN or OUT. */
 static int file_rw_rest(struct blk_req *req)
 {
-	struct file *file = req->chan->file;
-	struct iov_iter iter;
-	ssize_t ret;
-
-	req_iter(req, &iter);
 	while (req->moved < req->len) {
-		loff_t pos = req_pos(req);
+		struct iov_iter iter;
+		ssize_t ret;
 
-		if (req->op == BLK_IN) {
-			ret = vfs_iter_read(file, &iter, &pos, 0);
-		} else {
-			file_start_write(file);
-			ret = vfs_iter_write(file, &iter, &pos, req->stable ? RWF_DSYNC : 0);
-			file_end_write(file);
-		}
+		req_iter(req, &iter);
+		ret = file_rw_some(req, &iter);
 		if (ret < 0)
 			return ret;
 		/* The file has become shorter. */
@@ -110,26 +124,35 @@ static int file_rw_rest(struct blk_req *req)
 }
 
 /* For file systems that cannot make zeroes by themselves */
-static int file_write_zeroes(struct file *file, loff_t pos, u64 len)
+static int file_write_zeroes(struct blk_req *req, const struct blk_range *r)
 {
-	struct bio_vec bv = { .bv_page = ZERO_PAGE(0) };
-	struct iov_iter iter;
-	ssize_t ret;
+	struct bio_vec bv[16];
+	u64 end = r->sector + r->nr;
+	u32 i;
 
-	while (len) {
-		bv.bv_len = min_t(u64, len, PAGE_SIZE);
-		iov_iter_bvec(&iter, ITER_SOURCE, &bv, 1, bv.bv_len);
-		file_start_write(file);
-		ret = vfs_iter_write(file, &iter, &pos, 0);
-		file_end_write(file);
-		if (ret <= 0)
-			return ret ?: -EIO;
-		len -= ret;
+	for (i = 0; i < ARRAY_SIZE(bv); i++)
+		bv[i] = (struct bio_vec){ .bv_page = ZERO_PAGE(0), .bv_len = PAGE_SIZE };
+	req->sector = r->sector;
+	req->moved = 0;
+	while (req->sector < end) {
+		struct iov_iter iter;
+		ssize_t ret;
+
+		if (blk_chan_is_orphan(req->chan))
+			return -ECANCELED;
+		iov_iter_bvec(&iter, ITER_SOURCE, bv, ARRAY_SIZE(bv),
+			      min_t(u64, sizeof(bv) / sizeof(*bv) * PAGE_SIZE,
+				    (end - req->sector) << SECTOR_SHIFT));
+		ret = file_rw_some(req, &iter);
+		/* A disk that is full may end it within a sector. */
+		if (ret < SECTOR_SIZE)
+			return ret < 0 ? ret : -EIO;
+		req->sector += ret >> SECTOR_SHIFT;
 	}
 	return 0;
 }
 
-static int file_range(struct file *file, const struct blk_req *req, const struct blk_range *r)
+static int file_range(struct blk_req *req, const struct blk_range *r)
 {
 	loff_t pos = r->sector << SECTOR_SHIFT;
 	u64 len = (u64)r->nr << SECTOR_SHIFT;
@@ -140,9 +163,9 @@ static int file_range(struct file *file, const struct blk_req *req, const struct
 		return 0;
 	if (req->op == BLK_WRITE_ZEROES && !r->unmap)
 		mode = FALLOC_FL_ZERO_RANGE;
-	err = vfs_fallocate(file, mode | FALLOC_FL_KEEP_SIZE, pos, len);
+	err = vfs_fallocate(req->chan->file, mode | FALLOC_FL_KEEP_SIZE, pos, len);
 	if (err == -EOPNOTSUPP && req->op == BLK_WRITE_ZEROES)
-		err = file_write_zeroes(file, pos, len);
+		err = file_write_zeroes(req, r);
 	return err;
 }
 
@@ -159,7 +182,8 @@ void blk_file_help(struct blk_req *req)
 		err = file_rw_rest(req);
 	} else {
 		for (i = 0; i < req->nr_ranges && !err; i++)
-			err = file_range(file, req, &req->ranges[i]);
+			err = blk_chan_is_orphan(req->chan) ? -ECANCELED :
+				file_range(req, &req->ranges[i]);
 		if (!err && req->stable)
 			err = vfs_fsync(file, 1);
 	}

@@ -5,27 +5,23 @@
 #include <linux/blkdev.h>
 #include <linux/err.h>
 #include <linux/file.h>
-#include <linux/sizes.h>
 #include <linux/uaccess.h>
 
 #include "blk.h"
-
-/* Sectors of a range, where nothing says less: 4 GiB */
-#define RANGE_MAX (SZ_4G >> SECTOR_SHIFT)
 
 /**
  * blk_file_check() - can this be a back end?
  * @file: anything
  *
- * Return: 0; -EINVAL neither a block device nor a regular file; -EBADF not open for reading;
- * -EOPNOTSUPP a zoned device, whose writes have an order that virtio-blk does not promise to keep;
- * or a file that is not read and written by iterators
+ * Return: 0; -EINVAL neither a block device nor a regular file, or open with O_APPEND; -EBADF not
+ * open for reading; -EOPNOTSUPP a zoned device, whose writes have an order that virtio-blk does not
+ * promise to keep; or a file that is not read and written by iterators
  */
 int blk_file_check(struct file *file)
 {
 	struct block_device *bdev = blk_file_bdev(file);
 
-	if (!bdev && !S_ISREG(file_inode(file)->i_mode))
+	if ((!bdev && !S_ISREG(file_inode(file)->i_mode)) || file->f_flags & O_APPEND)
 		return -EINVAL;
 	if (!(file->f_mode & FMODE_READ))
 		return -EBADF;
@@ -37,21 +33,16 @@ int blk_file_check(struct file *file)
 	return 0;
 }
 
-static u64 file_capacity(struct file *file)
+/* Sectors, now: it may be resized under us. */
+u64 blk_file_capacity(const struct file *file)
 {
 	struct block_device *bdev = blk_file_bdev(file);
 
 	return bdev ? bdev_nr_sectors(bdev) : i_size_read(file_inode(file)) >> SECTOR_SHIFT;
 }
 
-/* Sectors, now: it may be resized under us. */
-u64 blk_chan_capacity(const struct blk_chan *chan)
-{
-	return chan->bdev ? bdev_nr_sectors(chan->bdev) : file_capacity(chan->file);
-}
-
 /* What requests must be a multiple of */
-u32 blk_file_block_size(struct file *file)
+u32 blk_file_block_size(const struct file *file)
 {
 	struct block_device *bdev = blk_file_bdev(file);
 
@@ -79,13 +70,14 @@ static void info_bdev(struct vhost_blk_info *info, struct block_device *bdev)
 	info->alignment_offset = max(bdev_alignment_offset(bdev), 0);
 	info->io_min = bdev_io_min(bdev);
 	info->io_opt = bdev_io_opt(bdev);
-	info->seg_max = bdev_max_segments(bdev);
+	info->seg_max = min_t(u32, bdev_max_segments(bdev), BLK_SEG_MAX);
 	info->size_max = min(queue_max_segment_size(bdev_get_queue(bdev)), BLK_LEN_MAX);
 	info->max_sectors = queue_max_sectors(bdev_get_queue(bdev));
-	info->max_discard_sectors = min_t(u64, bdev_max_discard_sectors(bdev), RANGE_MAX);
+	info->max_discard_sectors = min_t(u64, bdev_max_discard_sectors(bdev), BLK_RANGE_MAX);
 	info->discard_sector_alignment = bdev_discard_granularity(bdev) >> SECTOR_SHIFT;
 	info->write_zeroes_may_unmap = !!bdev_write_zeroes_sectors(bdev);
-	info->max_secure_erase_sectors = min_t(u64, bdev_max_secure_erase_sectors(bdev), RANGE_MAX);
+	info->max_secure_erase_sectors = min_t(u64, bdev_max_secure_erase_sectors(bdev),
+					       BLK_RANGE_MAX);
 	info->secure_erase_sector_alignment = info->logical_block_size >> SECTOR_SHIFT;
 }
 
@@ -96,10 +88,10 @@ static void info_file(struct vhost_blk_info *info, const struct file *file)
 	info->flags |= VHOST_BLK_INFO_VOLATILE;
 	info->physical_block_size = max(block, info->logical_block_size);
 	info->io_min = info->physical_block_size;
-	info->seg_max = UIO_MAXIOV - 2;
+	info->seg_max = BLK_SEG_MAX;
 	info->max_sectors = BLK_LEN_MAX >> SECTOR_SHIFT;
 	if (file->f_op->fallocate) {
-		info->max_discard_sectors = RANGE_MAX;
+		info->max_discard_sectors = BLK_RANGE_MAX;
 		info->write_zeroes_may_unmap = 1;
 	}
 	info->discard_sector_alignment = block >> SECTOR_SHIFT;
@@ -112,10 +104,10 @@ static void info_fill(struct vhost_blk_info *info, struct file *file, int fd)
 	*info = (struct vhost_blk_info){
 		.size = sizeof(*info),
 		.fd = fd,
-		.capacity = file_capacity(file),
+		.capacity = blk_file_capacity(file),
 		.flags = blk_is_rdonly(file, false) ? VHOST_BLK_INFO_RDONLY : 0,
 		.logical_block_size = blk_file_block_size(file),
-		.max_write_zeroes_sectors = RANGE_MAX,
+		.max_write_zeroes_sectors = BLK_RANGE_MAX,
 		.max_write_zeroes_seg = BLK_RANGES_MAX,
 	};
 	if (bdev)

@@ -3,7 +3,6 @@
  * Requests: taken from the ring, understood, handed to the back end, completed.
  */
 #include <linux/blkdev.h>
-#include <linux/pagemap.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/virtio_blk.h>
@@ -102,7 +101,7 @@ static u8 __user *segs_cut_status(struct blk_segs *s)
 
 static bool range_ok(const struct blk_chan *chan, u64 sector, u64 nr)
 {
-	u64 capacity = blk_chan_capacity(chan);
+	u64 capacity = blk_file_capacity(chan->file);
 
 	return sector <= capacity && nr <= capacity - sector &&
 	       !((sector | nr) << SECTOR_SHIFT & chan->block_mask);
@@ -152,7 +151,7 @@ static int req_get_ranges(struct blk_req *req, const struct virtio_blk_discard_w
 		r->sector = le64_to_cpu(from[i].sector);
 		r->nr = le32_to_cpu(from[i].num_sectors);
 		r->unmap = flags;
-		if (!range_ok(req->chan, r->sector, r->nr))
+		if (r->nr > BLK_RANGE_MAX || !range_ok(req->chan, r->sector, r->nr))
 			return -EIO;
 	}
 	return 0;
@@ -175,17 +174,16 @@ static int req_ranges(struct blk_req *req, struct blk_segs *s)
 	if (req->ranges && from)
 		err = segs_copy(s, from, s->len) ?: req_get_ranges(req, from);
 	kvfree(from);
-	if (!err)
+	if (err)
+		req->nr_ranges = 0;
+	else
 		blk_req_offload(req);
 	return err;
 }
 
 static int req_flush(struct blk_req *req)
 {
-	/* What may not be written needs no flush, and could not be asked for one. */
-	if (blk_is_rdonly(req->chan->file, req->chan->rdonly))
-		blk_req_end(req, 0);
-	else if (req->chan->bdev)
+	if (req->chan->bdev)
 		blk_bdev_rw(req);
 	else
 		blk_req_offload(req);
@@ -255,9 +253,11 @@ static int req_start(struct blk_vq *bq, struct blk_chan *chan, const struct vrin
 	req = list_first_entry(&chan->free, struct blk_req, node);
 	list_move_tail(&req->node, &chan->popped);
 	WRITE_ONCE(chan->inflight, chan->inflight + 1);
+	chan->bytes += e->out_len + e->in_len;
 	req->elem = *e;
 	req->op = BLK_OTHER;
 	req->published = false;
+	req->invalidate = false;
 	req->stable = !READ_ONCE(to_blk(bq)->writeback);
 	req->len = 0;
 	req->moved = 0;
@@ -320,24 +320,16 @@ static void req_count(struct blk_vq *bq, const struct blk_req *req)
 	}
 }
 
-static void invalidate(struct address_space *mapping, u64 sector, u64 nr)
+/**
+ * blk_req_is_stale() - may readers of the page cache still see what was there before?
+ * @req: the back end is done with it
+ *
+ * Dropping the pages may wait for a reader who has one of them locked: not for the worker.
+ */
+bool blk_req_is_stale(const struct blk_req *req)
 {
-	if (nr)
-		invalidate_inode_pages2_range(mapping, sector >> PAGE_SECTORS_SHIFT,
-					      (sector + nr - 1) >> PAGE_SECTORS_SHIFT);
-}
-
-/* Others read the device through its page cache: what is there is old now. */
-static void req_invalidate(const struct blk_req *req)
-{
-	struct address_space *mapping = req->chan->file->f_mapping;
-	u32 i;
-
-	if (!req->chan->bdev || req->op == BLK_IN || likely(!mapping->nrpages))
-		return;
-	invalidate(mapping, req->sector, req->len >> SECTOR_SHIFT);
-	for (i = 0; i < req->nr_ranges; i++)
-		invalidate(mapping, req->ranges[i].sector, req->ranges[i].nr);
+	return req->chan->bdev && (req->op == BLK_OUT || req->nr_ranges) && !req->error &&
+	       !req->invalidate && req->chan->file->f_mapping->nrpages;
 }
 
 static u8 req_status(const struct blk_req *req)
@@ -373,7 +365,6 @@ static void req_finish(struct blk_vq *bq, struct blk_req *req)
 
 	if (req->op == BLK_IN && !req->error && (!guest || blk_data_copy_back(req)))
 		req->error = -EFAULT;
-	req_invalidate(req);
 	/* A failed read may have written some. */
 	if (req->op == BLK_IN)
 		vhc_vq_log_data(vq, req->data.iov, req->data.nr_iov, req->len);
@@ -389,11 +380,12 @@ static void req_finish(struct blk_vq *bq, struct blk_req *req)
 
 static void req_publish(struct blk_vq *bq, struct blk_chan *chan, struct blk_req *req, u32 *nr)
 {
-	bq->out[(*nr)++] = req->elem;
+	chan->out[(*nr)++] = req->elem;
+	chan->bytes -= req->elem.out_len + req->elem.in_len;
 	list_move(&req->node, &chan->free);
 	WRITE_ONCE(chan->inflight, chan->inflight - 1);
 	if (*nr == BLK_BATCH) {
-		vhc_vq_complete(&bq->vq, bq->out, *nr);
+		vhc_vq_complete(&bq->vq, chan->out, *nr);
 		*nr = 0;
 	}
 }
@@ -426,8 +418,13 @@ u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan)
 	if (!node)
 		return 0;
 	llist_for_each_entry_safe(req, next, llist_reverse_order(node), done) {
-		req_finish(bq, req);
 		n++;
+		if (unlikely(blk_req_is_stale(req))) {
+			req->invalidate = true;
+			blk_req_offload(req);
+			continue;
+		}
+		req_finish(bq, req);
 		if (bq->vq.ring.in_order)
 			req->published = true;
 		else
@@ -435,7 +432,7 @@ u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan)
 	}
 	if (bq->vq.ring.in_order)
 		req_publish_ordered(bq, chan, &nr);
-	vhc_vq_complete(&bq->vq, bq->out, nr);
+	vhc_vq_complete(&bq->vq, chan->out, nr);
 	if (unlikely(READ_ONCE(chan->draining)) && !chan->inflight)
 		wake_up(&chan->wait);
 	return n;
@@ -457,6 +454,12 @@ static int blk_pop(struct blk_vq *bq, struct blk_chan *chan)
 	for (i = 0; i < n; i++) {
 		const struct vring_elem *e = &vq->batch.elem[i];
 
+		/* Memory that others pay for: the rest when some of it is done. */
+		if (unlikely(i && chan->bytes > BLK_LEN_MAX)) {
+			vhc_vq_rewind(vq, e);
+			n = i;
+			break;
+		}
 		if (unlikely(req_start(bq, chan, e))) {
 			vhc_vq_rewind(vq, e);
 			vhc_vq_break(vq, "a request without header or status");
@@ -481,7 +484,8 @@ static bool blk_serve(struct blk_vq *bq, struct blk_chan *chan)
 	int n;
 
 	/* Whoever completes one of them calls us. */
-	if (READ_ONCE(chan->draining) || chan->inflight == chan->nr_req)
+	if (READ_ONCE(chan->draining) || chan->inflight == chan->nr_req ||
+	    (chan->inflight && chan->bytes > BLK_LEN_MAX))
 		return false;
 	n = blk_pop(bq, chan);
 	if (n)

@@ -364,6 +364,9 @@ int vhc_dev_check_owner(struct vhc_dev *dev);
  */
 long vhc_ioctl(struct vhc_dev *dev, unsigned int cmd, unsigned long arg);
 
+/* vhc_ioctl_locked() - vhc_ioctl() for who holds dev->mutex */
+long vhc_ioctl_locked(struct vhc_dev *dev, unsigned int cmd, unsigned long arg);
+
 /**
  * vhc_iotlb_read() - a driver's read(): which I/O addresses lack a translation
  * @dev: nothing is held

@@ -303,6 +303,12 @@ static long dev_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp)
 	return vhc_vring_ioctl(dev, cmd, argp);
 }
 
+long vhc_ioctl_locked(struct vhc_dev *dev, unsigned int cmd, unsigned long arg)
+{
+	return dev_ioctl(dev, cmd, (void __user *)arg);
+}
+EXPORT_SYMBOL_GPL(vhc_ioctl_locked);
+
 long vhc_ioctl(struct vhc_dev *dev, unsigned int cmd, unsigned long arg)
 {
 	long ret;

@@ -144,21 +144,24 @@ struct vhost_blk_stats {
 /*
  * Give a queue a back end, another one, or none. An old one is drained first: what was popped is
  * completed, nothing more is popped; so that VHOST_GET_VRING_BASE says where the next device has to
- * begin. A driver's reset and a queue's reset come here too.
+ * begin. A driver's reset and a queue's reset come here too. VHOST_GET_VRING_BASE of a queue that
+ * runs waits for what was popped, too. A new back end waits until requests of an owner who was
+ * killed have ended there.
  * EPERM: not the owner; ENOBUFS: no such queue; EINVAL: flags, or neither a block device nor a
- * file; EBADF: no such fd, or not readable; EOPNOTSUPP: a zoned device, or a file that cannot be
- * read and written by iterators; EFAULT: no memory table or no ring; EINTR: a signal came while the
- * queue drained; it runs on.
+ * file, or O_APPEND; EBADF: no such fd, or not readable; EOPNOTSUPP: a zoned device, or a file that
+ * cannot be read and written by iterators; EFAULT: no memory table or no ring; EINTR: a signal came
+ * while it waited; the queue runs on; ENOMEM.
  */
 #define VHOST_BLK_SET_BACKEND _IOW(VHOST_VIRTIO, 0xe0, struct vhost_blk_backend)
 
-/* What GET_ID answers, zeroes to begin with. Any time. EPERM: not the owner. */
+/* What GET_ID answers, zeroes to begin with; before queues run. EPERM: not the owner. */
 #define VHOST_BLK_SET_SERIAL _IOW(VHOST_VIRTIO, 0xe1, __u8[VHOST_BLK_SERIAL_LEN])
 
 /*
  * 1 (to begin with): writes may rest in a volatile cache until FLUSH. 0: each is stable when it
  * completes. For the writeback field of the configuration space; any time; it does not wait for
- * a queue that drains. EPERM; EINVAL; EFAULT.
+ * a queue that drains. Holds for requests that are popped afterwards: those before become stable by
+ * an fsync() of the back end. EPERM; EINVAL; EFAULT.
  */
 #define VHOST_BLK_SET_WRITEBACK _IOW(VHOST_VIRTIO, 0xe2, __u32)
 
