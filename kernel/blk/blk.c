@@ -176,11 +176,16 @@ static long blk_get_vring_base(struct vhost_blk *blk, unsigned long arg)
 static long blk_set_serial(struct vhost_blk *blk, const void __user *argp)
 {
 	u8 serial[VHOST_BLK_SERIAL_LEN];
+	long ret;
 
 	if (copy_from_user(serial, argp, sizeof(serial)))
 		return -EFAULT;
-	memcpy(blk->serial, serial, sizeof(serial));
-	return 0;
+	mutex_lock(&blk->dev.mutex);
+	ret = vhc_dev_check_owner(&blk->dev);
+	if (!ret)
+		memcpy(blk->serial, serial, sizeof(serial));
+	mutex_unlock(&blk->dev.mutex);
+	return ret;
 }
 
 /* Without dev->mutex: a VMM's vCPU must not wait here for a queue that drains. */
@@ -197,24 +202,6 @@ static long blk_set_writeback(struct vhost_blk *blk, const u32 __user *argp)
 		return -EINVAL;
 	WRITE_ONCE(blk->writeback, on);
 	return 0;
-}
-
-static long blk_owner_ioctl(struct vhost_blk *blk, unsigned int cmd, void __user *argp)
-{
-	long ret;
-
-	mutex_lock(&blk->dev.mutex);
-	ret = vhc_dev_check_owner(&blk->dev);
-	if (ret)
-		goto out;
-	switch (cmd) {
-	case VHOST_BLK_SET_SERIAL:
-		ret = blk_set_serial(blk, argp);
-		break;
-	}
-out:
-	mutex_unlock(&blk->dev.mutex);
-	return ret;
 }
 
 static long blk_get_stats(struct vhost_blk *blk, struct vhost_blk_stats __user *argp)
@@ -251,7 +238,7 @@ static long blk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case VHOST_BLK_SET_BACKEND:
 		return blk_set_backend(blk, argp);
 	case VHOST_BLK_SET_SERIAL:
-		return blk_owner_ioctl(blk, cmd, argp);
+		return blk_set_serial(blk, argp);
 	case VHOST_BLK_SET_WRITEBACK:
 		return blk_set_writeback(blk, argp);
 	case VHOST_BLK_GET_INFO:
