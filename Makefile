@@ -186,7 +186,7 @@ lab: setup ## a root shell in a lab machine with our modules loaded [K=6.1|6.12]
 # --- running -------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: ## boot a stock Debian guest on our modules and measure its network
+demo: ## boot a stock Debian guest, its disk and network on our modules, and measure it
 	@scripts/demo.sh
 
 .PHONY: bench

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make demo: a stock Debian guest in shunt, its network served by our vhost_net.ko, then the same guest
-# in QEMU with the stock module, in the same boot. Progress on the way, a table at the end.
+# make demo: a stock Debian guest in shunt, its root disk and its network served by our vhost_blk.ko and
+# vhost_net.ko, then the same guest in QEMU, with the stock module for the network and an iothread for the
+# disk, in the same boot. Progress on the way, a table at the end.
 set -u -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
@@ -21,17 +22,18 @@ inside() { # runs where the modules can be loaded: the host itself, or the lab
 			esac
 			case $line in
 			worker=*)	say "  worker thread: $(ps -eLo pid,tid,comm | awk -v w="${line#*=}" '$3 == w { print "tid " $2 " " $3; exit }')" ;;
+			root=*)		say "  its root is on /dev/${line#*=}" ;;
 			kernel=*)	say "  guest is up: stock kernel ${line#*=}" ;;
 			iperf-*)	say "  ${line%%=*}: ${line#*=}" ;;
 			ping-p50*)	say "  ${line%%=*}: ${line#*=}" ;;
 			esac
-		done < <(scripts/net-guest.sh -v "$2" -b "$guest/vmlinuz" -i "$guest/initramfs" -s 4 -n 50 || echo failed=1)
+		done < <(scripts/net-guest.sh -v "$2" -b "$guest/vmlinuz" -d "$guest/root.img" -i "$guest/initramfs-root" -s 4 -n 50 || echo failed=1)
 		[ -z "${r[$col,failed]:-}" ]
 	}
 	modprobe -q kvm_amd || modprobe -q kvm_intel
 	say "loading our modules on $(uname -r)"
 	scripts/load.sh ours | sed 's/^/        /' || return 1
-	say "shunt -netdev tap,vhost=on: booting the guest, then ping and iperf3 both ways"
+	say "shunt -netdev tap,vhost=on, virtio-blk-pci,vhost=on: booting the guest from its disk, then ping and iperf3 both ways"
 	measure ours shunt || { scripts/load.sh none; return 1; }
 	say "loading the stock module instead"
 	scripts/load.sh stock | sed 's/^/        /' || return 1
@@ -52,6 +54,7 @@ inside() { # runs where the modules can be loaded: the host itself, or the lab
 	row "ping, 99th percentile" ping-p99-us us
 	row "interrupts, guest to host" irq-tx-out ""
 	row "interrupts, host to guest" irq-rx-in ""
+	row "disk, 128 KiB, depth 1" root-read-mib MiB/s
 	row "boot to ping done" boot-ms ms
 	row "VMM memory beyond guest RAM" vmm-rss-kib KiB
 	echo
@@ -72,9 +75,9 @@ if tests/lab/run --host-capable; then
 fi
 say "building shunt and the modules"
 make --no-print-directory user modules KDIR="$kdir" || exit 1
-say "preparing the guest: a stock Debian $k kernel, its own modules in a generated initramfs"
+say "preparing the guest: a stock Debian $k kernel, its own modules, in a root file system"
 guest=build/guest/$k
-tests/lab/net-initramfs -k "$k" "$guest" || exit 1
+tests/lab/net-initramfs -k "$k" -r "$guest" || exit 1
 if [ $where = host ]; then
 	say "this machine takes modules and has KVM: running on it directly"
 else

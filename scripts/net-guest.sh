@@ -8,19 +8,21 @@ usage() {
 	cat <<-U
 	usage: net-guest.sh -v shunt|qemu -b KERNEL -i INITRAMFS [-c CPUS] [-m MIB] [-q QUEUES]
 	                    [-s SECONDS] [-R ROUNDS] [-n PINGS] [-r] [-t TIMEOUT] [-a 'MORE VMM ARGS'] [-l LOGFILE]
-	                    [-2 PROPERTIES]
+	                    [-d IMAGE] [-2 PROPERTIES]
 	  -r   let the guest reboot once before it measures
+	  -d   a copy of this is the first virtio disk, the root file system: -i mounts it
 	  -2   a second virtio-net-pci with these properties, tried when the first is through
 	  -q   vhost queues (QEMU only)
 	U
 	exit 2
 }
-vmm=; kernel=; initrd=; cpus=1; mem=512; queues=1; secs=3; pings=50; rounds=1; reboot=0; limit=150; more=; log=; second=
-while getopts v:b:i:c:m:q:s:n:R:t:a:l:2:rh o; do
+vmm=; kernel=; initrd=; cpus=1; mem=512; queues=1; secs=3; pings=50; rounds=1; reboot=0; limit=150; more=; log=; second=; image=
+while getopts v:b:i:c:m:q:s:n:R:t:a:l:2:d:rh o; do
 	case $o in
 	v) vmm=$OPTARG ;; b) kernel=$OPTARG ;; i) initrd=$OPTARG ;; c) cpus=$OPTARG ;; m) mem=$OPTARG ;;
 	q) queues=$OPTARG ;; s) secs=$OPTARG ;; R) rounds=$OPTARG ;; n) pings=$OPTARG ;; r) reboot=1 ;; t) limit=$OPTARG ;;
-	a) more=$OPTARG ;; l) log=$OPTARG ;; 2) second=$OPTARG ;; *) usage ;;
+	a) more=$OPTARG ;; l) log=$OPTARG ;; 2) second=$OPTARG ;;
+	d) image=$OPTARG ;; *) usage ;;
 	esac
 done
 [ -n "$kernel" ] && [ -n "$initrd" ] || usage
@@ -55,6 +57,15 @@ if [ -n "$second" ]; then
 	more="-netdev tap,id=n1,ifname=${tap}b,script=no,downscript=no,vhost=on -device virtio-net-pci,netdev=n1,$second $more"
 fi
 
+if [ -n "$image" ]; then
+	# what the guest writes goes with it
+	cp --sparse=always "$image" "$dir/root.img" || exit 1
+	disk="file=$dir/root.img,if=none,id=root,format=raw"
+	case $vmm in
+	shunt)	more="-drive $disk -device virtio-blk-pci,drive=root,vhost=on $more" ;;
+	qemu)	more="-object iothread,id=t -drive $disk -device virtio-blk-pci,drive=root,iothread=t $more" ;;
+	esac
+fi
 append="console=ttyS0 quiet panic=-1 guest.secs=$secs guest.pings=$pings guest.reboot=$reboot guest.rounds=$rounds guest.streams=$queues"
 net="tap,id=n0,ifname=$tap,script=no,downscript=no,vhost=on"
 dev="virtio-net-pci,netdev=n0"

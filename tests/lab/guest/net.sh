@@ -19,6 +19,21 @@ irqs() { # interrupts so far of the virtio device whose name matches $1
 }
 
 host=10.77.0.1
+reads() { # reads DEVICE: MiB/s of 128 reads of 128 KiB
+	local t
+
+	t=$(cut -d' ' -f1 /proc/uptime | tr -d .)
+	dd if="$1" of=/dev/null bs=128k count=128 iflag=direct 2>/dev/null || return
+	t=$(($(cut -d' ' -f1 /proc/uptime | tr -d .) - t))
+	echo $((1600 / (t > 0 ? t : 1)))
+}
+
+# Booted from a disk: which, and how fast it is
+root=$(sed -n 's|^/dev/\(vd[a-z]*\) / .*|\1|p' /proc/mounts)
+if [ -n "$root" ]; then
+	say root="$root" root-fs="$(sed -n "s|^/dev/$root / \([^ ]*\).*|\1|p" /proc/mounts)" \
+		root-queues="$(ls "/sys/block/$root/mq" | wc -l)" root-read-mib="$(reads "/dev/$root")"
+fi
 say boot=1 kernel="$(uname -r)" cpus="$(grep -c ^processor /proc/cpuinfo)"
 # Virtio devices as /sys/class/net/NAME, in the order of their PCI addresses
 nics() {
