@@ -61,7 +61,8 @@ static void bdev_submit(struct blk_req *req, blk_opf_t opf)
 	bio_init(bio, req->chan->bdev, req->data.bv, req->data.nr_bv, opf);
 	bio->bi_vcnt = req->data.nr_bv;
 	bio->bi_iter.bi_size = req->len;
-	bio->bi_iter.bi_sector = req->sector;
+	/* A flush has no place, whatever its header says. */
+	bio->bi_iter.bi_sector = req->len ? req->sector : 0;
 	bio->bi_end_io = bdev_end_io;
 	if (!(opf & REQ_NOWAIT) || bdev_cut(bio))
 		submit_bio(bio);
