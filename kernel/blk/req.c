@@ -369,13 +369,21 @@ static void req_finish(struct blk_vq *bq, struct blk_req *req)
 	if (req->op == BLK_IN)
 		vhc_vq_log_data(vq, req->data.iov, req->data.nr_iov, req->len);
 	blk_data_put(req);
-	kvfree(req->ranges);
+	if (unlikely(req->ranges))
+		kvfree(req->ranges);
 	req_count(bq, req);
 	if (guest && !put_user(req_status(req), req->status))
 		vhc_vq_log_data(vq, &status, 1, 1);
 	req->elem.len = 1;
 	if (!req->error && (req->op == BLK_IN || req->op == BLK_OTHER))
 		req->elem.len += req->len;
+}
+
+/* A broken ring is told nothing more. */
+static void req_complete(struct blk_vq *bq, struct blk_chan *chan, u32 nr)
+{
+	if (likely(!bq->vq.broken))
+		vhc_vq_complete(&bq->vq, chan->out, nr);
 }
 
 static void req_publish(struct blk_vq *bq, struct blk_chan *chan, struct blk_req *req, u32 *nr)
@@ -385,7 +393,7 @@ static void req_publish(struct blk_vq *bq, struct blk_chan *chan, struct blk_req
 	list_move(&req->node, &chan->free);
 	WRITE_ONCE(chan->inflight, chan->inflight - 1);
 	if (*nr == BLK_BATCH) {
-		vhc_vq_complete(&bq->vq, chan->out, *nr);
+		req_complete(bq, chan, *nr);
 		*nr = 0;
 	}
 }
@@ -432,7 +440,7 @@ u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan)
 	}
 	if (bq->vq.ring.in_order)
 		req_publish_ordered(bq, chan, &nr);
-	vhc_vq_complete(&bq->vq, chan->out, nr);
+	req_complete(bq, chan, nr);
 	if (unlikely(READ_ONCE(chan->draining)) && !chan->inflight)
 		wake_up(&chan->wait);
 	return n;
@@ -520,8 +528,14 @@ static void blk_handle(struct vhc_vq *vq)
 	vhc_vq_queue(vq);
 }
 
+static void blk_handle_broken(struct vhc_vq *vq)
+{
+	blk_reap(to_blk_vq(vq), vq->backend);
+}
+
 const struct vhc_vq_ops blk_vq_ops = {
 	.handle = blk_handle,
+	.reap = blk_handle_broken,
 	.max_elem = BLK_BATCH,
 	.name = "request",
 };

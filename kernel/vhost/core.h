@@ -123,11 +123,14 @@ struct vhc_busy {
  * struct vhc_vq_ops - what makes a queue the driver's
  * @handle: serve the queue. Worker context; the vq mutex is held, a back end is set and the ring
  *	is not broken. Runs after a kick, after a poller fired, after vhc_vq_queue().
+ * @reap: let go of what is finished in a queue whose ring is broken. As @handle, and runs for the
+ *	same reasons. NULL for drivers that keep nothing when @handle has returned.
  * @max_elem: buffers taken from the ring at once, 1..1024
  * @name: for people
  */
 struct vhc_vq_ops {
 	void (*handle)(struct vhc_vq *vq);
+	void (*reap)(struct vhc_vq *vq);
 	u16 max_elem;
 	const char *name;
 };

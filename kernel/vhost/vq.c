@@ -30,6 +30,9 @@ static void vq_run(struct vhc_work *work, struct vhc_worker *worker)
 	struct vhc_vq *vq = container_of(work, struct vhc_vq, work);
 
 	mutex_lock(&vq->mutex);
+	if (unlikely(vq->broken && vq->backend && vq->ops->reap &&
+		     rcu_access_pointer(vq->worker) == worker))
+		vq->ops->reap(vq);
 	if (likely(vhc_vq_runs_on(vq, worker)) &&
 	    (!vq->iotlb || vq->ring_mapped || vq_map_ring(vq))) {
 		vq->busy.polled = false;
