@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs inside a stock Debian guest whose disks have serial numbers that say what they are: a file, a
-# block device, a read-only one, and one without. Speaks to whoever reads the serial port in lines
+# Runs inside a stock Debian guest whose disks have serial numbers that say what they are: its root, a
+# file, a block device, a read-only one, and one without. Speaks to whoever reads the serial port in lines
 # "GUEST key=value". The first boot makes a file system and reboots without unmounting it.
 say() { echo "GUEST $*"; }
 
@@ -41,7 +41,7 @@ intact() { # intact FOLDER: read again from the disk, not from memory
 yes() { "$@" >/dev/null 2>&1 && echo 1 || echo 0; }
 magic() { dd if="/dev/$1" bs=2 skip=540 count=1 2>/dev/null | od -An -tx2 | tr -d ' '; }
 
-say kernel="$(uname -r)"
+say kernel="$(uname -r)" root="$(sed -n "s|^/dev/$(disk root) / \([^ ]*\).*|\1|p" /proc/mounts)"
 file=$(disk file) block=$(disk "block-with-20-letter") ro=$(disk ro) plain=$(disk "")
 say disks="$(echo "$file" "$block" "$ro" "$plain" | tr ' ' ,)"
 mkdir -p /mnt
@@ -61,15 +61,20 @@ say file-survived="$(yes intact /mnt)"
 umount /mnt
 say file-fsck="$(yes e2fsck -fn "/dev/$file")"
 
-for d in block plain; do
-	eval "dev=/dev/\$$d"
-	mkfs.ext4 -q -F "$dev" && mount "$dev" /mnt && fill /mnt
+try() { # try NAME DEVICE MKFS FSCK: a file system is made, filled, mounted again, trimmed and checked
+	$3 "$2" && mount "$2" /mnt && fill /mnt
 	umount /mnt
-	mount "$dev" /mnt
-	say "$d-intact=$(yes intact /mnt)"
+	mount "$2" /mnt
+	say "$1-intact=$(yes intact /mnt) $1-trimmed=$(yes fstrim /mnt)"
 	umount /mnt
-	say "$d-fsck=$(yes e2fsck -fn "$dev")"
-done
+	say "$1-fsck=$(yes $4 "$2")"
+}
+try block "/dev/$block" "mkfs.ext4 -q -F" "e2fsck -fn"
+try plain "/dev/$plain" "mkfs.xfs -q -f" "xfs_repair -n"
+# What was written is what is read, in all sizes, with many requests under way, from both queues
+fio --name=all --filename="/dev/$block" --direct=1 --rw=randwrite --bsrange=4k-256k --size=24m --iodepth=32 \
+	--numjobs=1 --ioengine=libaio --verify=crc32c --verify_fatal=1 --do_verify=1 --randseed=7 >/tmp/fio 2>&1
+say block-fio="$?"
 say ro-write="$(yes dd if=/dev/zero "of=/dev/$ro" bs=4k count=1 conv=fsync)" \
 	ro-sum="$(sha256sum <"/dev/$ro" | cut -c 1-16)"
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# shunt on vhost_blk: a stock guest with two vCPUs and four disks that reboots, and whose disks grow.
+# shunt on vhost_blk: a stock guest with two vCPUs, its root file system and four more disks, that reboots, and whose disks grow.
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
@@ -57,7 +57,10 @@ truncate -s 160M below
 mkfs.ext4 -q -F below
 loops+=("$(losetup -f --show below)")
 mount "${loops[0]}" ext4
-truncate -s 48M ext4/file plain block
+cp --sparse=always "$guest/root-blk.img" root
+truncate -s 48M ext4/file block
+# the least that an XFS takes
+truncate -s 300M plain
 dd if=/dev/urandom of=ro bs=1M count=4 2> /dev/null
 loops+=("$(losetup -f --show -b 4096 block)")
 sum=$(sha256sum < ro | cut -c 1-16)
@@ -66,6 +69,7 @@ sum=$(sha256sum < ro | cut -c 1-16)
 "$SHUNT_TOP/build/bin/shunt" -m 512 -smp 2 -nodefaults -display none -kernel "$guest/vmlinuz" \
 	-initrd "$guest/initramfs-blk" -append "console=ttyS0 quiet panic=-1" -serial file:serial \
 	-monitor unix:monitor,server=on,wait=off \
+	-drive file=root,if=none,id=root,format=raw -device virtio-blk-pci,drive=root,vhost=on,serial=root \
 	-drive file=ext4/file,if=none,id=file,format=raw,cache=none,discard=unmap \
 	-device virtio-blk-pci,drive=file,vhost=on,id=vfile,serial=file \
 	-drive "file=${loops[1]},if=none,id=block,format=raw,discard=on" \
@@ -78,7 +82,7 @@ vmm=$!
 heard resize=now 200
 check "one worker a queue, of each device" test "$({
 	cat /proc/$vmm/task/*/comm; pgrep -x "vhost-$vmm" | sed "s/.*/vhost-$vmm/"
-} | grep -cx "vhost-$vmm")" -ge 7
+} | grep -cx "vhost-$vmm")" -ge 9
 like "$(flock -n -x ext4/file true && python3 -c 'import fcntl
 fcntl.lockf(open("ext4/file", "r+b"), fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>&1)" BlockingIOError "a file is locked"
 held=$(($(stat -c %b ext4/file) * 512 / 1048576)) under=$(($(stat -c %b block) * 512 / 1048576))
@@ -105,6 +109,7 @@ while IFS='=' read -r key value; do
 done < <(tr -d '\r' < serial | sed -n 's/^GUEST //p' | tr ' ' '\n' | grep =)
 # guest KEY WANT TEXT
 guest() { is "${r[$1]:-}" "$2" "$3"; }
+guest root ext4 "root file system: on a disk"
 guest first-boot ok "a file: file system made, files written, reboot without unmounting"
 guest file-survived 1 "a file: all there after the reboot"
 guest file-fsck 1 "a file: the file system is clean"
@@ -121,11 +126,14 @@ guest block-packed 1 "a block device: packed rings as asked for"
 guest block-discard 1 "a block device: discard=on offers discards"
 guest block-intact 1 "a block device: read back what was written"
 guest block-fsck 1 "a block device: the file system is clean"
+guest block-trimmed 1 "a block device: fstrim"
+guest block-fio 0 "a block device: fio finds what it wrote, 32 at a time, 4 KiB to 256 KiB"
 guest plain-cache write-through "if=virtio: cache=writethrough"
 guest plain-packed 0 "if=virtio: split rings"
 guest plain-discard 0 "if=virtio: without discard=unmap no discards"
-guest plain-intact 1 "if=virtio: read back what was written"
-guest plain-fsck 1 "if=virtio: the file system is clean"
+guest plain-intact 1 "if=virtio: read back what was written, by XFS"
+guest plain-fsck 1 "if=virtio: which is clean"
+guest plain-trimmed 0 "if=virtio: fstrim is not possible"
 guest ro-ro 1 "readonly=on: the guest knows"
 guest ro-queues 1 "readonly=on: one queue"
 guest ro-write 0 "readonly=on: cannot be written"
