@@ -244,6 +244,7 @@ static int drive_open(struct blockdev *bd)
 		    (bd->direct ? O_DIRECT : 0);
 	struct stat st;
 	uint32_t zones;
+	int ro;
 
 	/* before it is opened: that can have effects on a terminal or a tape */
 	if (!stat(bd->file, &st) && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
@@ -259,6 +260,9 @@ static int drive_open(struct blockdev *bd)
 			       bd->file);
 	if (S_ISBLK(st.st_mode)) {
 		bd->rdev = st.st_rdev;
+		/* opening it for writing went well, writing would not */
+		if (!bd->readonly && !ioctl(bd->fd, BLKROGET, &ro) && ro)
+			return open_explain(bd, EACCES);
 		if (!ioctl(bd->fd, BLKGETNRZONES, &zones) && zones)
 			return log_err("-drive %s: %s: a zoned device: those are not there yet", bd->id,
 				       bd->file);

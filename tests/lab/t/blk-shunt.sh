@@ -69,14 +69,15 @@ sum=$(sha256sum < ro | cut -c 1-16)
 "$SHUNT_TOP/build/bin/shunt" -m 512 -smp 2 -nodefaults -display none -kernel "$guest/vmlinuz" \
 	-initrd "$guest/initramfs-blk" -append "console=ttyS0 quiet panic=-1" -serial file:serial \
 	-monitor unix:monitor,server=on,wait=off \
-	-drive file=root,if=none,id=root,format=raw -device virtio-blk-pci,drive=root,vhost=on,serial=root \
+	-drive file=root,if=none,id=root,format=raw \
+	-device virtio-blk-pci,drive=root,vhostfd=9,vhost=on,serial=root,num-queues=64,queue-size=1024 \
 	-drive file=ext4/file,if=none,id=file,format=raw,cache=none,discard=unmap \
 	-device virtio-blk-pci,drive=file,vhost=on,id=vfile,serial=file \
 	-drive "file=${loops[1]},if=none,id=block,format=raw,discard=on" \
 	-device vhost-blk-pci,drive=block,serial=block-with-20-letter,packed=on,num-queues=2,queue-size=128 \
 	-drive file=ro,if=none,id=ro,format=raw,readonly=on \
 	-device virtio-blk-pci,drive=ro,vhost=on,serial=ro,num-queues=1,vectors=0 \
-	-drive file=plain,if=virtio,format=raw,cache=writethrough < /dev/null 2> err &
+	-drive file=plain,if=virtio,format=raw,cache=writethrough < /dev/null 2> err 9<> /dev/vhost-blk &
 vmm=$!
 
 heard resize=now 200
@@ -159,5 +160,26 @@ like "$said" "^file: rd_bytes=[1-9][0-9]* wr_bytes=[1-9].* flush_operations=[1-9
 	"info blockstats counts"
 like "$said" "no drive 'nosuch'" "block_resize: no such drive"
 like "$said" "the drive is read-only" "block_resize: a read-only drive"
+
+refused() { # WORDS TEXT DRIVE [DEVICE-OPTIONS]
+	local out rc
+
+	out=$(timeout 20 "$SHUNT_TOP/build/bin/shunt" -nodefaults -display none -kernel "$guest/vmlinuz" \
+		-drive "if=none,id=d,format=raw,$3" -device "vhost-blk-pci,drive=d${4:-}" 2>&1 8<> /dev/vhost-net)
+	rc=$?
+	is "$rc $(wc -l <<< "$out")" "1 1" "$2: one line, status 1"
+	like "$out" "$1" "$2: the line"
+}
+refused "vhostfd=8 is not a vhost-blk device" "a device for networks" file=plain ,vhostfd=8
+refused "logical_block_size=512: the drive needs 4096" "smaller blocks than it has" "file=${loops[1]}" \
+	,logical_block_size=512
+blockdev --setro "${loops[1]}"
+refused "it can be read; pass readonly=on" "a device that is read-only" "file=${loops[1]}"
+if [ ! -d /sys/module/null_blk ] && modprobe -q null_blk nr_devices=1 gb=1 zoned=1; then
+	refused "a zoned device" "a zoned device" file=/dev/nullb0
+	rmmod null_blk
+else
+	skip "a zoned device" "no null_blk with zones"
+fi
 check "the modules unload" "$SHUNT_TOP/scripts/load.sh" none
 done_testing
