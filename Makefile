@@ -195,6 +195,8 @@ bench: setup ## measure against the stock module, both sides in one boot [K=6.1|
 	@scripts/bench.sh $(if $(K),-k $(K))
 	@scripts/bench.sh -r -n 3 $(if $(K),-k $(K))
 	@for k in $(or $(K),6.1 6.12); do scripts/bench-guest.sh -k $$k; done
+	@scripts/bench-blk.sh -i $(if $(K),-k $(K))
+	@scripts/bench-blk.sh $(if $(K),-k $(K))
 	@scripts/bench-start.py
 
 .PHONY: load

@@ -38,14 +38,6 @@ struct net_bench {
 	struct bench_result start;
 };
 
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
 static uint64_t max_frame(const struct bench_opt *o)
 {
 	return o->size > 1514 ? o->size : 1514;
@@ -59,24 +51,6 @@ static void net_close(struct net_bench *b)
 	vdrv_vq_close(&b->vq[VDRV_TX]);
 	vdrv_tap_close(&b->tap);
 	vdrv_mem_close(&b->mem);
-}
-
-static int own_worker(struct net_bench *b, unsigned int index)
-{
-	struct vhost_worker_state s = { 0 };
-	struct vhost_vring_worker w = { .index = index };
-
-	if (ioctl(b->dev.fd, VHOST_NEW_WORKER, &s))
-		return -errno;
-	w.worker_id = s.worker_id;
-	return ioctl(b->dev.fd, VHOST_ATTACH_VRING_WORKER, &w) ? -errno : 0;
-}
-
-static int poll_us(struct net_bench *b, unsigned int index)
-{
-	struct vhost_vring_state s = { .index = index, .num = b->o->poll_us };
-
-	return ioctl(b->dev.fd, VHOST_SET_VRING_BUSYLOOP_TIMEOUT, &s) ? -errno : 0;
 }
 
 static int net_open(struct net_bench *b, unsigned int nbufs, unsigned int buf_size)
@@ -130,13 +104,13 @@ static int net_open(struct net_bench *b, unsigned int nbufs, unsigned int buf_si
 		if (!ret)
 			ret = vdrv_vq_attach(&b->vq[i], &b->dev);
 		if (!ret && o->poll_us)
-			ret = poll_us(b, i);
+			ret = bench_poll_us(&b->dev, i, o->poll_us);
 		if (!ret && o->wait != BENCH_WAIT_CALL)
 			vdrv_vq_disable_call(&b->vq[i]);
 	}
 	if (!ret && o->own_worker) {
 		b->what = "a worker of its own";
-		ret = own_worker(b, strcmp(o->mode, "net-rx") ? VDRV_TX : VDRV_RX);
+		ret = bench_own_worker(&b->dev, strcmp(o->mode, "net-rx") ? VDRV_TX : VDRV_RX);
 	}
 	for (i = 0; i < 2 && !ret; i++)
 		ret = vdrv_dev_set_backend(&b->dev, i, b->tap.fd);
@@ -146,32 +120,13 @@ out:
 	return ret;
 }
 
-/* The worker's own time since it started; 0 and no worker where it cannot be found. */
-static void worker_time(struct net_bench *b, uint64_t *ns, uint64_t *runs)
-{
-	pid_t tid[8];
-	uint64_t t, slices;
-	int n, i;
-
-	*ns = 0;
-	*runs = 0;
-	n = vdrv_worker_find(getpid(), tid, 8);
-	for (i = 0; i < n && i < 8; i++) {
-		if (vdrv_worker_runtime(tid[i], &t, &slices))
-			continue;
-		*ns += t;
-		*runs += slices;
-	}
-	b->r->worker = n ? tid[0] : 0;
-}
-
 static void measure_from(struct net_bench *b)
 {
 	unsigned int i;
 
-	worker_time(b, &b->start.worker_ns, &b->start.worker_runs);
-	b->start.elapsed_ns = clock_ns(CLOCK_MONOTONIC);
-	b->start.driver_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	b->r->worker = bench_worker_time(&b->start.worker_ns, &b->start.worker_runs);
+	b->start.elapsed_ns = bench_clock_ns(CLOCK_MONOTONIC);
+	b->start.driver_ns = bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	b->start.packets = b->r->packets;
 	b->start.calls = b->calls;
 	b->paused_ns = 0;
@@ -185,11 +140,11 @@ static void measure_to(struct net_bench *b)
 {
 	struct bench_result *r = b->r;
 
-	r->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - b->start.elapsed_ns - b->paused_ns;
-	worker_time(b, &r->worker_ns, &r->worker_runs);
+	r->elapsed_ns = bench_clock_ns(CLOCK_MONOTONIC) - b->start.elapsed_ns - b->paused_ns;
+	r->worker = bench_worker_time(&r->worker_ns, &r->worker_runs);
 	r->worker_ns -= b->start.worker_ns;
 	r->worker_runs -= b->start.worker_runs;
-	r->driver_ns = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - b->start.driver_ns;
+	r->driver_ns = bench_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - b->start.driver_ns;
 	r->packets -= b->start.packets;
 	r->calls = b->calls - b->start.calls;
 	r->kicks = b->vq[0].kicks + b->vq[1].kicks - b->start.kicks;
@@ -206,7 +161,7 @@ static int net_idle(struct net_bench *b, struct vdrv_vq *vq, bool progress)
 	if (progress) {
 		b->last_progress_ns = 0;
 	} else {
-		now = clock_ns(CLOCK_MONOTONIC);
+		now = bench_clock_ns(CLOCK_MONOTONIC);
 		if (!b->last_progress_ns)
 			b->last_progress_ns = now;
 		b->what = "no progress for 5 s";
@@ -231,7 +186,7 @@ static int net_idle(struct net_bench *b, struct vdrv_vq *vq, bool progress)
 
 static bool past(struct net_bench *b)
 {
-	return bench_stop || (b->deadline_ns && clock_ns(CLOCK_MONOTONIC) >= b->deadline_ns);
+	return bench_stop || (b->deadline_ns && bench_clock_ns(CLOCK_MONOTONIC) >= b->deadline_ns);
 }
 
 static int tx_add(struct net_bench *b, uint32_t slot, uint32_t seq)
@@ -357,7 +312,7 @@ int bench_net_tx(const struct bench_opt *o, struct bench_result *r, const char *
 			goto out_close;
 	}
 	if (o->timeout_s)
-		b.deadline_ns = clock_ns(CLOCK_MONOTONIC) + o->timeout_s * 1000000000ULL;
+		b.deadline_ns = bench_clock_ns(CLOCK_MONOTONIC) + o->timeout_s * 1000000000ULL;
 	b.what = "tap statistics";
 	ret = vdrv_if_stats(b.tap.name, &before);
 	if (ret)
@@ -519,10 +474,10 @@ static int rx_send_backlog(struct net_bench *b, struct rx_state *s, uint64_t tot
 
 	if (s->sent != s->got)
 		return 0;
-	begin = clock_ns(CLOCK_MONOTONIC);
+	begin = bench_clock_ns(CLOCK_MONOTONIC);
 	while (!ret && s->sent < total && s->sent - s->got < b->o->window)
 		ret = rx_send(b, s, total);
-	b->paused_ns += clock_ns(CLOCK_MONOTONIC) - begin;
+	b->paused_ns += bench_clock_ns(CLOCK_MONOTONIC) - begin;
 	if (ret)
 		return ret;
 	ret = rx_refill_held(b, s);
@@ -596,7 +551,7 @@ int bench_net_rx(const struct bench_opt *o, struct bench_result *r, const char *
 	for (i = 0; i < o->ring && !ret; i++)
 		ret = rx_reuse(&b, &s, i);
 	if (o->timeout_s)
-		b.deadline_ns = clock_ns(CLOCK_MONOTONIC) + o->timeout_s * 1000000000ULL;
+		b.deadline_ns = bench_clock_ns(CLOCK_MONOTONIC) + o->timeout_s * 1000000000ULL;
 	if (!ret)
 		ret = rx_run(&b, &s, o->count + o->warmup);
 	if (ret == -ETIMEDOUT && s.sent > s.got) {

@@ -3,7 +3,8 @@
  * shunt-bench - drive a vhost back end from user space, without a VM.
  *
  * It plays the guest's driver on /dev/vhost-net with a tap at the other end, checks that every
- * packet arrives, and says what a packet costs the device's worker thread.
+ * packet arrives, and says what a packet costs the device's worker thread; or on /dev/vhost-blk, and
+ * says how long requests take and what they cost.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,6 +30,7 @@ enum {
 	OPT_WINDOW, OPT_TIME, OPT_WAIT, OPT_RXBUF, OPT_SEGMENTS, OPT_INDIRECT, OPT_VERIFY,
 	OPT_INJECT, OPT_JSON, OPT_NO_EVENT_IDX, OPT_NO_MRG, OPT_LEGACY, OPT_VHOST_HDR,
 	OPT_TRICKLE, OPT_BACKLOG, OPT_PACKED, OPT_IN_ORDER, OPT_OWN_WORKER, OPT_POLL_US,
+	OPT_FILE, OPT_RW, OPT_BS, OPT_DEPTH, OPT_QUEUES,
 };
 
 static const struct {
@@ -36,7 +38,7 @@ static const struct {
 	const char *arg;
 	const char *help;
 } options[] = {
-	{ { "device", 1, NULL, OPT_DEVICE }, "PATH", "vhost device (/dev/vhost-net)" },
+	{ { "device", 1, NULL, OPT_DEVICE }, "PATH", "vhost device (/dev/vhost-net, /dev/vhost-blk)" },
 	{ { "tap", 1, NULL, OPT_TAP }, "NAME", "tap to make or to join (a new one)" },
 	{ { "size", 1, NULL, OPT_SIZE }, "BYTES", "frame size without CRC, 18 to 65535 (64)" },
 	{ { "count", 1, NULL, OPT_COUNT }, "N", "packets to measure (100000)" },
@@ -68,31 +70,16 @@ static const struct {
 	  "a second worker serves the queue (VHOST_NEW_WORKER)" },
 	{ { "verify", 0, NULL, OPT_VERIFY }, NULL, "compare order and contents (slower)" },
 	{ { "json", 0, NULL, OPT_JSON }, NULL, "print JSON" },
+	{ { "file", 1, NULL, OPT_FILE }, "PATH", "blk, uring: block device or file" },
+	{ { "rw", 1, NULL, OPT_RW }, "HOW",
+	  "blk, uring: read, write, randread or randwrite (randread)" },
+	{ { "bs", 1, NULL, OPT_BS }, "BYTES", "blk, uring: of a request (4096)" },
+	{ { "depth", 1, NULL, OPT_DEPTH }, "N", "blk, uring: requests on their way, each queue (32)" },
+	{ { "queues", 1, NULL, OPT_QUEUES }, "N", "blk, uring: queues, one driver thread (1)" },
 	{ { "help", 0, NULL, 'h' }, NULL, "this text" },
 };
 
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
-
-static void help(void)
-{
-	char left[40];
-	unsigned int i;
-
-	printf("Usage: shunt-bench MODE [OPTION]...\n"
-	       "Drive a vhost back end from user space: no VM, the driver is this program.\n\n"
-	       "Modes:\n"
-	       "  net-tx   driver to tap: frames go out and are dropped by the network stack\n"
-	       "  net-rx   tap to driver: frames are put into the tap by a packet socket\n\n"
-	       "Options:\n");
-	for (i = 0; i < N_OPTIONS; i++) {
-		snprintf(left, sizeof(left), "--%s%s%s", options[i].o.name,
-			 options[i].arg ? " " : "", options[i].arg ? options[i].arg : "");
-		printf("  %-20s %s\n", left, options[i].help);
-	}
-	printf("\nworker_ns_per_packet is CPU time of the thread vhost-<pid>, instructions on a\n"
-	       "machine that counts them (the lab with --icount). Exit status: 0 when all packets\n"
-	       "arrived as sent, 1 when not, 2 for a usage or set-up error.\n");
-}
 
 static int fail(const char *fmt, const char *arg)
 {
@@ -127,10 +114,142 @@ static int word(const char *name, const char *s, const char *const *words)
 	return -1;
 }
 
+static int check_blk(struct bench_opt *o)
+{
+	if (!o->file)
+		return fail("%s", "--file is wanted: a block device or a file");
+	if (o->block % 512)
+		return fail("%s", "--bs is no multiple of 512");
+	o->features &= ~VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF);
+	/* Three descriptors a request, or one that stands for a table */
+	while (o->ring < 32768 && o->ring < o->depth * (o->indirect ? 1 : 3))
+		o->ring *= 2;
+	return 0;
+}
+
+static int check(struct bench_opt *o)
+{
+	unsigned int frame = o->size + sizeof(struct virtio_net_hdr_mrg_rxbuf);
+
+	if (o->ring & (o->ring - 1) && !(o->features & VDRV_BIT(VIRTIO_F_RING_PACKED)))
+		return fail("%s", "--ring: only a packed ring may have a size that is no power of two");
+	if (o->segments > o->ring && !o->indirect)
+		return fail("%s", "--segments is more than the ring holds");
+	if (!o->window || o->window > o->ring)
+		o->window = o->ring;
+	if (strcmp(o->mode, "net-rx"))
+		return 0;
+	if (!(o->features & VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF))) {
+		if (o->rx_buf < frame)
+			o->rx_buf = frame;
+	} else if ((frame + o->rx_buf - 1) / o->rx_buf > o->ring) {
+		return fail("%s", "a frame does not fit into all buffers of the ring");
+	}
+	/* A backlog gets no more buffers than the ring has. */
+	if (o->backlog && o->window > o->ring / ((frame + o->rx_buf - 1) / o->rx_buf))
+		o->window = o->ring / ((frame + o->rx_buf - 1) / o->rx_buf);
+	/* More than the tap queues (tx_queue_len) would be dropped there. */
+	if (o->window > 500)
+		o->window = 500;
+	return 0;
+}
+
+static void report(const struct bench_opt *o, const struct bench_result *r)
+{
+	double s = r->elapsed_ns / 1e9, per = r->packets ? r->packets : 1;
+	const char *form = "mode=%s\nsize=%u\nring=%u\nbatch=%u\nfeatures=0x%" PRIx64 "\n"
+		"packets=%" PRIu64 "\nlost=%" PRIu64 "\nbad=%" PRIu64 "\nseconds=%.6f\n"
+		"packets_per_second=%.0f\nkicks=%" PRIu64 "\ncalls=%" PRIu64 "\n"
+		"worker_tid=%d\nworker_runs=%" PRIu64 "\nworker_ns=%" PRIu64 "\n"
+		"worker_ns_per_packet=%.1f\ndriver_ns_per_packet=%.1f\n";
+
+	if (o->json)
+		form = "{\"mode\":\"%s\",\"size\":%u,\"ring\":%u,\"batch\":%u,"
+			"\"features\":\"0x%" PRIx64 "\",\"packets\":%" PRIu64 ",\"lost\":%" PRIu64
+			",\"bad\":%" PRIu64 ",\"seconds\":%.6f,\"packets_per_second\":%.0f,"
+			"\"kicks\":%" PRIu64 ",\"calls\":%" PRIu64 ",\"worker_tid\":%d,"
+			"\"worker_runs\":%" PRIu64 ",\"worker_ns\":%" PRIu64 ","
+			"\"worker_ns_per_packet\":%.1f,\"driver_ns_per_packet\":%.1f}\n";
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	printf(form, o->mode, o->size, o->ring, o->batch, o->features, r->packets, r->lost, r->bad,
+	       s, s > 0 ? r->packets / s : 0, r->kicks, r->calls, r->worker, r->worker_runs,
+	       r->worker_ns, r->worker_ns / per, r->driver_ns / per);
+#pragma GCC diagnostic pop
+}
+
+static void report_blk(const struct bench_opt *o, const struct bench_result *r)
+{
+	double s = r->elapsed_ns / 1e9, per = r->packets ? r->packets : 1;
+	const char *form = "mode=%s\nrw=%s%s\nbs=%u\ndepth=%u\nqueues=%u\nfeatures=0x%" PRIx64 "\n"
+		"requests=%" PRIu64 "\nbad=%" PRIu64 "\nseconds=%.6f\niops=%.0f\n"
+		"latency_p50_us=%.1f\nlatency_p99_us=%.1f\nkicks=%" PRIu64 "\ncalls=%" PRIu64 "\n"
+		"worker_tid=%d\nworker_runs=%" PRIu64 "\nworker_ns_per_request=%.1f\n"
+		"driver_ns_per_request=%.1f\n";
+
+	if (o->json)
+		form = "{\"mode\":\"%s\",\"rw\":\"%s%s\",\"bs\":%u,\"depth\":%u,\"queues\":%u,"
+			"\"features\":\"0x%" PRIx64 "\",\"requests\":%" PRIu64 ",\"bad\":%" PRIu64
+			",\"seconds\":%.6f,\"iops\":%.0f,\"latency_p50_us\":%.1f,"
+			"\"latency_p99_us\":%.1f,\"kicks\":%" PRIu64 ",\"calls\":%" PRIu64
+			",\"worker_tid\":%d,\"worker_runs\":%" PRIu64 ",\"worker_ns_per_request\":%.1f,"
+			"\"driver_ns_per_request\":%.1f}\n";
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+	printf(form, o->mode, o->random ? "rand" : "", o->write ? "write" : "read", o->block,
+	       o->depth, o->queues, o->features, r->packets, r->bad, s, s > 0 ? r->packets / s : 0,
+	       r->p50_ns / 1e3, r->p99_ns / 1e3, r->kicks, r->calls, r->worker, r->worker_runs,
+	       r->worker_ns / per, r->driver_ns / per);
+#pragma GCC diagnostic pop
+}
+
+static const struct {
+	const char *name;
+	const char *help;
+	const char *device;
+	int (*run)(const struct bench_opt *o, struct bench_result *r, const char **what);
+	int (*check)(struct bench_opt *o);
+	void (*report)(const struct bench_opt *o, const struct bench_result *r);
+} modes[] = {
+	{ "net-tx", "driver to tap: frames go out and are dropped by the network stack",
+	  "/dev/vhost-net", bench_net_tx, check, report },
+	{ "net-rx", "tap to driver: frames are put into the tap by a packet socket",
+	  "/dev/vhost-net", bench_net_rx, check, report },
+	{ "blk", "requests to a block device or a file",
+	  "/dev/vhost-blk", bench_blk, check_blk, report_blk },
+	{ "uring", "the same requests without vhost, by io_uring with fixed buffers",
+	  NULL, bench_uring, check_blk, report_blk },
+};
+
+#define N_MODES (sizeof(modes) / sizeof(modes[0]))
+
+static void help(void)
+{
+	char left[40];
+	unsigned int i;
+
+	printf("Usage: shunt-bench MODE [OPTION]...\n"
+	       "Drive a vhost back end from user space: no VM, the driver is this program.\n\n"
+	       "Modes:\n");
+	for (i = 0; i < N_MODES; i++)
+		printf("  %-8s %s\n", modes[i].name, modes[i].help);
+	printf("\nOptions:\n");
+	for (i = 0; i < N_OPTIONS; i++) {
+		snprintf(left, sizeof(left), "--%s%s%s", options[i].o.name,
+			 options[i].arg ? " " : "", options[i].arg ? options[i].arg : "");
+		printf("  %-20s %s\n", left, options[i].help);
+	}
+	printf("\nworker_ns_per_packet and worker_ns_per_request are CPU time of the threads\n"
+	       "vhost-<pid>, instructions on a machine that counts them (the lab with --icount).\n"
+	       "Exit status: 0 when all packets arrived as sent and all requests were good, 1 when\n"
+	       "not, 2 for a usage or set-up error.\n");
+}
+
 static int parse(int argc, char **argv, struct bench_opt *o)
 {
 	static const char *const waits[] = { "yield", "spin", "call", NULL };
 	static const char *const injects[] = { "ring", "copy", NULL };
+	static const char *const rws[] = { "read", "write", "randread", "randwrite", NULL };
 	struct option table[N_OPTIONS + 1];
 	uint64_t v;
 	unsigned int i;
@@ -198,6 +317,25 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 				return 2;
 			o->inject_copy = w;
 			break;
+		case OPT_FILE:
+			o->file = optarg;
+			break;
+		case OPT_RW:
+			w = word("rw", optarg, rws);
+			if (w < 0)
+				return 2;
+			o->random = w & 2;
+			o->write = w & 1;
+			break;
+		case OPT_BS:
+			NUM(block, 512, 1 << 20);
+			break;
+		case OPT_DEPTH:
+			NUM(depth, 1, 4096);
+			break;
+		case OPT_QUEUES:
+			NUM(queues, 1, 64);
+			break;
 		case OPT_INDIRECT:
 			o->indirect = true;
 			break;
@@ -243,67 +381,17 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 	}
 #undef NUM
 	if (optind + 1 != argc)
-		return fail("%s", "one mode is wanted: net-tx or net-rx (see --help)");
+		return fail("%s", "one mode is wanted: net-tx, net-rx, blk or uring (see --help)");
 	o->mode = argv[optind];
 	return 0;
-}
-
-static int check(struct bench_opt *o)
-{
-	unsigned int frame = o->size + sizeof(struct virtio_net_hdr_mrg_rxbuf);
-
-	if (o->ring & (o->ring - 1) && !(o->features & VDRV_BIT(VIRTIO_F_RING_PACKED)))
-		return fail("%s", "--ring: only a packed ring may have a size that is no power of two");
-	if (o->segments > o->ring && !o->indirect)
-		return fail("%s", "--segments is more than the ring holds");
-	if (!o->window || o->window > o->ring)
-		o->window = o->ring;
-	if (strcmp(o->mode, "net-rx"))
-		return 0;
-	if (!(o->features & VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF))) {
-		if (o->rx_buf < frame)
-			o->rx_buf = frame;
-	} else if ((frame + o->rx_buf - 1) / o->rx_buf > o->ring) {
-		return fail("%s", "a frame does not fit into all buffers of the ring");
-	}
-	/* A backlog gets no more buffers than the ring has. */
-	if (o->backlog && o->window > o->ring / ((frame + o->rx_buf - 1) / o->rx_buf))
-		o->window = o->ring / ((frame + o->rx_buf - 1) / o->rx_buf);
-	/* More than the tap queues (tx_queue_len) would be dropped there. */
-	if (o->window > 500)
-		o->window = 500;
-	return 0;
-}
-
-static void report(const struct bench_opt *o, const struct bench_result *r)
-{
-	double s = r->elapsed_ns / 1e9, per = r->packets ? r->packets : 1;
-	const char *form = "mode=%s\nsize=%u\nring=%u\nbatch=%u\nfeatures=0x%" PRIx64 "\n"
-		"packets=%" PRIu64 "\nlost=%" PRIu64 "\nbad=%" PRIu64 "\nseconds=%.6f\n"
-		"packets_per_second=%.0f\nkicks=%" PRIu64 "\ncalls=%" PRIu64 "\n"
-		"worker_tid=%d\nworker_runs=%" PRIu64 "\nworker_ns=%" PRIu64 "\n"
-		"worker_ns_per_packet=%.1f\ndriver_ns_per_packet=%.1f\n";
-
-	if (o->json)
-		form = "{\"mode\":\"%s\",\"size\":%u,\"ring\":%u,\"batch\":%u,"
-			"\"features\":\"0x%" PRIx64 "\",\"packets\":%" PRIu64 ",\"lost\":%" PRIu64
-			",\"bad\":%" PRIu64 ",\"seconds\":%.6f,\"packets_per_second\":%.0f,"
-			"\"kicks\":%" PRIu64 ",\"calls\":%" PRIu64 ",\"worker_tid\":%d,"
-			"\"worker_runs\":%" PRIu64 ",\"worker_ns\":%" PRIu64 ","
-			"\"worker_ns_per_packet\":%.1f,\"driver_ns_per_packet\":%.1f}\n";
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	printf(form, o->mode, o->size, o->ring, o->batch, o->features, r->packets, r->lost, r->bad,
-	       s, s > 0 ? r->packets / s : 0, r->kicks, r->calls, r->worker, r->worker_runs,
-	       r->worker_ns, r->worker_ns / per, r->driver_ns / per);
-#pragma GCC diagnostic pop
 }
 
 int main(int argc, char **argv)
 {
 	struct bench_opt o = {
-		.device = "/dev/vhost-net", .size = 64, .count = 100000, .warmup = 1000,
+		.size = 64, .count = 100000, .warmup = 1000,
 		.ring = 256, .batch = 32, .rx_buf = 2048, .segments = 1, .inject_copy = true,
+		.random = true, .block = 4096, .depth = 32, .queues = 1,
 		.features = VDRV_BIT(VIRTIO_F_VERSION_1) | VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF) |
 			    VDRV_BIT(VIRTIO_RING_F_EVENT_IDX) |
 			    VDRV_BIT(VIRTIO_RING_F_INDIRECT_DESC),
@@ -311,28 +399,31 @@ int main(int argc, char **argv)
 	struct sigaction sa = { .sa_handler = on_signal };
 	struct bench_result r = { 0 };
 	const char *what = NULL;
+	unsigned int m = 0;
 	int ret;
 
 	ret = parse(argc, argv, &o);
-	if (!ret)
-		ret = check(&o);
+	if (ret)
+		return ret;
+	while (m < N_MODES && strcmp(o.mode, modes[m].name))
+		m++;
+	if (m == N_MODES)
+		return fail("unknown mode '%s': net-tx, net-rx, blk or uring", o.mode);
+	if (!o.device)
+		o.device = modes[m].device;
+	ret = modes[m].check(&o);
 	if (ret)
 		return ret;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 
-	if (!strcmp(o.mode, "net-tx"))
-		ret = bench_net_tx(&o, &r, &what);
-	else if (!strcmp(o.mode, "net-rx"))
-		ret = bench_net_rx(&o, &r, &what);
-	else
-		return fail("unknown mode '%s': net-tx or net-rx", o.mode);
+	ret = modes[m].run(&o, &r, &what);
 	if (ret) {
 		fprintf(stderr, "shunt-bench: %s: %s%s\n", what, strerror(-ret),
 			ret == -ENOENT && what == o.device ?
 			" (load the module: make load)" : "");
 		return ret == -ETIMEDOUT || ret == -EPROTO ? 1 : 2;
 	}
-	report(&o, &r);
+	modes[m].report(&o, &r);
 	return r.lost || r.bad;
 }
