@@ -134,7 +134,7 @@ static void invalidate(struct address_space *mapping, u64 sector, u64 nr)
 }
 
 /* Others read the device through its page cache: drop what is old now. A helper thread. */
-void blk_bdev_invalidate(struct blk_req *req)
+void blk_bdev_invalidate(const struct blk_req *req)
 {
 	struct address_space *mapping = req->chan->file->f_mapping;
 	u32 i;
@@ -142,7 +142,6 @@ void blk_bdev_invalidate(struct blk_req *req)
 	invalidate(mapping, req->sector, req->len >> SECTOR_SHIFT);
 	for (i = 0; i < req->nr_ranges; i++)
 		invalidate(mapping, req->ranges[i].sector, req->ranges[i].nr);
-	blk_req_end(req, req->error);
 }
 
 int blk_bdev_init(void)

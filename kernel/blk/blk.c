@@ -75,7 +75,7 @@ static long blk_vq_set_chan(struct blk_vq *bq, struct blk_chan *new, struct blk_
 }
 
 /* dev->mutex is held. @file: NULL to stop the queue */
-static long blk_vq_set_backend(struct blk_vq *bq, struct file *file, bool rdonly)
+static long blk_vq_set_backend(struct blk_vq *bq, struct file *file, u32 flags)
 {
 	struct blk_chan *new = NULL, *old;
 	struct vhc_vq *vq = &bq->vq;
@@ -88,7 +88,7 @@ static long blk_vq_set_backend(struct blk_vq *bq, struct file *file, bool rdonly
 	if (!ready)
 		return -EFAULT;
 	if (file) {
-		new = blk_chan_open(file, rdonly, vq->ring.num);
+		new = blk_chan_open(file, flags, vq->ring.num);
 		if (IS_ERR(new))
 			return PTR_ERR(new);
 	}
@@ -130,7 +130,7 @@ static long blk_set_backend(struct vhost_blk *blk, const void __user *argp)
 	bq = blk_get_vq(blk, b.index);
 	if (!bq)
 		return -ENOBUFS;
-	if (b.flags & ~VHOST_BLK_BACKEND_RDONLY || b.reserved || b.fd < -1)
+	if (b.flags & ~BLK_FLAGS || b.reserved || b.fd < -1)
 		return -EINVAL;
 	if (b.fd >= 0) {
 		/* May wait for a device, so before the mutex. */
@@ -140,7 +140,7 @@ static long blk_set_backend(struct vhost_blk *blk, const void __user *argp)
 	}
 	mutex_lock(&blk->dev.mutex);
 	ret = vhc_dev_check_owner(&blk->dev) ?:
-		blk_vq_set_backend(bq, file, b.flags & VHOST_BLK_BACKEND_RDONLY);
+		blk_vq_set_backend(bq, file, b.flags);
 	mutex_unlock(&blk->dev.mutex);
 	if (file)
 		fput(file);

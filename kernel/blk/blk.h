@@ -24,6 +24,8 @@
 #include <linux/workqueue.h>
 #include <vhost/core.h>
 
+#define BLK_FLAGS (VHOST_BLK_BACKEND_RDONLY | VHOST_BLK_BACKEND_NO_UNMAP)
+
 /* Requests popped, and completed, at once */
 #define BLK_BATCH 64
 
@@ -87,6 +89,11 @@ struct blk_range {
 	bool unmap;
 };
 
+enum {
+	BLK_SETTLE_PAGES = 1,	/* drop pages of the page cache */
+	BLK_SETTLE_SYNC = 2,	/* make it stable */
+};
+
 /**
  * struct blk_req - one request
  * @bio: as the block device sees it
@@ -97,7 +104,7 @@ struct blk_range {
  * @elem: the buffer, to be completed
  * @op: what is asked for
  * @published: IN_ORDER: finished, but an older one is not
- * @invalidate: readers of the page cache were not told yet
+ * @settle: BLK_SETTLE_*, what was left to do when the back end was done with it
  * @stable: must not rest in a volatile cache when it completes
  * @error: how it ended: 0, or a negative errno; EOPNOTSUPP is VIRTIO_BLK_S_UNSUPP
  * @len: bytes of data
@@ -121,7 +128,7 @@ struct blk_req {
 	struct vring_elem elem;
 	u8 op;
 	bool published;
-	bool invalidate;
+	u8 settle;
 	bool stable;
 	int error;
 	u32 len;
@@ -140,6 +147,7 @@ struct blk_req {
  * @file: the back end, referenced
  * @bdev: the block device that it is, NULL for a regular file
  * @rdonly: no request may change it, whatever the device allows
+ * @no_unmap: none may deallocate
  * @direct: the file is open with O_DIRECT
  * @addr_mask: bits that are zero in the address of a segment that suits the back end
  * @len_mask: the same for its length
@@ -166,6 +174,7 @@ struct blk_chan {
 	struct file *file;
 	struct block_device *bdev;
 	bool rdonly;
+	bool no_unmap;
 	bool direct;
 	u32 addr_mask;
 	u32 len_mask;
@@ -233,10 +242,10 @@ extern const struct vhc_vq_ops blk_vq_ops;
 u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan);
 void blk_req_end(struct blk_req *req, int error);
 void blk_req_offload(struct blk_req *req);
-bool blk_req_is_stale(const struct blk_req *req);
+bool blk_req_unsettled(struct blk_req *req, bool stable);
 
 /* chan.c: tie and untie */
-struct blk_chan *blk_chan_open(struct file *file, bool rdonly, u32 nr_req);
+struct blk_chan *blk_chan_open(struct file *file, u32 flags, u32 nr_req);
 int blk_chan_drain(struct blk_vq *bq, struct blk_chan *chan);
 void blk_chan_resume(struct blk_vq *bq, struct blk_chan *chan);
 void blk_chan_close(struct blk_chan **chan, u32 nr);
@@ -254,7 +263,7 @@ bool blk_data_suits(const struct blk_chan *chan, const struct iovec *iov, u32 nr
 /* bdev.c, file.c: back ends. rw: the worker; help: a helper thread. All end in blk_req_end(). */
 void blk_bdev_rw(struct blk_req *req);
 void blk_bdev_help(struct blk_req *req);
-void blk_bdev_invalidate(struct blk_req *req);
+void blk_bdev_invalidate(const struct blk_req *req);
 int blk_bdev_init(void);
 void blk_bdev_exit(void);
 void blk_file_rw(struct blk_req *req);

@@ -36,6 +36,18 @@ bool blk_chan_is_orphan(const struct blk_chan *chan)
 	return !rcu_access_pointer(chan->bq);
 }
 
+/* What is left to do before the driver may know that a good request has ended. */
+static void chan_settle_req(struct blk_req *req)
+{
+	int err = 0;
+
+	if (req->settle & BLK_SETTLE_SYNC)
+		err = vfs_fsync(req->chan->file, 1);
+	if (req->settle & BLK_SETTLE_PAGES)
+		blk_bdev_invalidate(req);
+	blk_req_end(req, err);
+}
+
 static void chan_help(struct work_struct *work)
 {
 	struct blk_req *req = container_of(work, struct blk_req, work);
@@ -45,8 +57,8 @@ static void chan_help(struct work_struct *work)
 
 	/* The chan lives until we have returned: whoever frees it stops its helpers first. */
 	kthread_associate_blkcg(chan->blkcg);
-	if (req->invalidate)
-		blk_bdev_invalidate(req);
+	if (req->settle)
+		chan_settle_req(req);
 	else if (blk_chan_is_orphan(chan))
 		/* Nobody waits for it, and who has the disk next must not meet it. */
 		blk_req_end(req, -ECANCELED);
@@ -96,12 +108,12 @@ static void chan_limits(struct blk_chan *chan)
 /**
  * blk_chan_open() - get ready for a back end
  * @file: passed blk_file_check(); referenced if all goes well
- * @rdonly: let no request change it
+ * @flags: VHOST_BLK_BACKEND_*
  * @nr_req: as many as the ring holds
  *
  * Return: a chan without a queue, or ERR_PTR(-ENOMEM)
  */
-struct blk_chan *blk_chan_open(struct file *file, bool rdonly, u32 nr_req)
+struct blk_chan *blk_chan_open(struct file *file, u32 flags, u32 nr_req)
 {
 	struct blk_chan *chan = kzalloc(sizeof(*chan), GFP_KERNEL_ACCOUNT);
 	u32 i;
@@ -128,7 +140,8 @@ struct blk_chan *blk_chan_open(struct file *file, bool rdonly, u32 nr_req)
 	}
 	chan->file = get_file(file);
 	chan->bdev = blk_file_bdev(file);
-	chan->rdonly = rdonly;
+	chan->rdonly = flags & VHOST_BLK_BACKEND_RDONLY;
+	chan->no_unmap = flags & VHOST_BLK_BACKEND_NO_UNMAP;
 	chan_limits(chan);
 	chan_get_owner(chan);
 	__module_get(THIS_MODULE);
@@ -168,8 +181,7 @@ static void reap_orphans(struct work_struct *work)
 	llist_for_each_entry_safe(req, next, llist_del_all(&orphan_reqs), done) {
 		struct blk_chan *chan = req->chan;
 
-		if (blk_req_is_stale(req)) {
-			req->invalidate = true;
+		if (blk_req_unsettled(req, false)) {
 			queue_work(chan->helpers, &req->work);
 			continue;
 		}
@@ -284,12 +296,10 @@ static void chan_settle(struct blk_chan *chan, unsigned long deadline)
 		bool some = wait_event_timeout(chan->wait, !llist_empty(&chan->done), left);
 
 		llist_for_each_entry_safe(req, next, llist_del_all(&chan->done), done) {
-			if (blk_req_is_stale(req)) {
-				req->invalidate = true;
+			if (blk_req_unsettled(req, false))
 				blk_req_offload(req);
-			} else {
+			else
 				chan_forget(req);
-			}
 		}
 		if (!some)
 			return;

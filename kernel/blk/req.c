@@ -150,7 +150,7 @@ static int req_get_ranges(struct blk_req *req, const struct virtio_blk_discard_w
 			return -EOPNOTSUPP;
 		r->sector = le64_to_cpu(from[i].sector);
 		r->nr = le32_to_cpu(from[i].num_sectors);
-		r->unmap = flags;
+		r->unmap = flags && !req->chan->no_unmap;
 		if (r->nr > BLK_RANGE_MAX || !range_ok(req->chan, r->sector, r->nr))
 			return -EIO;
 	}
@@ -163,6 +163,8 @@ static int req_ranges(struct blk_req *req, struct blk_segs *s)
 	struct virtio_blk_discard_write_zeroes *from;
 	int err;
 
+	if (req->chan->no_unmap && req->op != BLK_WRITE_ZEROES)
+		return -EOPNOTSUPP;
 	if (blk_is_rdonly(req->chan->file, req->chan->rdonly))
 		return -EROFS;
 	if (!s->len || s->len % sizeof(*from) || s->len > BLK_RANGES_MAX * sizeof(*from))
@@ -257,7 +259,7 @@ static int req_start(struct blk_vq *bq, struct blk_chan *chan, const struct vrin
 	req->elem = *e;
 	req->op = BLK_OTHER;
 	req->published = false;
-	req->invalidate = false;
+	req->settle = 0;
 	req->stable = !READ_ONCE(to_blk(bq)->writeback);
 	req->len = 0;
 	req->moved = 0;
@@ -321,15 +323,24 @@ static void req_count(struct blk_vq *bq, const struct blk_req *req)
 }
 
 /**
- * blk_req_is_stale() - may readers of the page cache still see what was there before?
+ * blk_req_unsettled() - is something left for a helper thread before the request may be completed?
  * @req: the back end is done with it
+ * @stable: completed writes must be stable, now
  *
- * Dropping the pages may wait for a reader who has one of them locked: not for the worker.
+ * Readers of a disk's page cache may still see what was there before: dropping a page may wait for
+ * one who has it locked. And a write may have been begun when it need not be stable yet.
  */
-bool blk_req_is_stale(const struct blk_req *req)
+bool blk_req_unsettled(struct blk_req *req, bool stable)
 {
-	return req->chan->bdev && (req->op == BLK_OUT || req->nr_ranges) && !req->error &&
-	       !req->invalidate && req->chan->file->f_mapping->nrpages;
+	const struct blk_chan *chan = req->chan;
+
+	if (req->settle || req->error || !(req->op == BLK_OUT || req->nr_ranges))
+		return false;
+	if (unlikely(stable && !req->stable))
+		req->settle |= BLK_SETTLE_SYNC;
+	if (chan->bdev && unlikely(chan->file->f_mapping->nrpages))
+		req->settle |= BLK_SETTLE_PAGES;
+	return req->settle;
 }
 
 static u8 req_status(const struct blk_req *req)
@@ -420,6 +431,7 @@ static void req_publish_ordered(struct blk_vq *bq, struct blk_chan *chan, u32 *n
 u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan)
 {
 	struct llist_node *node = llist_del_all(&chan->done);
+	bool stable = !READ_ONCE(to_blk(bq)->writeback);
 	struct blk_req *req, *next;
 	u32 n = 0, nr = 0;
 
@@ -427,8 +439,7 @@ u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan)
 		return 0;
 	llist_for_each_entry_safe(req, next, llist_reverse_order(node), done) {
 		n++;
-		if (unlikely(blk_req_is_stale(req))) {
-			req->invalidate = true;
+		if (unlikely(blk_req_unsettled(req, stable))) {
 			blk_req_offload(req);
 			continue;
 		}

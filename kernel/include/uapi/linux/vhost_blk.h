@@ -20,6 +20,8 @@
 
 /* No request may change the back end, whatever its file allows. */
 #define VHOST_BLK_BACKEND_RDONLY 0x1
+/* What is allocated stays so: DISCARD is not supported, and WRITE_ZEROES writes zeroes. */
+#define VHOST_BLK_BACKEND_NO_UNMAP 0x2
 
 /**
  * struct vhost_blk_backend - where a queue's requests go
@@ -160,7 +162,7 @@ struct vhost_blk_stats {
 /*
  * 1 (to begin with): writes may rest in a volatile cache until FLUSH. 0: each is stable when it
  * completes. For the writeback field of the configuration space; any time; it does not wait for
- * a queue that drains. Holds for requests that are popped afterwards: those before become stable by
+ * a queue that drains. Holds for requests that complete afterwards: those before become stable by
  * an fsync() of the back end. EPERM; EINVAL; EFAULT.
  */
 #define VHOST_BLK_SET_WRITEBACK _IOW(VHOST_VIRTIO, 0xe2, __u32)
