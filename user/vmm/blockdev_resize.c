@@ -34,7 +34,8 @@ void blockdev_resize(struct vm *vm, const char *id, uint64_t bytes, FILE *out)
 		fprintf(out, "Error: a size is a multiple of %d bytes\n", SECTOR);
 		return;
 	}
-	if (!bd->rdev && ftruncate(bd->fd, (off_t)bytes)) {
+	/* a read-only file may have been made larger by its owner */
+	if (!bd->rdev && blockdev_size(bd) != (int64_t)bytes && ftruncate(bd->fd, (off_t)bytes)) {
 		fprintf(out, "Error: %s: %s\n", bd->file,
 			bd->readonly ? "the drive is read-only" : strerror(errno));
 		return;
@@ -43,7 +44,8 @@ void blockdev_resize(struct vm *vm, const char *id, uint64_t bytes, FILE *out)
 	if (have < 0)
 		fprintf(out, "Error: %s: %s\n", bd->file, strerror((int)-have));
 	else if ((uint64_t)have != bytes)
-		fprintf(out, "%s has %lld bytes, and now the guest knows\n", bd->file, (long long)have);
+		fprintf(out, "Error: %s has %lld bytes%s\n", bd->file, (long long)have,
+			bd->user ? ", of which the guest is told" : "");
 	vm_lock(vm);
 	if (bd->user)
 		bd->user->resized(bd->user);
@@ -101,12 +103,17 @@ void blockdev_uevents(struct vm *vm)
 {
 	struct sockaddr_nl all = { .nl_family = AF_NETLINK, .nl_groups = 1 };
 	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
+	int err;
 
 	watch_vm = vm;
 	watch = (struct loop_fd){ .fd = fd, .events = POLLIN, .fn = uevent_ready };
-	if (fd >= 0 && !bind(fd, (struct sockaddr *)&all, sizeof(all)) && !loop_fd_add(vm->loop, &watch))
+	err = fd < 0 || bind(fd, (struct sockaddr *)&all, sizeof(all)) ? -errno : loop_fd_add(vm->loop, &watch);
+	if (!err) {
+		/* what came before anybody listened */
+		blockdev_resized(vm, 0);
 		return;
-	log_warn("drives: cannot hear of new sizes (block_resize tells): %s", strerror(errno));
+	}
+	log_warn("drives: cannot hear of new sizes (block_resize tells): %s", strerror(-err));
 	if (fd >= 0)
 		close(fd);
 	watch.fd = -1;

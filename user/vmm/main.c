@@ -28,6 +28,7 @@
 #include "device.h"
 #include "monitor.h"
 #include "netdev.h"
+#include "vhost_kernel.h"
 #include "vm.h"
 
 static struct vm_config cfg;
@@ -227,7 +228,8 @@ static int monitor_open(struct loop *l)
 /* Return: the process's exit status */
 static int run(struct loop *l)
 {
-	if (netdev_open_all() || blockdev_open_all() || chardev_open_all(&vm, l) || monitor_open(l))
+	/* drives first: opening them changes nothing */
+	if (blockdev_open_all() || netdev_open_all() || chardev_open_all(&vm, l) || monitor_open(l))
 		return 1;
 	if (vm_create(&vm, &cfg, l) || devices_create() || vm_ready(&vm))
 		return 1;
@@ -256,6 +258,7 @@ static int supervise(const sigset_t *set)
 	the_loop = l;
 	if (!signals_watch(l, set))
 		status = run(l);
+	vhost_kernel_ending();
 	vm_destroy(&vm);
 	netdev_close_all();
 	blockdev_close_all();

@@ -132,6 +132,13 @@ static int kernel_start(struct vhost *vh, uint64_t features, struct vhost_ring *
 	return err;
 }
 
+static bool ending;
+
+void vhost_kernel_ending(void)
+{
+	ending = true;
+}
+
 static void kernel_ring_stop(struct vhost *vh, unsigned int n)
 {
 	static const unsigned long fds[] = {
@@ -141,6 +148,8 @@ static void kernel_ring_stop(struct vhost *vh, unsigned int n)
 	unsigned int i;
 	int err = 0, e;
 
+	if (ending)
+		return;
 	if (vk->attached & 1ull << n) {
 		err = vk->attach(vk, n, false);
 		e = set_state(vk, VHOST_GET_VRING_BASE, n, 0);

@@ -44,6 +44,13 @@ int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd);
 int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int nr_rings, unsigned int workers);
 
 /**
+ * vhost_kernel_ending() - the process ends: rings are no longer stopped one by one
+ *
+ * Stopping a ring waits for what it has begun; closing the device does not, if that hangs.
+ */
+void vhost_kernel_ending(void);
+
+/**
  * vhost_kernel_init() - become the owner of @fd and ask for its features
  *
  * Comes after the process has forked for the last time: the worker joins the mm of the caller.

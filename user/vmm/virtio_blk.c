@@ -5,6 +5,7 @@
  * knows the limits of the device; the properties can only narrow it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static int blk_attach(struct vhost_kernel *vk, unsigned int n, bool on)
 	struct vhost_blk_backend backend = {
 		.index = n,
 		.fd = on ? blk->bd->fd : -1,
-		.flags = on && blk->bd->readonly ? VHOST_BLK_BACKEND_RDONLY : 0,
+		.flags = (blk->bd->readonly ? VHOST_BLK_BACKEND_RDONLY : 0) |
+			 (blk->unmap ? 0 : VHOST_BLK_BACKEND_NO_UNMAP),
 	};
 	int ret;
 
@@ -134,6 +136,52 @@ static int blk_prepare(struct virtio_dev *vd, uint64_t features)
 	return err;
 }
 
+/* struct sync_job - survives its device: @blk is NULL then. @fd: its own, as the drive may be closed */
+struct sync_job {
+	struct virtio_blk *blk;
+	int fd;
+};
+
+static void sync_work(void *arg)
+{
+	struct sync_job *job = arg;
+
+	if (fdatasync(job->fd))
+		log_warn("a drive whose write cache the guest turned off: %s", strerror(errno));
+}
+
+static void sync_done(void *arg)
+{
+	struct sync_job *job = arg;
+	struct virtio_blk *blk = job->blk;
+
+	close(job->fd);
+	free(job);
+	if (!blk)
+		return;
+	blk->sync_job = NULL;
+	if (blk->sync_again)
+		loop_bh_schedule(blk->vd.pci.vm->loop, &blk->sync);
+}
+
+/* The module sees to requests in flight and later ones; this is for those before. */
+static void sync_bh(struct loop_bh *bh)
+{
+	struct virtio_blk *blk = (void *)((char *)bh - offsetof(struct virtio_blk, sync));
+	struct sync_job *job;
+
+	blk->sync_again = blk->sync_job;
+	if (blk->sync_job)
+		return;
+	job = malloc(sizeof(*job));
+	if (!job)
+		return;
+	*job = (struct sync_job){ .blk = blk, .fd = fcntl(blk->bd->fd, F_DUPFD_CLOEXEC, 0) };
+	blk->sync_job = job;
+	if (job->fd < 0 || loop_offload(blk->vd.pci.vm->loop, sync_work, sync_done, job))
+		sync_done(job);
+}
+
 /*
  * Here and now, on the vCPU: once its write has returned, the driver counts on it for what it submits
  * next. The module sets a flag, it waits for no request.
@@ -142,13 +190,17 @@ static void blk_config_write(struct virtio_dev *vd, unsigned int off, uint64_t v
 {
 	const unsigned int at = offsetof(struct virtio_blk_config, wce);
 	struct virtio_blk *blk = to_blk(vd);
+	uint8_t was;
 	int err;
 
 	if (at < off || at >= off + len || !virtio_negotiated(vd, VIRTIO_BLK_F_CONFIG_WCE))
 		return;
 	pthread_mutex_lock(&blk->wce_lock);
+	was = blk->config.wce;
 	blk->config.wce = !!(val >> 8 * (at - off) & 0xff);
 	err = wce_tell(blk);
+	if (was && !blk->config.wce)
+		loop_bh_schedule(vd->pci.vm->loop, &blk->sync);
 	pthread_mutex_unlock(&blk->wce_lock);
 	if (err)
 		virtio_broken(vd, strerror(-err));
@@ -158,6 +210,9 @@ static void blk_destroy(struct virtio_dev *vd)
 {
 	struct virtio_blk *blk = to_blk(vd);
 
+	loop_bh_cancel(vd->pci.vm->loop, &blk->sync);
+	if (blk->sync_job)
+		blk->sync_job->blk = NULL;
 	blk->bd->user = NULL;
 	close(blk->vk.fd);
 	pthread_mutex_destroy(&blk->wce_lock);
@@ -208,6 +263,7 @@ static int props_check(struct virtio_blk *blk, const struct blk_props *p)
 	if (bd->user)
 		return log_err("-device %s: drive=%s: in use by %s", name, p->drive, bd->user->name);
 	blk->bd = bd;
+	blk->unmap = p->discard && bd->discard;
 	blk->writeback = p->write_cache == PROP_AUTO ? bd->writeback : p->write_cache == PROP_ON;
 	return 0;
 }
@@ -284,6 +340,7 @@ static int blk_make(struct vm *vm, const char *type, const char *id, struct blk_
 	if (blk_open(blk, vm, p))
 		goto out;
 	blk->user = (struct blockdev_user){ .name = blk->name, .resized = blk_resized, .stats = blk_stats };
+	blk->sync.fn = sync_bh;
 	blk->vd.ops = &blk_ops;
 	blk->vd.name = blk->name;
 	blk->vd.vhost = &blk->vk.vhost;

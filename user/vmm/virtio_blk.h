@@ -13,6 +13,8 @@
 #include "virtio_pci.h"
 #include "../lib/prop.h"
 
+struct sync_job;
+
 #define BLK_SECTOR	512
 
 /** struct blk_props - -device virtio-blk-pci; numbers that depend on the machine are filled in */
@@ -30,7 +32,11 @@ struct blk_props {
 /**
  * struct virtio_blk
  * @writeback: what the driver finds in the configuration if it can flush
+ * @unmap: the guest may deallocate
  * @wce_lock: @config.wce and what the module was told are the same
+ * @sync: on the loop: what was written so far becomes stable, on a helper thread
+ * @sync_job: doing so, or NULL
+ * @sync_again: once more afterwards
  */
 struct virtio_blk {
 	struct virtio_dev vd;
@@ -39,7 +45,10 @@ struct virtio_blk {
 	struct blockdev *bd;
 	struct virtio_blk_config config;
 	pthread_mutex_t wce_lock;
-	bool writeback;
+	bool writeback, unmap;
+	struct loop_bh sync;
+	struct sync_job *sync_job;
+	bool sync_again;
 	char name[64];
 };
 

@@ -70,9 +70,8 @@ static int blk_geometry(struct virtio_blk *blk, const struct blk_props *p,
 static void blk_ranges(struct virtio_blk *blk, const struct blk_props *p, const struct vhost_blk_info *info)
 {
 	struct virtio_blk_config *c = &blk->config;
-	bool unmap = p->discard && blk->bd->discard;
 
-	if (unmap) {
+	if (blk->unmap) {
 		c->max_discard_sectors = info->max_discard_sectors;
 		c->max_discard_seg = info->max_discard_seg;
 		c->discard_sector_alignment = info->discard_sector_alignment;
@@ -83,7 +82,7 @@ static void blk_ranges(struct virtio_blk *blk, const struct blk_props *p, const 
 	if (p->write_zeroes) {
 		c->max_write_zeroes_sectors = info->max_write_zeroes_sectors;
 		c->max_write_zeroes_seg = info->max_write_zeroes_seg;
-		c->write_zeroes_may_unmap = unmap && info->write_zeroes_may_unmap;
+		c->write_zeroes_may_unmap = blk->unmap && info->write_zeroes_may_unmap;
 	}
 }
 
