@@ -37,10 +37,10 @@ without() {
 }
 
 without TAP
-is "$rc, $built" "0, vhost_core.ko vhost_net.ko" "without TAP both modules are built"
+is "$rc, $built" "0, vhost_blk.ko vhost_core.ko vhost_net.ko" "without TAP all modules are built"
 like "$out" "lacks CONFIG_TAP: vhost_net without" "and what is missing is named"
 without TUN TAP TARGET_CORE
-is "$rc, $built" "0, vhost_core.ko" "without TUN and TAP vhost_core alone is built"
+is "$rc, $built" "0, vhost_blk.ko vhost_core.ko" "without TUN and TAP vhost_net is not built"
 like "$out" "neither CONFIG_TUN nor CONFIG_TAP: vhost_net left out" "and vhost_net is named"
 
 deny "a folder that is no kernel is refused" scripts/build-modules.sh "$tmp"

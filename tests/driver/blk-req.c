@@ -247,6 +247,24 @@ static void test_rdonly(struct blk *b, int fd, uint32_t flags, const char *how)
 	is_status(blk_io(b, VIRTIO_BLK_T_FLUSH, 0, NULL, 0), 0, "FLUSH is no harm");
 }
 
+static void test_no_unmap(struct blk *b, int fd)
+{
+	struct stat before, after;
+
+	fill_piece();
+	t_ok(!blk_backend(b, 0, fd, VHOST_BLK_BACKEND_NO_UNMAP), "VHOST_BLK_BACKEND_NO_UNMAP");
+	is_status(clear(b, VIRTIO_BLK_T_DISCARD, 0, 4096, 0), UNSUPP, "no DISCARD then");
+	fstat(fd, &before);
+	is_status(clear(b, VIRTIO_BLK_T_WRITE_ZEROES, 4096, 8192, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP),
+		  info.max_write_zeroes_sectors ? 0 : UNSUPP, "WRITE_ZEROES, unmap");
+	if (info.max_write_zeroes_sectors)
+		t_ok(cleared(4096, 8192, false), "there are zeroes, and only there");
+	fstat(fd, &after);
+	t_ok(after.st_blocks >= before.st_blocks, "nothing was deallocated: %lld blocks, now %lld",
+	     (long long)before.st_blocks, (long long)after.st_blocks);
+	blk_backend(b, 0, fd, 0);
+}
+
 static void test_rdonly_all(struct blk *b, int fd)
 {
 	int ro = blk_file(path, O_RDONLY, direct);
@@ -373,7 +391,7 @@ static void test_ioctl(struct blk *b, int fd)
 	t_ok(ret == -EINVAL, "a pipe: %s", t_err(ret));
 	ret = backend(dev, (struct vhost_blk_backend){ .fd = dev });
 	t_ok(ret == -EINVAL, "the vhost device itself: %s", t_err(ret));
-	ret = backend(dev, (struct vhost_blk_backend){ .fd = fd, .flags = 2 });
+	ret = backend(dev, (struct vhost_blk_backend){ .fd = fd, .flags = 4 });
 	t_ok(ret == -EINVAL, "a flag that is none: %s", t_err(ret));
 	ret = backend(dev, (struct vhost_blk_backend){ .fd = fd, .reserved = 1 });
 	t_ok(ret == -EINVAL, "reserved: %s", t_err(ret));
@@ -611,6 +629,7 @@ int main(int argc, char **argv)
 	test_failures_mixed(&b);
 	test_zeroes(&b);
 	test_discard(&b);
+	test_no_unmap(&b, fd);
 	test_rdonly_all(&b, fd);
 	test_cache(&b);
 	test_writeback(&b);

@@ -175,6 +175,8 @@ refused "logical_block_size=512: the drive needs 4096" "smaller blocks than it h
 	,logical_block_size=512
 blockdev --setro "${loops[1]}"
 refused "it can be read; pass readonly=on" "a device that is read-only" "file=${loops[1]}"
+# Who gets this loop device next finds it so.
+blockdev --setrw "${loops[1]}"
 if [ ! -d /sys/module/null_blk ] && modprobe -q null_blk nr_devices=1 gb=1 zoned=1; then
 	refused "a zoned device" "a zoned device" file=/dev/nullb0
 	rmmod null_blk
