@@ -61,6 +61,8 @@ static void run_ms(unsigned int ms)
 	idle.fn = idle_fn;
 	assert_int_equal(loop_timer_set(loop, &idle, loop_now_ns() + ms * MS), 0);
 	run();
+	/* something else may have stopped it, and the next test has another loop */
+	loop_timer_del(loop, &idle);
 }
 
 /* Until @_cond holds; a slow machine takes its time. */
