@@ -263,7 +263,6 @@ static int props_check(struct virtio_blk *blk, const struct blk_props *p)
 	if (bd->user)
 		return log_err("-device %s: drive=%s: in use by %s", name, p->drive, bd->user->name);
 	blk->bd = bd;
-	blk->unmap = p->discard && bd->discard;
 	blk->writeback = p->write_cache == PROP_AUTO ? bd->writeback : p->write_cache == PROP_ON;
 	return 0;
 }

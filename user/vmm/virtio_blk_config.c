@@ -71,6 +71,7 @@ static void blk_ranges(struct virtio_blk *blk, const struct blk_props *p, const 
 {
 	struct virtio_blk_config *c = &blk->config;
 
+	blk->unmap = p->discard && blk->bd->discard;
 	if (blk->unmap) {
 		c->max_discard_sectors = info->max_discard_sectors;
 		c->max_discard_seg = info->max_discard_seg;
