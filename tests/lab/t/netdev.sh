@@ -119,7 +119,7 @@ refused "n0" "two NICs on one netdev" "$shunt" "${base[@]}" "${quit[@]}" \
 
 # --- without the module
 check "the modules unload" "$SHUNT_TOP/scripts/load.sh" none
-refused "no /dev/vhost-net: load the module vhost_net \(make load, or modprobe vhost_net\)" \
+refused "no /dev/vhost-net: load the module vhost_net \(make load, modprobe or insmod vhost_net.ko\)" \
 	"no module" "$shunt" "${base[@]}" "${quit[@]}" -netdev tap,id=n0,script=no,vhost=on "${nic[@]}"
 is "$(ls /sys/class/net)" "$before" "no interface is left"
 done_testing
