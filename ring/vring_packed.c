@@ -228,26 +228,34 @@ static __always_inline enum vring_errno
 packed_put_runs(const struct vring_engine *vr, const struct vring_elem *e, u32 n, bool paged,
 		u64 *first, u16 *end)
 {
+	u32 num = vr->num, was = vr->pos.used, limit = (was & VRING_WRAP) + num;
+	u32 pos = was, at = was;
+	u64 turn = (u64)packed_used_turn(was) << 48, next = turn;
 	const struct vring_elem *last = e + n - 1;
-	u16 pos = vr->pos.used, at = pos;
-	u32 num = vr->num;
 
 	for (*first = 0; ; e++) {
 		u64 used;
 
 		if (unlikely(e->at != pos))
 			return VRING_E_UNORDERED;
-		pos = packed_forward(pos, e->count, num);
+		/* packed_forward(), and what goes with the wrap counter */
+		pos += e->count;
+		if (unlikely(pos >= limit)) {
+			pos = (pos - num) ^ VRING_WRAP;
+			limit = (pos & VRING_WRAP) + num;
+			next ^= (u64)PACKED_TURN << 48;
+		}
 		if (!e->nr_in && e != last)
 			continue;
-		used = packed_used(e, (u64)packed_used_turn(at) << 48);
-		if (at == vr->pos.used)
+		used = packed_used(e, turn);
+		if (at == was)
 			*first = used;
 		else if (unlikely(!packed_put(vr, packed_index(at), used, paged)))
 			return VRING_E_FAULT_RING;
 		if (e == last)
 			break;
 		at = pos;
+		turn = next;
 	}
 	*end = pos;
 	return VRING_OK;

@@ -41,14 +41,11 @@ static __always_inline u16 packed_used_turn(u16 pos)
 /* @n places on, at most a lap of @num */
 static __always_inline u16 packed_forward(u16 pos, u32 n, u32 num)
 {
-	u32 index = packed_index(pos) + n;
-	u16 wrap = pos & VRING_WRAP;
+	u32 next = pos + n;
 
-	if (unlikely(index >= num)) {
-		index -= num;
-		wrap ^= VRING_WRAP;
-	}
-	return wrap | index;
+	if (unlikely(next >= (pos & VRING_WRAP) + num))
+		next = (next - num) ^ VRING_WRAP;
+	return next;
 }
 
 /*

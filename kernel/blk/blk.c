@@ -13,18 +13,25 @@
 
 #include "blk.h"
 
+static unsigned int linger_us = 10;
+module_param(linger_us, uint, 0644);
+MODULE_PARM_DESC(linger_us,
+		 "A worker waits so many microseconds at most for more before it sleeps, 0 off (default 10)");
+
 static void blk_stop(struct vhc_dev *dev)
 {
 	struct blk_chan *chan[VHOST_BLK_MAX_QUEUES];
+	struct vhc_async *a;
 	u32 i, n = 0;
 
 	for (i = 0; i < dev->nvqs; i++) {
 		struct vhc_vq *vq = dev->vqs[i];
 
 		mutex_lock(&vq->mutex);
-		chan[n] = vhc_vq_stop(vq);
+		a = vhc_vq_stop(vq);
 		mutex_unlock(&vq->mutex);
-		n += !!chan[n];
+		if (a)
+			chan[n++] = to_chan(a);
 	}
 	/* Who had their mutex has left the handler. */
 	blk_chan_close(chan, n);
@@ -50,27 +57,27 @@ static struct blk_vq *blk_get_vq(struct vhost_blk *blk, u32 index)
  */
 static long blk_vq_set_chan(struct blk_vq *bq, struct blk_chan *new, struct blk_chan **old)
 {
-	struct blk_chan *was = bq->vq.backend;
+	struct vhc_async *was = bq->vq.backend;
 	struct vhc_vq *vq = &bq->vq;
 	long err = 0;
 
 	*old = new;
 	if (was)
-		err = blk_chan_drain(bq, was);
+		err = vhc_async_drain(was, vq);
 	if (err)
 		return err;
 	mutex_lock(&vq->mutex);
 	if (new) {
-		rcu_assign_pointer(new->bq, bq);
-		err = vhc_vq_start(vq, new);
+		err = vhc_async_start(&new->async, vq);
+		vhc_vq_linger(vq, READ_ONCE(linger_us));
 	} else {
 		vhc_vq_stop(vq);
 	}
 	mutex_unlock(&vq->mutex);
 	if (!err)
-		*old = was;
+		*old = was ? to_chan(was) : NULL;
 	else if (was)
-		blk_chan_resume(bq, was);
+		vhc_async_resume(was, vq);
 	return err;
 }
 
@@ -147,32 +154,6 @@ static long blk_set_backend(struct vhost_blk *blk, const void __user *argp)
 	return ret;
 }
 
-/* What the queue has popped is completed first, so that the answer is where it stands. */
-static long blk_get_vring_base(struct vhost_blk *blk, unsigned long arg)
-{
-	const struct vhost_vring_state __user *argp = (const void __user *)arg;
-	struct blk_chan *chan = NULL;
-	struct blk_vq *bq;
-	u32 index;
-	long ret;
-
-	if (get_user(index, &argp->index))
-		return -EFAULT;
-	bq = blk_get_vq(blk, index);
-	mutex_lock(&blk->dev.mutex);
-	ret = vhc_dev_check_owner(&blk->dev);
-	if (!ret && bq)
-		chan = bq->vq.backend;
-	if (chan)
-		ret = blk_chan_drain(bq, chan);
-	if (!ret)
-		ret = vhc_ioctl_locked(&blk->dev, VHOST_GET_VRING_BASE, arg);
-	if (chan)
-		blk_chan_resume(bq, chan);
-	mutex_unlock(&blk->dev.mutex);
-	return ret;
-}
-
 static long blk_set_serial(struct vhost_blk *blk, const void __user *argp)
 {
 	u8 serial[VHOST_BLK_SERIAL_LEN];
@@ -207,7 +188,7 @@ static long blk_set_writeback(struct vhost_blk *blk, const u32 __user *argp)
 static long blk_get_stats(struct vhost_blk *blk, struct vhost_blk_stats __user *argp)
 {
 	struct vhost_blk_stats s;
-	struct blk_chan *chan;
+	const struct vhc_async *a;
 	struct blk_vq *bq;
 	u32 size, index;
 
@@ -220,8 +201,8 @@ static long blk_get_stats(struct vhost_blk *blk, struct vhost_blk_stats __user *
 		return -ENOBUFS;
 	mutex_lock(&bq->vq.mutex);
 	s = bq->stats;
-	chan = bq->vq.backend;
-	s.inflight = chan ? chan->inflight : 0;
+	a = bq->vq.backend;
+	s.inflight = a ? a->inflight : 0;
 	mutex_unlock(&bq->vq.mutex);
 	s.size = sizeof(s);
 	s.index = index;
@@ -246,7 +227,7 @@ static long blk_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	case VHOST_BLK_GET_STATS:
 		return blk_get_stats(blk, argp);
 	case VHOST_GET_VRING_BASE:
-		return blk_get_vring_base(blk, arg);
+		return vhc_async_get_vring_base(&blk->dev, arg);
 	default:
 		return vhc_ioctl(&blk->dev, cmd, arg);
 	}

@@ -3,9 +3,9 @@
  * vhost_blk.ko: request queues on a block device or a file.
  *
  * The worker of a queue pops requests, pins the pages of their data and hands them to the back end:
- * a bio for a block device, a kiocb for a file. Whoever finishes a request, in any context, puts it
- * into a list without a lock and wakes the worker, which unpins, writes the status and publishes.
- * The worker waits for no back end: what would block goes to a helper thread.
+ * a bio for a block device, a kiocb for a file. When it is done, the worker unpins, writes the
+ * status and publishes (see vhost/async.h). The worker waits for no back end: what would block goes
+ * to a helper thread.
  *
  * A queue and its back end are tied by a struct blk_chan, which owns the requests. It outlives the
  * queue while the back end is still at work on one: nobody waits for a device that hangs, but an
@@ -20,17 +20,15 @@
 #include <linux/llist.h>
 #include <linux/sizes.h>
 #include <linux/vhost_blk.h>
-#include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <vhost/async.h>
 #include <vhost/core.h>
+#include <vhost/data.h>
 
 #define BLK_FLAGS (VHOST_BLK_BACKEND_RDONLY | VHOST_BLK_BACKEND_NO_UNMAP)
 
 /* Requests popped, and completed, at once */
 #define BLK_BATCH 64
-
-/* After so many batches the worker turns to its other work. */
-#define BLK_TURNS 16
 
 /* No driver that heeds the limits comes near. */
 #define BLK_LEN_MAX SZ_64M
@@ -47,10 +45,6 @@
 /* Requests of one queue that may wait in helper threads at a time */
 #define BLK_HELPERS 8
 
-/* Segments that need no allocation */
-#define BLK_INLINE_BV 8
-#define BLK_INLINE_IOV 2
-
 enum blk_op {
 	BLK_IN,
 	BLK_OUT,
@@ -59,27 +53,6 @@ enum blk_op {
 	BLK_SECURE_ERASE,
 	BLK_WRITE_ZEROES,
 	BLK_OTHER,
-};
-
-/**
- * struct blk_data - the pages of a request
- * @bv: segments, in @inline_bv if they fit
- * @nr_bv: how many
- * @bounced: the pages are ours: the driver's do not suit the back end
- * @iov: where they are in the owner's address space, in @inline_iov if they fit; kept for what the
- *	device writes
- * @nr_iov: how many
- * @inline_bv: room
- * @inline_iov: room
- */
-struct blk_data {
-	struct bio_vec *bv;
-	u32 nr_bv;
-	bool bounced;
-	u32 nr_iov;
-	struct iovec *iov;
-	struct bio_vec inline_bv[BLK_INLINE_BV];
-	struct iovec inline_iov[BLK_INLINE_IOV];
 };
 
 /* struct blk_range - of a DISCARD, SECURE_ERASE or WRITE_ZEROES, in sectors */
@@ -99,11 +72,12 @@ enum {
  * @bio: as the block device sees it
  * @iocb: as the file does
  * @chan: owns it
- * @done: place in blk_chan.done
- * @node: place in blk_chan.free, or in blk_chan.popped
+ * @done: place in vhc_async.done, or in blk_chan.free
+ * @node: place in blk_chan.popped
  * @elem: the buffer, to be completed
  * @op: what is asked for
- * @published: IN_ORDER: finished, but an older one is not
+ * @ordered: IN_ORDER: completed after those popped before it
+ * @published: of such: finished, but an older one is not
  * @settle: BLK_SETTLE_*, what was left to do when the back end was done with it
  * @stable: must not rest in a volatile cache when it completes
  * @error: how it ended: 0, or a negative errno; EOPNOTSUPP is VIRTIO_BLK_S_UNSUPP
@@ -127,6 +101,7 @@ struct blk_req {
 	struct list_head node;
 	struct vring_elem elem;
 	u8 op;
+	bool ordered;
 	bool published;
 	u8 settle;
 	bool stable;
@@ -136,7 +111,7 @@ struct blk_req {
 	u64 sector;
 	u8 __user *status;
 	u32 mem_seq;
-	struct blk_data data;
+	struct vhc_data data;
 	struct blk_range *ranges;
 	u32 nr_ranges;
 	struct work_struct work;
@@ -144,6 +119,7 @@ struct blk_req {
 
 /**
  * struct blk_chan - a queue on its back end
+ * @async: the core's part
  * @file: the back end, referenced
  * @bdev: the block device that it is, NULL for a regular file
  * @rdonly: no request may change it, whatever the device allows
@@ -158,19 +134,14 @@ struct blk_req {
  * @blkcg: his, for what they submit
  * @req: all requests
  * @nr_req: how many
- * @inflight: popped, not completed; vq mutex, once orphaned the reaper's
- * @bytes: in their buffers
+ * @bytes: in the buffers of requests in flight; the count of these is the reaper's, once orphaned
  * @orphan: place among the orphans, once it is one
  * @free: requests that are not in flight
- * @popped: those that are, in the order popped
- * @bq: the queue; RCU, NULL once orphaned
- * @done: requests that the back end is done with; any context adds, who holds the vq mutex takes
- * @busy: the worker is at it and will look at @done again
- * @draining: the worker pops nothing more; somebody waits for @inflight to become 0
- * @wait: there
+ * @popped: those that are and have to keep their order, in that order
  * @out: requests about to be completed
  */
 struct blk_chan {
+	struct vhc_async async;
 	struct file *file;
 	struct block_device *bdev;
 	bool rdonly;
@@ -185,23 +156,16 @@ struct blk_chan {
 	struct cgroup_subsys_state *blkcg;
 	struct blk_req *req;
 	u32 nr_req;
-	u32 inflight;
 	u64 bytes;
 	struct list_head orphan;
-	struct list_head free;
+	struct llist_node *free;
 	struct list_head popped;
-
-	struct blk_vq __rcu *bq ____cacheline_aligned_in_smp;
-	struct llist_head done;
-	bool busy;
-	bool draining;
-	wait_queue_head_t wait;
 	struct vring_elem out[BLK_BATCH];
 };
 
 /**
  * struct blk_vq - one queue
- * @vq: backend is a struct blk_chan
+ * @vq: backend is the async part of a struct blk_chan
  * @stats: see struct vhost_blk_stats; written under the vq mutex
  * @offloaded: belongs to @stats, but is counted in any context
  */
@@ -232,6 +196,11 @@ static inline struct blk_vq *to_blk_vq(struct vhc_vq *vq)
 	return container_of(vq, struct blk_vq, vq);
 }
 
+static inline struct blk_chan *to_chan(struct vhc_async *a)
+{
+	return container_of(a, struct blk_chan, async);
+}
+
 static inline struct vhost_blk *to_blk(const struct blk_vq *bq)
 {
 	return container_of(bq->vq.dev, struct vhost_blk, dev);
@@ -239,26 +208,18 @@ static inline struct vhost_blk *to_blk(const struct blk_vq *bq)
 
 /* req.c: what the worker does */
 extern const struct vhc_vq_ops blk_vq_ops;
-u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan);
+extern const struct vhc_async_ops blk_async_ops;
 void blk_req_end(struct blk_req *req, int error);
 void blk_req_offload(struct blk_req *req);
 bool blk_req_unsettled(struct blk_req *req, bool stable);
 
 /* chan.c: tie and untie */
 struct blk_chan *blk_chan_open(struct file *file, u32 flags, u32 nr_req);
-int blk_chan_drain(struct blk_vq *bq, struct blk_chan *chan);
-void blk_chan_resume(struct blk_vq *bq, struct blk_chan *chan);
 void blk_chan_close(struct blk_chan **chan, u32 nr);
 int blk_chan_wait_orphans(const struct file *file);
 bool blk_chan_is_orphan(const struct blk_chan *chan);
-void blk_chan_orphan(struct blk_req *req);
+void blk_chan_orphan(struct vhc_async *a, struct llist_node *node);
 void blk_chan_exit(void);
-
-/* data.c: pages */
-int blk_data_get(struct blk_req *req, const struct iovec *iov, u32 nr, bool bounce);
-int blk_data_copy_back(struct blk_req *req);
-void blk_data_put(struct blk_req *req);
-bool blk_data_suits(const struct blk_chan *chan, const struct iovec *iov, u32 nr);
 
 /* bdev.c, file.c: back ends. rw: the worker; help: a helper thread. All end in blk_req_end(). */
 void blk_bdev_rw(struct blk_req *req);

@@ -33,7 +33,7 @@ static u32 orphans_gone;
 /* Was the queue cut off? Any context. */
 bool blk_chan_is_orphan(const struct blk_chan *chan)
 {
-	return !rcu_access_pointer(chan->bq);
+	return !rcu_access_pointer(chan->async.vq);
 }
 
 /* What is left to do before the driver may know that a good request has ended. */
@@ -127,16 +127,15 @@ struct blk_chan *blk_chan_open(struct file *file, u32 flags, u32 nr_req)
 	chan->helpers = alloc_workqueue("vhost_blk", WQ_UNBOUND, BLK_HELPERS);
 	if (!chan->helpers)
 		goto err_req;
-	INIT_LIST_HEAD(&chan->free);
 	INIT_LIST_HEAD(&chan->popped);
-	init_llist_head(&chan->done);
-	init_waitqueue_head(&chan->wait);
+	vhc_async_init(&chan->async, &blk_async_ops);
 	for (i = 0; i < chan->nr_req; i++) {
 		struct blk_req *req = &chan->req[i];
 
 		req->chan = chan;
 		INIT_WORK(&req->work, chan_help);
-		list_add_tail(&req->node, &chan->free);
+		req->done.next = chan->free;
+		chan->free = &req->done;
 	}
 	chan->file = get_file(file);
 	chan->bdev = blk_file_bdev(file);
@@ -168,9 +167,9 @@ static void chan_free(struct blk_chan *chan)
 /* The back end is done with it, and nobody waits for it. */
 static void chan_forget(struct blk_req *req)
 {
-	blk_data_put(req);
+	vhc_data_put(&req->data);
 	kvfree(req->ranges);
-	req->chan->inflight--;
+	req->chan->async.inflight--;
 }
 
 static void reap_orphans(struct work_struct *work)
@@ -186,7 +185,7 @@ static void reap_orphans(struct work_struct *work)
 			continue;
 		}
 		chan_forget(req);
-		if (chan->inflight)
+		if (chan->async.inflight)
 			continue;
 		list_del(&chan->orphan);
 		/* Who ended the last one may still look at the chan. */
@@ -200,13 +199,10 @@ static void reap_orphans(struct work_struct *work)
 
 static DECLARE_WORK(reaper, reap_orphans);
 
-/**
- * blk_chan_orphan() - the back end is done with a request that no queue waits for
- * @req: of an orphan. Any context.
- */
-void blk_chan_orphan(struct blk_req *req)
+/* The back end is done with a request that no queue waits for. Any context. */
+void blk_chan_orphan(struct vhc_async *a, struct llist_node *node)
 {
-	llist_add(&req->done, &orphan_reqs);
+	llist_add(node, &orphan_reqs);
 	queue_work(system_unbound_wq, &reaper);
 }
 
@@ -247,62 +243,26 @@ void blk_chan_exit(void)
 	synchronize_rcu();
 }
 
-/**
- * blk_chan_drain() - pop nothing more, and wait until all that was popped is completed
- * @bq: the queue, its mutex not held; the caller lives in the owner's address space
- * @chan: its back end
- *
- * The worker may be dead, so the caller completes as well.
- * Return: 0; or -EINTR, and the queue runs on
- */
-int blk_chan_drain(struct blk_vq *bq, struct blk_chan *chan)
-{
-	u32 inflight;
-
-	WRITE_ONCE(chan->draining, true);
-	for (;;) {
-		mutex_lock(&bq->vq.mutex);
-		blk_reap(bq, chan);
-		inflight = chan->inflight;
-		mutex_unlock(&bq->vq.mutex);
-		if (!inflight)
-			return 0;
-		if (wait_event_interruptible(chan->wait, !llist_empty(&chan->done) ||
-					     !READ_ONCE(chan->inflight))) {
-			blk_chan_resume(bq, chan);
-			return -EINTR;
-		}
-	}
-}
-
-/* Pop again. */
-void blk_chan_resume(struct blk_vq *bq, struct blk_chan *chan)
-{
-	WRITE_ONCE(chan->draining, false);
-	vhc_vq_queue(&bq->vq);
-}
-
 /* Wait, until @deadline at most; publish nothing: this need not be the owner's address space. */
 static void chan_settle(struct blk_chan *chan, unsigned long deadline)
 {
+	struct vhc_async *a = &chan->async;
 	struct blk_req *req, *next;
+	struct llist_node *list;
 
-	WRITE_ONCE(chan->draining, true);
 	/* IN_ORDER: finished, but held back */
 	list_for_each_entry(req, &chan->popped, node)
-		chan->inflight -= req->published;
-	while (chan->inflight) {
-		long left = max_t(long, deadline - jiffies, 0);
-		bool some = wait_event_timeout(chan->wait, !llist_empty(&chan->done), left);
-
-		llist_for_each_entry_safe(req, next, llist_del_all(&chan->done), done) {
+		a->inflight -= req->published;
+	while (a->inflight) {
+		list = vhc_async_take(a, deadline);
+		if (!list)
+			return;
+		llist_for_each_entry_safe(req, next, list, done) {
 			if (blk_req_unsettled(req, false))
 				blk_req_offload(req);
 			else
 				chan_forget(req);
 		}
-		if (!some)
-			return;
 	}
 }
 
@@ -317,7 +277,7 @@ static void chan_settle(struct blk_chan *chan, unsigned long deadline)
 void blk_chan_close(struct blk_chan **chan, u32 nr)
 {
 	unsigned long deadline = jiffies + CHAN_GRACE;
-	struct blk_req *req, *next;
+	struct llist_node *node, *next;
 	u32 i;
 
 	if (!nr)
@@ -327,17 +287,17 @@ void blk_chan_close(struct blk_chan **chan, u32 nr)
 	/* The reaper waits until all are sorted. */
 	mutex_lock(&orphan_mutex);
 	for (i = 0; i < nr; i++)
-		RCU_INIT_POINTER(chan[i]->bq, NULL);
+		vhc_async_cut(&chan[i]->async);
 	/* From here on requests go to the reaper; who saw a queue has left. */
 	synchronize_rcu();
 	for (i = 0; i < nr; i++) {
-		if (!chan[i]->inflight) {
+		if (!chan[i]->async.inflight) {
 			chan_free(chan[i]);
 			continue;
 		}
 		list_add(&chan[i]->orphan, &orphans);
-		llist_for_each_entry_safe(req, next, llist_del_all(&chan[i]->done), done)
-			blk_chan_orphan(req);
+		llist_for_each_safe(node, next, llist_del_all(&chan[i]->async.done))
+			blk_chan_orphan(&chan[i]->async, node);
 	}
 	mutex_unlock(&orphan_mutex);
 }

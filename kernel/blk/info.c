@@ -64,7 +64,7 @@ static void info_bdev(struct vhost_blk_info *info, struct block_device *bdev)
 	info->flags |= VHOST_BLK_INFO_BLOCK_DEVICE;
 	if (bdev_write_cache(bdev))
 		info->flags |= VHOST_BLK_INFO_VOLATILE;
-	if (!bdev_nonrot(bdev))
+	if (bdev_rot(bdev))
 		info->flags |= VHOST_BLK_INFO_ROTATIONAL;
 	info->physical_block_size = bdev_physical_block_size(bdev);
 	info->alignment_offset = max(bdev_alignment_offset(bdev), 0);

@@ -9,13 +9,6 @@
 
 #include "blk.h"
 
-/* struct blk_segs - what is left of a buffer's segments */
-struct blk_segs {
-	struct iovec *iov;
-	u32 nr;
-	size_t len;
-};
-
 /**
  * blk_req_end() - the back end is done with a request
  * @req: not touched afterwards
@@ -25,23 +18,8 @@ struct blk_segs {
  */
 void blk_req_end(struct blk_req *req, int error)
 {
-	struct blk_chan *chan = req->chan;
-	struct blk_vq *bq;
-
 	req->error = error;
-	/* The chan lives until an RCU grace period after its last request was reaped. */
-	rcu_read_lock();
-	bq = rcu_dereference(chan->bq);
-	if (unlikely(!bq)) {
-		blk_chan_orphan(req);
-	} else if (llist_add(&req->done, &chan->done)) {
-		/* Pairs with blk_handle(): the worker sees it, or we see the worker leave. */
-		if (!READ_ONCE(chan->busy))
-			vhc_vq_queue(&bq->vq);
-		if (unlikely(READ_ONCE(chan->draining)))
-			wake_up(&chan->wait);
-	}
-	rcu_read_unlock();
+	vhc_async_end(&req->chan->async, &req->done);
 }
 
 /**
@@ -50,41 +28,20 @@ void blk_req_end(struct blk_req *req, int error)
  */
 void blk_req_offload(struct blk_req *req)
 {
-	struct blk_vq *bq;
+	struct vhc_vq *vq;
 
 	rcu_read_lock();
-	bq = rcu_dereference(req->chan->bq);
-	if (bq)
-		atomic64_inc(&bq->offloaded);
+	vq = rcu_dereference(req->chan->async.vq);
+	if (vq)
+		atomic64_inc(&to_blk_vq(vq)->offloaded);
 	rcu_read_unlock();
 	queue_work(req->chan->helpers, &req->work);
 }
 
 /* --- from the ring to the back end --- */
 
-/* Copy from the front of what the driver wrote, and step over it; @len bytes are there. */
-static int segs_copy(struct blk_segs *s, void *to, size_t len)
-{
-	s->len -= len;
-	while (len) {
-		size_t n = min(len, s->iov->iov_len);
-
-		if (copy_from_user(to, s->iov->iov_base, n))
-			return -EFAULT;
-		to += n;
-		len -= n;
-		s->iov->iov_base += n;
-		s->iov->iov_len -= n;
-		if (!s->iov->iov_len) {
-			s->iov++;
-			s->nr--;
-		}
-	}
-	return 0;
-}
-
 /* Cut the last byte off what the device writes. */
-static u8 __user *segs_cut_status(struct blk_segs *s)
+static u8 __user *segs_cut_status(struct vhc_segs *s)
 {
 	struct iovec *last = &s->iov[s->nr - 1];
 
@@ -107,8 +64,22 @@ static bool range_ok(const struct blk_chan *chan, u64 sector, u64 nr)
 	       !((sector | nr) << SECTOR_SHIFT & chan->block_mask);
 }
 
+/* Can the back end take these segments as they are? */
+static bool chan_takes(const struct blk_chan *chan, const struct vhc_segs *s)
+{
+	unsigned long addr = 0;
+	size_t len = 0;
+	u32 i;
+
+	for (i = 0; i < s->nr; i++) {
+		addr |= (unsigned long)s->iov[i].iov_base;
+		len |= s->iov[i].iov_len;
+	}
+	return !(addr & chan->addr_mask) && !(len & chan->len_mask);
+}
+
 /* IN, OUT. Return: 0 the back end has it; or how it ended */
-static int req_rw(struct blk_req *req, struct blk_segs *s, struct blk_vq *bq)
+static int req_rw(struct blk_req *req, struct vhc_segs *s, struct blk_vq *bq)
 {
 	struct blk_chan *chan = req->chan;
 	bool bounce;
@@ -124,10 +95,10 @@ static int req_rw(struct blk_req *req, struct blk_segs *s, struct blk_vq *bq)
 		return 0;
 	}
 	req->len = s->len;
-	bounce = !blk_data_suits(chan, s->iov, s->nr);
+	bounce = !chan_takes(chan, s);
 	if (bounce)
 		vhc_count(&bq->stats.bounced, 1);
-	err = blk_data_get(req, s->iov, s->nr, bounce);
+	err = vhc_data_get(&req->data, s, req->op == BLK_IN, bounce);
 	if (err)
 		return err;
 	if (chan->bdev)
@@ -158,7 +129,7 @@ static int req_get_ranges(struct blk_req *req, const struct virtio_blk_discard_w
 }
 
 /* DISCARD, SECURE_ERASE, WRITE_ZEROES */
-static int req_ranges(struct blk_req *req, struct blk_segs *s)
+static int req_ranges(struct blk_req *req, struct vhc_segs *s)
 {
 	struct virtio_blk_discard_write_zeroes *from;
 	int err;
@@ -174,7 +145,7 @@ static int req_ranges(struct blk_req *req, struct blk_segs *s)
 	from = kvmalloc(s->len, GFP_KERNEL_ACCOUNT);
 	err = -ENOMEM;
 	if (req->ranges && from)
-		err = segs_copy(s, from, s->len) ?: req_get_ranges(req, from);
+		err = vhc_segs_copy(s, from, s->len) ?: req_get_ranges(req, from);
 	kvfree(from);
 	if (err)
 		req->nr_ranges = 0;
@@ -193,25 +164,16 @@ static int req_flush(struct blk_req *req)
 }
 
 /* The serial number; what does not fit is cut off. */
-static int req_get_id(struct blk_req *req, struct blk_segs *s, struct blk_vq *bq)
+static int req_get_id(struct blk_req *req, struct vhc_segs *s, struct blk_vq *bq)
 {
-	const u8 *serial = to_blk(bq)->serial;
-	u32 at = 0;
-
-	for (; s->nr && at < VHOST_BLK_SERIAL_LEN; s->iov++, s->nr--) {
-		u32 n = min_t(size_t, s->iov->iov_len, VHOST_BLK_SERIAL_LEN - at);
-
-		if (copy_to_user(s->iov->iov_base, serial + at, n))
-			return -EFAULT;
-		vhc_vq_log_data(&bq->vq, s->iov, 1, n);
-		at += n;
-	}
-	req->len = at;
+	if (vhc_vq_write(&bq->vq, s->iov, s->nr, to_blk(bq)->serial, VHOST_BLK_SERIAL_LEN))
+		return -EFAULT;
+	req->len = min_t(size_t, s->len, VHOST_BLK_SERIAL_LEN);
 	blk_req_end(req, 0);
 	return 0;
 }
 
-static int req_dispatch(struct blk_req *req, struct blk_segs *out, struct blk_segs *in,
+static int req_dispatch(struct blk_req *req, struct vhc_segs *out, struct vhc_segs *in,
 			struct blk_vq *bq, u32 type)
 {
 	switch (type) {
@@ -244,17 +206,20 @@ static int req_dispatch(struct blk_req *req, struct blk_segs *out, struct blk_se
 static int req_start(struct blk_vq *bq, struct blk_chan *chan, const struct vring_elem *e)
 {
 	struct iovec *iov = &bq->vq.batch.iov[e->iov];
-	struct blk_segs out = { .iov = iov, .nr = e->nr_out, .len = e->out_len };
-	struct blk_segs in = { .iov = iov + e->nr_out, .nr = e->nr_in, .len = e->in_len };
+	struct vhc_segs out = { .iov = iov, .nr = e->nr_out, .len = e->out_len };
+	struct vhc_segs in = { .iov = iov + e->nr_out, .nr = e->nr_in, .len = e->in_len };
 	struct virtio_blk_outhdr hdr;
 	struct blk_req *req;
 	int err;
 
 	if (out.len < sizeof(hdr) || !in.len)
 		return -EINVAL;
-	req = list_first_entry(&chan->free, struct blk_req, node);
-	list_move_tail(&req->node, &chan->popped);
-	WRITE_ONCE(chan->inflight, chan->inflight + 1);
+	req = llist_entry(chan->free, struct blk_req, done);
+	chan->free = req->done.next;
+	req->ordered = bq->vq.ring.in_order;
+	if (req->ordered)
+		list_add_tail(&req->node, &chan->popped);
+	WRITE_ONCE(chan->async.inflight, chan->async.inflight + 1);
 	chan->bytes += e->out_len + e->in_len;
 	req->elem = *e;
 	req->op = BLK_OTHER;
@@ -266,14 +231,10 @@ static int req_start(struct blk_vq *bq, struct blk_chan *chan, const struct vrin
 	req->sector = 0;
 	req->ranges = NULL;
 	req->nr_ranges = 0;
-	req->data.bv = NULL;
-	req->data.nr_bv = 0;
-	req->data.iov = NULL;
-	req->data.nr_iov = 0;
-	req->data.bounced = false;
+	vhc_data_init(&req->data);
 	req->mem_seq = bq->vq.mem_seq;
 	req->status = segs_cut_status(&in);
-	err = segs_copy(&out, &hdr, sizeof(hdr));
+	err = vhc_segs_copy(&out, &hdr, sizeof(hdr));
 	if (!err) {
 		req->sector = le64_to_cpu((__force __le64)hdr.sector);
 		err = req_dispatch(req, &out, &in, bq, le32_to_cpu((__force __le32)hdr.type));
@@ -353,7 +314,7 @@ static u8 req_status(const struct blk_req *req)
 /* Does all that we are about to write still belong to the guest? */
 static bool req_is_guest(const struct vhc_vq *vq, const struct blk_req *req)
 {
-	const struct blk_data *d = &req->data;
+	const struct vhc_data *d = &req->data;
 	u32 i;
 
 	if (likely(req->mem_seq == vq->mem_seq))
@@ -374,12 +335,12 @@ static void req_finish(struct blk_vq *bq, struct blk_req *req)
 	struct iovec status = { .iov_base = req->status, .iov_len = 1 };
 	bool guest = req_is_guest(vq, req);
 
-	if (req->op == BLK_IN && !req->error && (!guest || blk_data_copy_back(req)))
+	if (req->op == BLK_IN && !req->error && (!guest || vhc_data_copy_back(&req->data)))
 		req->error = -EFAULT;
 	/* A failed read may have written some. */
 	if (req->op == BLK_IN)
 		vhc_vq_log_data(vq, req->data.iov, req->data.nr_iov, req->len);
-	blk_data_put(req);
+	vhc_data_put(&req->data);
 	if (unlikely(req->ranges))
 		kvfree(req->ranges);
 	req_count(bq, req);
@@ -394,15 +355,18 @@ static void req_finish(struct blk_vq *bq, struct blk_req *req)
 static void req_complete(struct blk_vq *bq, struct blk_chan *chan, u32 nr)
 {
 	if (likely(!bq->vq.broken))
-		vhc_vq_complete(&bq->vq, chan->out, nr);
+		vhc_vq_publish(&bq->vq, chan->out, nr);
 }
 
 static void req_publish(struct blk_vq *bq, struct blk_chan *chan, struct blk_req *req, u32 *nr)
 {
 	chan->out[(*nr)++] = req->elem;
 	chan->bytes -= req->elem.out_len + req->elem.in_len;
-	list_move(&req->node, &chan->free);
-	WRITE_ONCE(chan->inflight, chan->inflight - 1);
+	if (req->ordered)
+		list_del(&req->node);
+	req->done.next = chan->free;
+	chan->free = &req->done;
+	WRITE_ONCE(chan->async.inflight, chan->async.inflight - 1);
 	if (*nr == BLK_BATCH) {
 		req_complete(bq, chan, *nr);
 		*nr = 0;
@@ -421,52 +385,40 @@ static void req_publish_ordered(struct blk_vq *bq, struct blk_chan *chan, u32 *n
 	}
 }
 
-/**
- * blk_reap() - complete what the back end is done with
- * @bq: mutex held, in the owner's address space
- * @chan: its back end
- *
- * Return: how many requests
- */
-u32 blk_reap(struct blk_vq *bq, struct blk_chan *chan)
+static void blk_reap(struct vhc_async *a, struct vhc_vq *vq)
 {
-	struct llist_node *node = llist_del_all(&chan->done);
+	struct llist_node *list = llist_reverse_order(llist_del_all(&a->done));
+	struct blk_chan *chan = to_chan(a);
+	struct blk_vq *bq = to_blk_vq(vq);
 	bool stable = !READ_ONCE(to_blk(bq)->writeback);
 	struct blk_req *req, *next;
-	u32 n = 0, nr = 0;
+	u32 nr = 0;
 
-	if (!node)
-		return 0;
-	llist_for_each_entry_safe(req, next, llist_reverse_order(node), done) {
-		n++;
+	llist_for_each_entry_safe(req, next, list, done) {
 		if (unlikely(blk_req_unsettled(req, stable))) {
 			blk_req_offload(req);
 			continue;
 		}
 		req_finish(bq, req);
-		if (bq->vq.ring.in_order)
+		if (req->ordered)
 			req->published = true;
 		else
 			req_publish(bq, chan, req, &nr);
 	}
-	if (bq->vq.ring.in_order)
-		req_publish_ordered(bq, chan, &nr);
+	req_publish_ordered(bq, chan, &nr);
 	req_complete(bq, chan, nr);
-	if (unlikely(READ_ONCE(chan->draining)) && !chan->inflight)
-		wake_up(&chan->wait);
-	return n;
 }
 
 /* --- the worker --- */
 
-/* Return: requests popped; negative: the ring is broken */
-static int blk_pop(struct blk_vq *bq, struct blk_chan *chan)
+static int blk_pop(struct vhc_async *a, struct vhc_vq *vq)
 {
-	struct vhc_vq *vq = &bq->vq;
+	struct blk_chan *chan = to_chan(a);
+	struct blk_vq *bq = to_blk_vq(vq);
 	struct blk_plug plug;
 	int i, n;
 
-	n = vhc_vq_pop(vq, min_t(u32, BLK_BATCH, chan->nr_req - chan->inflight));
+	n = vhc_vq_pop(vq, min_t(u32, BLK_BATCH, chan->nr_req - a->inflight));
 	if (n <= 0)
 		return n;
 	blk_start_plug(&plug);
@@ -489,64 +441,23 @@ static int blk_pop(struct blk_vq *bq, struct blk_chan *chan)
 	return i < n ? -EINVAL : n;
 }
 
-static bool blk_ready(struct vhc_vq *vq)
+static bool blk_full(const struct vhc_async *a)
 {
-	struct blk_chan *chan = vq->backend;
+	const struct blk_chan *chan = container_of(a, struct blk_chan, async);
 
-	return !llist_empty(&chan->done) || vhc_vq_has_work(vq);
+	return a->inflight == chan->nr_req || (a->inflight && chan->bytes > BLK_LEN_MAX);
 }
 
-/* Return: the ring is worth another look, now */
-static bool blk_serve(struct blk_vq *bq, struct blk_chan *chan)
-{
-	struct vhc_vq *vq = &bq->vq;
-	int n;
-
-	/* Whoever completes one of them calls us. */
-	if (READ_ONCE(chan->draining) || chan->inflight == chan->nr_req ||
-	    (chan->inflight && chan->bytes > BLK_LEN_MAX))
-		return false;
-	n = blk_pop(bq, chan);
-	if (n)
-		return n > 0;
-	if (vhc_vq_poll(vq, blk_ready))
-		return false;
-	return vhc_vq_kicks_on(vq) > 0 && !vhc_vq_kicks_off(vq);
-}
-
-static void blk_handle(struct vhc_vq *vq)
-{
-	struct blk_vq *bq = to_blk_vq(vq);
-	struct blk_chan *chan = vq->backend;
-	u32 turns = 0;
-	bool more;
-
-	if (vhc_vq_kicks_off(vq))
-		return;
-	WRITE_ONCE(chan->busy, true);
-	do {
-		blk_reap(bq, chan);
-		more = !vq->broken && blk_serve(bq, chan);
-		if (!more) {
-			WRITE_ONCE(chan->busy, false);
-			smp_mb(); /* pairs with llist_add() in blk_req_end() */
-			if (llist_empty(&chan->done))
-				return;
-			WRITE_ONCE(chan->busy, true);
-		}
-	} while (++turns < BLK_TURNS);
-	WRITE_ONCE(chan->busy, false);
-	vhc_vq_queue(vq);
-}
-
-static void blk_handle_broken(struct vhc_vq *vq)
-{
-	blk_reap(to_blk_vq(vq), vq->backend);
-}
+const struct vhc_async_ops blk_async_ops = {
+	.reap = blk_reap,
+	.pop = blk_pop,
+	.full = blk_full,
+	.orphan = blk_chan_orphan,
+};
 
 const struct vhc_vq_ops blk_vq_ops = {
-	.handle = blk_handle,
-	.reap = blk_handle_broken,
+	.handle = vhc_async_handle,
+	.reap = vhc_async_handle_broken,
 	.max_elem = BLK_BATCH,
 	.name = "request",
 };

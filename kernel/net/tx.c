@@ -366,6 +366,8 @@ static void net_tx_handle(struct vhc_vq *vq)
 	run.pad = SKB_DATA_ALIGN(NET_IP_ALIGN + NET_SKB_PAD + run.nvq->sock_hlen +
 				 (sock_flag(sock->sk, SOCK_XDP) ? XDP_PACKET_HEADROOM : 0));
 	vhc_poll_stop(&run.nvq->sock_poll);
+	/* That the interface went down before is no error of these packets. */
+	sock_error(sock->sk);
 	if (vhc_vq_kicks_off(vq))
 		return;
 	while (pkts < NET_WEIGHT_PKTS && bytes < NET_WEIGHT_BYTES) {

@@ -16,6 +16,7 @@
  * could run on the worker's processor. It spares whoever brings more in that moment a wake-up,
  * which costs him more than a packet does.
  */
+#include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -47,32 +48,57 @@ void vhc_busy_set(struct vhc_vq *vq, u32 timeout_us)
 	vhc_vq_queue(vq);
 }
 
-/* Who asked for polling shares the processor as any task does; lingering is for its idle time. */
+/* Polling that somebody asked for, or that ends soon, shares the processor; lingering does not. */
 static bool busy_yields(const struct vhc_busy *b)
 {
-	return !b->timeout_us && !single_task_running();
+	return !b->holds && !b->timeout_us && !single_task_running();
+}
+
+static void busy_begin(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq), u64 until)
+{
+	struct vhc_busy *b = &vq->busy;
+	struct vhc_worker *worker;
+
+	b->until = until;
+	b->ready = ready;
+	b->polled = true;
+	worker = rcu_dereference_protected(vq->worker, lockdep_is_held(&vq->mutex));
+	worker->polling = true;
 }
 
 bool vhc_vq_begin_poll(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq))
 {
 	struct vhc_busy *b = &vq->busy;
-	struct vhc_worker *worker;
 	u64 now;
 
+	b->holds = false;
 	if (b->spent || busy_yields(b))
 		return false;
 	now = ktime_get_ns();
 	b->idle_since = now;
 	if (!b->budget_ns)
 		return false;
-	b->until = now + b->budget_ns;
-	b->ready = ready;
-	b->polled = true;
-	worker = rcu_dereference_protected(vq->worker, lockdep_is_held(&vq->mutex));
-	worker->polling = true;
+	busy_begin(vq, ready, now + b->budget_ns);
 	return true;
 }
 EXPORT_SYMBOL_GPL(vhc_vq_begin_poll);
+
+/**
+ * vhc_busy_hold() - poll for the sake of &struct vhc_hold
+ * @vq: mutex held, worker context
+ * @ready: as for vhc_vq_poll()
+ * @until: ktime
+ *
+ * Return: as vhc_vq_poll(); what follows here may be a poll that somebody asked for
+ */
+bool vhc_busy_hold(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq), u64 until)
+{
+	if (vq->busy.spent)
+		return false;
+	vq->busy.holds = true;
+	busy_begin(vq, ready, until);
+	return true;
+}
 
 bool vhc_vq_has_work(struct vhc_vq *vq)
 {
@@ -126,21 +152,51 @@ static bool poll_vq(struct vhc_vq *vq, struct vhc_worker *worker, bool give_way)
 	if (b->ready(vq)) {
 		b->polled = false;
 		vhc_count(&vq->stats.poll_hits, 1);
-		vhc_busy_end_idle(vq);
+		if (b->idle_since)
+			vhc_busy_end_idle(vq);
 		vq->ops->handle(vq);
 		again = b->polled;
-	} else if (give_way || busy_yields(b) || ktime_get_ns() >= b->until) {
+	} else if ((give_way && !b->holds) || busy_yields(b) || ktime_get_ns() >= b->until) {
 		b->polled = false;
-		b->spent = true;
+		/* Other polling may follow if it is only a signal's time that has come. */
+		b->spent = !b->holds || give_way;
 		vhc_count(&vq->stats.poll_misses, 1);
 		vq->ops->handle(vq);
 		b->spent = false;
+		again = b->polled;
 	} else {
 		again = true;
 	}
 out:
 	mutex_unlock(&vq->mutex);
 	return again;
+}
+
+/*
+ * Others want the processor, and perhaps one of them is the driver that we wait for. Until it is
+ * time for a signal, sleep for half of what is left, unless there is work.
+ */
+static void busy_doze(const struct vhc_worker *worker)
+{
+	const struct vhc_dev *dev = worker->dev;
+	u64 until = U64_MAX;
+	ktime_t left;
+	u32 i;
+
+	for (i = 0; i < dev->nvqs; i++) {
+		const struct vhc_vq *vq = dev->vqs[i];
+
+		if (rcu_access_pointer(vq->worker) != worker || !READ_ONCE(vq->busy.polled))
+			continue;
+		if (!READ_ONCE(vq->busy.holds))
+			return;
+		until = min(until, READ_ONCE(vq->busy.until));
+	}
+	left = (s64)(until - ktime_get_ns()) / 2;
+	set_current_state(TASK_INTERRUPTIBLE);
+	if (left > 0 && llist_empty(&worker->list))
+		schedule_hrtimeout_range(&left, left / 4, HRTIMER_MODE_REL);
+	__set_current_state(TASK_RUNNING);
 }
 
 /**
@@ -162,6 +218,8 @@ void vhc_busy_poll(struct vhc_worker *worker)
 		again = false;
 		for (i = 0; i < dev->nvqs; i++)
 			again |= poll_vq(dev->vqs[i], worker, give_way);
+		if (again && !give_way && !single_task_running())
+			busy_doze(worker);
 		cpu_relax();
 	} while (again && !give_way && llist_empty(&worker->list));
 	worker->polling = again;

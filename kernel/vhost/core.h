@@ -105,18 +105,42 @@ struct vhc_poll {
  * @until: when this poll ends
  * @ready: is there work?
  * @polled: the worker calls @ready
+ * @holds: that is for the sake of &struct vhc_hold alone
  * @spent: the handler runs once more before the worker sleeps
  */
 struct vhc_busy {
 	u32 timeout_us;
 	u32 linger_us;
 	bool polled;
+	bool holds;
 	bool spent;
 	u64 most_ns;
 	u64 budget_ns;
 	u64 idle_since;
 	u64 until;
 	bool (*ready)(struct vhc_vq *vq);
+};
+
+/**
+ * struct vhc_hold - signals that wait for more to say; protected by the vq mutex
+ * @published: buffers that the driver was not told of
+ * @aim: tell it of so many, in 64ths
+ * @limit: more than these did not come once, 0 unknown
+ * @several: since the last signal, more than one buffer was seen at work at a time
+ * @idle: how often the back end had nothing to do when buffers came
+ * @batch: how many came the last time
+ * @arrived: when the last buffers came
+ * @gap_ns: mean time from one to the next while the driver does not wait for us
+ */
+struct vhc_hold {
+	u32 published;
+	u32 aim;
+	u32 limit;
+	bool several;
+	u8 idle;
+	u32 batch;
+	u64 arrived;
+	u64 gap_ns;
 };
 
 /**
@@ -226,6 +250,7 @@ static inline void vhc_count(u64 *counter, u64 n)
  * @call: eventfd to signal for used buffers, may be NULL
  * @err: eventfd to signal once when the ring breaks, may be NULL
  * @busy: busy polling
+ * @hold: signals held back
  * @stats: counters
  * @work: runs ops->handle
  * @worker: who runs @work; RCU, changed under dev->mutex or when the worker is killed
@@ -261,6 +286,7 @@ struct vhc_vq {
 	struct eventfd_ctx *call;
 	struct eventfd_ctx *err;
 	struct vhc_busy busy;
+	struct vhc_hold hold;
 	struct vhc_vq_stats stats;
 
 	struct vhc_work work ____cacheline_aligned_in_smp;
@@ -271,12 +297,15 @@ struct vhc_vq {
 /**
  * struct vhc_dev_ops - what makes a device the driver's; called in configuration context
  * @features: bits offered, %VHC_FEATURES and the driver's own
+ * @check_features: may the device have these, of those offered, now? Return: 0, or a negative
+ *	errno. May be NULL.
  * @set_features: the vq mutex is held; @vq->features is new. May be NULL.
  * @stop: stop every queue, vhc_dev_flush(), drop the back ends and forget what @set_features
  *	derived: the device is about to lose its owner, if it had one
  */
 struct vhc_dev_ops {
 	u64 features;
+	int (*check_features)(struct vhc_dev *dev, u64 features);
 	void (*set_features)(struct vhc_vq *vq);
 	void (*stop)(struct vhc_dev *dev);
 };
@@ -433,6 +462,7 @@ int vhc_vq_start(struct vhc_vq *vq, void *backend);
  * vhc_vq_stop() - stop a queue
  * @vq: mutex held. A handler that runs has finished before the caller got the mutex.
  *
+ * What was published is signalled.
  * Return: the back end it had, which is the caller's to drop
  */
 void *vhc_vq_stop(struct vhc_vq *vq);
@@ -490,6 +520,25 @@ static inline void vhc_vq_count(struct vhc_vq *vq, u32 packets, u64 bytes)
  * Return: 0, negative when the ring is broken
  */
 int vhc_vq_complete(struct vhc_vq *vq, const struct vring_elem *e, u32 n);
+
+/**
+ * vhc_vq_publish() - vhc_vq_complete() without the signal
+ * @vq: mutex held, worker context
+ * @e: as there
+ * @n: as there
+ *
+ * vhc_vq_signal(), vhc_vq_stop() or vhc_vq_break() follows.
+ * Return: 0, negative when the ring is broken
+ */
+int vhc_vq_publish(struct vhc_vq *vq, const struct vring_elem *e, u32 n);
+
+/**
+ * vhc_vq_signal() - signal the call eventfd if the driver wants it
+ * @vq: mutex held, worker context; does nothing when it was told of all
+ *
+ * Return: 0, negative when the ring is broken
+ */
+int vhc_vq_signal(struct vhc_vq *vq);
 
 /**
  * vhc_vq_is_guest() - is this still memory of the guest?

@@ -176,9 +176,13 @@ static bool dev_may_have_layout(const struct vhc_dev *dev, u64 features)
 static long dev_set_features(struct vhc_dev *dev, u64 features)
 {
 	u32 i;
+	int err;
 
 	if (features & ~dev->ops->features)
 		return -EOPNOTSUPP;
+	err = dev->ops->check_features ? dev->ops->check_features(dev, features) : 0;
+	if (err)
+		return err;
 	if (!dev_may_have_layout(dev, features))
 		return -EBUSY;
 	if (features & BIT_ULL(VHOST_F_LOG_ALL) && !dev_log_ok(dev))

@@ -8,12 +8,24 @@
 #include "core.h"
 
 /**
+ * struct vhc_mem_place - a region, where it lies in user space
+ * @region: that
+ * @reach: how far it and those before it reach
+ */
+struct vhc_mem_place {
+	const struct vring_region *region;
+	u64 reach;
+};
+
+/**
  * struct vhc_mem - a memory table
  * @access_ok: all of it lies in user space
+ * @place: its regions by their addresses there, where they may overlap
  * @map: what the engine reads
  */
 struct vhc_mem {
 	bool access_ok;
+	struct vhc_mem_place *place;
 	struct vring_mem map;
 };
 
@@ -72,6 +84,9 @@ struct vhc_ring_size {
 bool vhc_region_ok(const struct vring_region *r);
 struct vhc_mem *vhc_mem_create(const struct vhost_memory __user *table);
 void vhc_mem_free(struct vhc_mem *mem);
+/* and worker context */
+u32 vhc_mem_below(const struct vhc_mem *mem, u64 uaddr);
+const struct vring_region *vhc_mem_back(const struct vhc_mem *mem, u64 uaddr, u32 *at);
 
 /* iotlb.c: dev->mutex is held, or vq->mutex by who serves the queue */
 int vhc_iotlb_enable(struct vhc_dev *dev);
@@ -110,10 +125,16 @@ long vhc_stats_ioctl(struct vhc_dev *dev, struct vhost_shunt_vq_stats __user *ar
 void vhc_stats_add(struct vhc_dev *dev);
 void vhc_stats_remove(struct vhc_dev *dev);
 
-/* busy.c: vq->mutex is held; the latter two in worker context, the last one without the mutex */
+/* busy.c: vq->mutex is held; the latter three in worker context, the last one without the mutex */
 void vhc_busy_set(struct vhc_vq *vq, u32 timeout_us);
+bool vhc_busy_hold(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq), u64 until);
 void vhc_busy_end_idle(struct vhc_vq *vq);
 void vhc_busy_poll(struct vhc_worker *worker);
+
+/* hold.c: vq->mutex is held, worker context */
+void vhc_hold_arrived(struct vhc_vq *vq, u32 n, bool others);
+bool vhc_hold_keep(struct vhc_vq *vq, bool others);
+bool vhc_hold_wait(struct vhc_vq *vq, bool (*ready)(struct vhc_vq *vq));
 
 /* worker_ioctl.c: dev->mutex is held */
 long vhc_worker_ioctl(struct vhc_dev *dev, unsigned int cmd, void __user *argp);

@@ -47,17 +47,14 @@ static int log_gpa(const struct vhc_log *log, u64 gpa, u64 len)
 /* One place in user space may be several guest addresses: all of them are noted. */
 static int log_uaddr(const struct vhc_vq *vq, u64 uaddr, u64 len)
 {
-	const struct vring_mem *map = &vq->mem->map;
+	u32 at = vhc_mem_below(vq->mem, uaddr + len);
+	const struct vring_region *r;
 	int err = -EFAULT;
-	u32 i;
 
-	for (i = 0; i < map->nr; i++) {
-		const struct vring_region *r = &map->region[i];
+	while ((r = vhc_mem_back(vq->mem, uaddr, &at))) {
 		u64 start = max(uaddr, r->uaddr);
 		u64 end = min(uaddr + len, r->uaddr + r->size);
 
-		if (start >= end)
-			continue;
 		err = log_gpa(&vq->log, r->gpa + (start - r->uaddr), end - start);
 		if (err)
 			break;

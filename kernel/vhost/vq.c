@@ -104,6 +104,7 @@ void vhc_vq_reset(struct vhc_vq *vq)
 	vq->features = 0;
 	vq->broken = false;
 	memset(&vq->busy, 0, sizeof(vq->busy));
+	memset(&vq->hold, 0, sizeof(vq->hold));
 	memset(&vq->stats, 0, sizeof(vq->stats));
 	vq->kicks = 0;
 }
@@ -247,10 +248,19 @@ int vhc_vq_start(struct vhc_vq *vq, void *backend)
 }
 EXPORT_SYMBOL_GPL(vhc_vq_start);
 
+/* Whether the driver wants it or not: the ring is no longer ours to look at. */
+static void vq_signal_held(struct vhc_vq *vq)
+{
+	if (vq->hold.published && vq->call)
+		eventfd_signal(vq->call);
+	vq->hold.published = 0;
+}
+
 void *vhc_vq_stop(struct vhc_vq *vq)
 {
 	void *backend = vq->backend;
 
+	vq_signal_held(vq);
 	vq->backend = NULL;
 	vhc_iotlb_miss_drop(vq);
 	return backend;
@@ -263,6 +273,7 @@ void vhc_vq_break(struct vhc_vq *vq, const char *why)
 		return;
 	vq->broken = true;
 	vhc_count(&vq->stats.errors, 1);
+	vq_signal_held(vq);
 	/* A dying worker's page faults fail: that says nothing about the ring. */
 	if (fatal_signal_pending(current))
 		return;
@@ -294,7 +305,7 @@ void vhc_vq_rewind(struct vhc_vq *vq, const struct vring_elem *e)
 }
 EXPORT_SYMBOL_GPL(vhc_vq_rewind);
 
-int vhc_vq_complete(struct vhc_vq *vq, const struct vring_elem *e, u32 n)
+int vhc_vq_publish(struct vhc_vq *vq, const struct vring_elem *e, u32 n)
 {
 	u16 first = vq->ring.pos.used;
 	int ret;
@@ -308,10 +319,20 @@ int vhc_vq_complete(struct vhc_vq *vq, const struct vring_elem *e, u32 n)
 	ret = vq_check(vq, vring_complete_batch(&vq->ring, e, n));
 	if (unlikely(vq->log.ring))
 		vhc_log_complete(vq, first, n);
-	if (unlikely(ret < 0))
-		return ret;
+	if (likely(ret >= 0))
+		vq->hold.published += n;
+	return ret;
+}
+EXPORT_SYMBOL_GPL(vhc_vq_publish);
+
+int vhc_vq_signal(struct vhc_vq *vq)
+{
+	u32 n = vq->hold.published;
+	int ret;
+
+	vq->hold.published = 0;
 	/* A decision is lost if nobody can hear it: leave it open until there is an eventfd. */
-	if (!vq->call)
+	if (!n || !vq->call)
 		return 0;
 	ret = vq_check(vq, vring_need_notify(&vq->ring));
 	if (ret > 0) {
@@ -322,6 +343,12 @@ int vhc_vq_complete(struct vhc_vq *vq, const struct vring_elem *e, u32 n)
 		vhc_count(&vq->stats.suppressed, 1);
 	}
 	return ret < 0 ? ret : 0;
+}
+EXPORT_SYMBOL_GPL(vhc_vq_signal);
+
+int vhc_vq_complete(struct vhc_vq *vq, const struct vring_elem *e, u32 n)
+{
+	return vhc_vq_publish(vq, e, n) ?: vhc_vq_signal(vq);
 }
 EXPORT_SYMBOL_GPL(vhc_vq_complete);
 

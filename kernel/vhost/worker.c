@@ -304,29 +304,31 @@ void vhc_workers_destroy(struct vhc_dev *dev)
 void vhc_worker_attach(struct vhc_worker *worker, struct vhc_vq *vq)
 {
 	struct vhc_worker *old;
-	bool active;
+	bool changed, active;
 
 	mutex_lock(&worker->mutex);
 	mutex_lock(&vq->mutex);
 	old = rcu_dereference_protected(vq->worker, lockdep_is_held(&vq->mutex));
-	if (!worker->killed && old != worker) {
+	changed = !worker->killed && old != worker;
+	if (changed) {
 		rcu_assign_pointer(vq->worker, worker);
 		worker->nr_vqs++;
-	} else {
-		old = NULL;
 	}
 	/* Nothing else queues work. */
 	active = vq->backend || vq->kick_file;
 	mutex_unlock(&vq->mutex);
 	mutex_unlock(&worker->mutex);
-	if (!old)
+	if (!changed)
 		return;
 
-	/* Wake-ups that still saw the old worker have queued when the flush begins. */
-	if (active)
-		synchronize_rcu();
-	vhc_worker_flush(old);
-	old->nr_vqs--;
+	/* A worker that was killed has left its queues, and their work undone. */
+	if (old) {
+		/* Wake-ups that still saw it have queued when the flush begins. */
+		if (active)
+			synchronize_rcu();
+		vhc_worker_flush(old);
+		old->nr_vqs--;
+	}
 	if (active)
 		vhc_vq_queue(vq);
 }
