@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vdrv.h"
@@ -61,17 +62,17 @@ uint64_t vdrv_mem_take(struct vdrv_mem *m, size_t size, size_t align)
 
 int vdrv_dev_open(struct vdrv_dev *d, const char *path)
 {
+	struct stat st;
 	int ret;
 
-	*d = (struct vdrv_dev){ .fd = open(path, O_RDWR | O_CLOEXEC) };
+	*d = (struct vdrv_dev){ .user = !stat(path, &st) && S_ISSOCK(st.st_mode) };
+	d->fd = d->user ? vdrv_user_open(path) : open(path, O_RDWR | O_CLOEXEC);
 	if (d->fd < 0)
-		return -errno;
-	if (ioctl(d->fd, VHOST_GET_FEATURES, &d->offered)) {
-		ret = -errno;
+		return d->user ? d->fd : -errno;
+	ret = vdrv_dev_call(d, VHOST_GET_FEATURES, &d->offered);
+	if (ret)
 		vdrv_dev_close(d);
-		return ret;
-	}
-	return 0;
+	return ret;
 }
 
 void vdrv_dev_close(struct vdrv_dev *d)
@@ -79,6 +80,13 @@ void vdrv_dev_close(struct vdrv_dev *d)
 	if (d->fd >= 0)
 		close(d->fd);
 	d->fd = -1;
+}
+
+int vdrv_dev_call(const struct vdrv_dev *d, unsigned long request, void *arg)
+{
+	if (d->user)
+		return vdrv_user_call(d->fd, request, arg);
+	return ioctl(d->fd, request, arg) ? -errno : 0;
 }
 
 int vdrv_dev_set_regions(struct vdrv_dev *d, const struct vhost_memory_region *r, unsigned int n)
@@ -97,6 +105,20 @@ int vdrv_dev_set_regions(struct vdrv_dev *d, const struct vhost_memory_region *r
 	return ret;
 }
 
+int vdrv_dev_cut_mem(struct vdrv_dev *d, const struct vdrv_mem *m, unsigned int n, size_t piece)
+{
+	struct vhost_memory_region r[n];
+	unsigned int i;
+
+	for (i = 0; i < n; i++)
+		r[i] = (struct vhost_memory_region){
+			.guest_phys_addr = m->gpa + i * piece,
+			.memory_size = i + 1 < n ? piece : m->size - i * piece,
+			.userspace_addr = (uintptr_t)m->va + i * piece,
+		};
+	return vdrv_dev_set_regions(d, r, n);
+}
+
 int vdrv_dev_start(struct vdrv_dev *d, const struct vdrv_mem *m, uint64_t features)
 {
 	struct vhost_memory_region region = {
@@ -105,12 +127,15 @@ int vdrv_dev_start(struct vdrv_dev *d, const struct vdrv_mem *m, uint64_t featur
 		.userspace_addr = (uintptr_t)m->va,
 	};
 
-	if (ioctl(d->fd, VHOST_SET_OWNER))
-		return -errno;
-	if (ioctl(d->fd, VHOST_SET_FEATURES, &features))
-		return -errno;
+	int ret;
+
+	ret = vdrv_dev_call(d, VHOST_SET_OWNER, NULL);
+	if (!ret)
+		ret = vdrv_dev_call(d, VHOST_SET_FEATURES, &features);
+	if (ret)
+		return ret;
 	d->features = features;
-	return vdrv_dev_set_regions(d, &region, 1);
+	return d->user ? vdrv_user_set_mem(d->fd, m) : vdrv_dev_set_regions(d, &region, 1);
 }
 
 int vdrv_dev_set_backend(struct vdrv_dev *d, unsigned int index, int fd)

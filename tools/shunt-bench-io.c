@@ -63,31 +63,45 @@ static int size_of(int fd, uint64_t *size)
 	return 0;
 }
 
-int bench_io_open(struct bench_io *io, const struct bench_opt *o, struct bench_result *r,
-		  const char **what)
+static int open_file(struct bench_io *io, const char **what)
 {
-	int flags = (o->write ? O_RDWR : O_RDONLY) | O_CLOEXEC, ret;
+	int flags = (io->o->write ? O_RDWR : O_RDONLY) | O_CLOEXEC, ret;
 	uint64_t size;
 
-	*io = (struct bench_io){ .o = o, .r = r, .total = o->warmup + o->count,
-				 .seed = 0x2545f4914f6cdd1dULL };
-	*what = o->file;
-	io->fd = open(o->file, flags | O_DIRECT);
+	*what = io->o->file;
+	io->fd = open(io->o->file, flags | O_DIRECT);
 	if (io->fd < 0 && errno == EINVAL)
-		io->fd = open(o->file, flags);
+		io->fd = open(io->o->file, flags);
 	if (io->fd < 0)
 		return -errno;
 	ret = size_of(io->fd, &size);
-	io->blocks = ret ? 0 : size / o->block;
+	io->blocks = ret ? 0 : size / io->o->block;
 	if (!ret && !io->blocks) {
 		*what = "the file is smaller than a block";
 		ret = -EINVAL;
 	}
-	io->latency = calloc(BUCKETS, sizeof(*io->latency));
-	if (!ret && !io->latency)
-		ret = -ENOMEM;
 	if (ret)
 		bench_io_close(io);
+	return ret;
+}
+
+int bench_io_open(struct bench_io *io, const struct bench_opt *o, struct bench_result *r,
+		  const char **what)
+{
+	int ret = 0;
+
+	*io = (struct bench_io){ .o = o, .r = r, .fd = -1, .total = o->warmup + o->count,
+				 .seed = 0x2545f4914f6cdd1dULL };
+	if (o->file) {
+		ret = open_file(io, what);
+		if (ret)
+			return ret;
+	}
+	io->latency = calloc(BUCKETS, sizeof(*io->latency));
+	if (!io->latency) {
+		bench_io_close(io);
+		ret = -ENOMEM;
+	}
 	return ret;
 }
 

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -26,6 +27,7 @@ struct net_bench {
 	struct vdrv_tap tap;
 	struct vdrv_vq vq[2];
 	size_t hdr_len;
+	unsigned char *dirty_log;
 	uint64_t buf_gpa;
 	unsigned int buf_size;
 	unsigned int nbufs;
@@ -51,6 +53,19 @@ static void net_close(struct net_bench *b)
 	vdrv_vq_close(&b->vq[VDRV_TX]);
 	vdrv_tap_close(&b->tap);
 	vdrv_mem_close(&b->mem);
+	free(b->dirty_log);
+}
+
+/* Nobody reads it. A bit a page, from address 0 on */
+static int net_log(struct net_bench *b)
+{
+	uint64_t base;
+
+	b->dirty_log = calloc((b->mem.gpa + b->mem.size) / VHOST_PAGE_SIZE / 8 + 1, 1);
+	if (!b->dirty_log)
+		return -ENOMEM;
+	base = (uintptr_t)b->dirty_log;
+	return ioctl(b->dev.fd, VHOST_SET_LOG_BASE, &base) ? -errno : 0;
 }
 
 static int net_open(struct net_bench *b, unsigned int nbufs, unsigned int buf_size)
@@ -90,7 +105,7 @@ static int net_open(struct net_bench *b, unsigned int nbufs, unsigned int buf_si
 		goto out;
 
 	b->what = "guest memory";
-	ret = vdrv_mem_open(&b->mem, (size_t)b->nbufs * b->buf_size + (4 << 20) +
+	ret = vdrv_mem_open(&b->mem, ((size_t)b->nbufs + o->regions) * b->buf_size + (4 << 20) +
 			    (size_t)o->ring * (2 * (16 * (per_table + 1) + 16)), VDRV_GPA);
 	if (ret)
 		goto out;
@@ -98,6 +113,10 @@ static int net_open(struct net_bench *b, unsigned int nbufs, unsigned int buf_si
 
 	b->what = "vhost device set-up";
 	ret = vdrv_dev_start(&b->dev, &b->mem, o->features);
+	if (!ret && o->regions > 1)
+		ret = vdrv_dev_cut_mem(&b->dev, &b->mem, o->regions, b->buf_size);
+	if (!ret && o->features & VDRV_BIT(VHOST_F_LOG_ALL))
+		ret = net_log(b);
 	for (i = 0; i < 2 && !ret; i++) {
 		ret = vdrv_vq_open(&b->vq[i], &b->mem, i, o->ring, o->features,
 				   o->indirect ? per_table : 0);

@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "vdrv_layout.h"
@@ -84,10 +83,10 @@ int vdrv_vq_set_num(struct vdrv_vq *vq, struct vdrv_dev *d)
 {
 	struct vhost_vring_state s = { .index = vq->index, .num = vq->num };
 
-	if (ioctl(d->fd, VHOST_SET_VRING_NUM, &s))
-		return -errno;
+	int ret = vdrv_dev_call(d, VHOST_SET_VRING_NUM, &s);
+
 	s.num = vdrv_vq_device_base(vq);
-	return ioctl(d->fd, VHOST_SET_VRING_BASE, &s) ? -errno : 0;
+	return ret ?: vdrv_dev_call(d, VHOST_SET_VRING_BASE, &s);
 }
 
 int vdrv_vq_set_addr(struct vdrv_vq *vq, struct vdrv_dev *d)
@@ -99,14 +98,14 @@ int vdrv_vq_set_addr(struct vdrv_vq *vq, struct vdrv_dev *d)
 		.used_user_addr = (uintptr_t)vq->used,
 	};
 
-	return ioctl(d->fd, VHOST_SET_VRING_ADDR, &a) ? -errno : 0;
+	return vdrv_dev_call(d, VHOST_SET_VRING_ADDR, &a);
 }
 
 int vdrv_vq_set_fd(struct vdrv_vq *vq, struct vdrv_dev *d, unsigned long request, int fd)
 {
 	struct vhost_vring_file f = { .index = vq->index, .fd = fd };
 
-	return ioctl(d->fd, request, &f) ? -errno : 0;
+	return vdrv_dev_call(d, request, &f);
 }
 
 int vdrv_vq_attach(struct vdrv_vq *vq, struct vdrv_dev *d)

@@ -3,8 +3,8 @@
  * shunt-bench - drive a vhost back end from user space, without a VM.
  *
  * It plays the guest's driver on /dev/vhost-net with a tap at the other end, checks that every
- * packet arrives, and says what a packet costs the device's worker thread; or on /dev/vhost-blk, and
- * says how long requests take and what they cost.
+ * packet arrives, and says what a packet costs the device's worker thread; or on /dev/vhost-blk or
+ * /dev/vhost-scsi, and says how long requests take and what they cost.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,7 +30,8 @@ enum {
 	OPT_WINDOW, OPT_TIME, OPT_WAIT, OPT_RXBUF, OPT_SEGMENTS, OPT_INDIRECT, OPT_VERIFY,
 	OPT_INJECT, OPT_JSON, OPT_NO_EVENT_IDX, OPT_NO_MRG, OPT_LEGACY, OPT_VHOST_HDR,
 	OPT_TRICKLE, OPT_BACKLOG, OPT_PACKED, OPT_IN_ORDER, OPT_OWN_WORKER, OPT_POLL_US,
-	OPT_FILE, OPT_RW, OPT_BS, OPT_DEPTH, OPT_QUEUES,
+	OPT_REGIONS, OPT_LOG, OPT_FILE, OPT_RW, OPT_BS, OPT_DEPTH, OPT_QUEUES,
+	OPT_WWPN, OPT_TPGT, OPT_LUN,
 };
 
 static const struct {
@@ -38,7 +39,8 @@ static const struct {
 	const char *arg;
 	const char *help;
 } options[] = {
-	{ { "device", 1, NULL, OPT_DEVICE }, "PATH", "vhost device (/dev/vhost-net, /dev/vhost-blk)" },
+	{ { "device", 1, NULL, OPT_DEVICE }, "PATH",
+	  "vhost device (/dev/vhost-net, -blk, -scsi), or the socket of a vhost-user-blk back end" },
 	{ { "tap", 1, NULL, OPT_TAP }, "NAME", "tap to make or to join (a new one)" },
 	{ { "size", 1, NULL, OPT_SIZE }, "BYTES", "frame size without CRC, 18 to 65535 (64)" },
 	{ { "count", 1, NULL, OPT_COUNT }, "N", "packets to measure (100000)" },
@@ -68,14 +70,20 @@ static const struct {
 	{ { "poll-us", 1, NULL, OPT_POLL_US }, "N", "busy polling of the queues at most (off)" },
 	{ { "own-worker", 0, NULL, OPT_OWN_WORKER }, NULL,
 	  "a second worker serves the queue (VHOST_NEW_WORKER)" },
+	{ { "regions", 1, NULL, OPT_REGIONS }, "N",
+	  "regions of guest memory, as large as a buffer but for the last (1)" },
+	{ { "log", 0, NULL, OPT_LOG }, NULL, "net-rx: keep a dirty log" },
 	{ { "verify", 0, NULL, OPT_VERIFY }, NULL, "compare order and contents (slower)" },
 	{ { "json", 0, NULL, OPT_JSON }, NULL, "print JSON" },
 	{ { "file", 1, NULL, OPT_FILE }, "PATH", "blk, uring: block device or file" },
 	{ { "rw", 1, NULL, OPT_RW }, "HOW",
-	  "blk, uring: read, write, randread or randwrite (randread)" },
-	{ { "bs", 1, NULL, OPT_BS }, "BYTES", "blk, uring: of a request (4096)" },
-	{ { "depth", 1, NULL, OPT_DEPTH }, "N", "blk, uring: requests on their way, each queue (32)" },
-	{ { "queues", 1, NULL, OPT_QUEUES }, "N", "blk, uring: queues, one driver thread (1)" },
+	  "blk, scsi, uring: read, write, randread or randwrite (randread)" },
+	{ { "bs", 1, NULL, OPT_BS }, "BYTES", "blk, scsi, uring: of a request (4096)" },
+	{ { "depth", 1, NULL, OPT_DEPTH }, "N", "blk, scsi, uring: requests on their way, each queue (32)" },
+	{ { "queues", 1, NULL, OPT_QUEUES }, "N", "blk, scsi, uring: queues, one driver thread (1)" },
+	{ { "wwpn", 1, NULL, OPT_WWPN }, "NAME", "scsi: the target, as shunt-target prints it" },
+	{ { "tpgt", 1, NULL, OPT_TPGT }, "N", "scsi: its portal group (1)" },
+	{ { "lun", 1, NULL, OPT_LUN }, "N", "scsi: LUN (0)" },
 	{ { "help", 0, NULL, 'h' }, NULL, "this text" },
 };
 
@@ -114,17 +122,30 @@ static int word(const char *name, const char *s, const char *const *words)
 	return -1;
 }
 
-static int check_blk(struct bench_opt *o)
+static int check_requests(struct bench_opt *o)
 {
-	if (!o->file)
-		return fail("%s", "--file is wanted: a block device or a file");
 	if (o->block % 512)
 		return fail("%s", "--bs is no multiple of 512");
-	o->features &= ~VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF);
+	o->features &= ~(VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF) | VDRV_BIT(VHOST_F_LOG_ALL));
 	/* Three descriptors a request, or one that stands for a table */
 	while (o->ring < 32768 && o->ring < o->depth * (o->indirect ? 1 : 3))
 		o->ring *= 2;
 	return 0;
+}
+
+static int check_blk(struct bench_opt *o)
+{
+	if (!o->file)
+		return fail("%s", "--file is wanted: a block device or a file");
+	return check_requests(o);
+}
+
+static int check_scsi(struct bench_opt *o)
+{
+	if (!o->wwpn)
+		return fail("%s", "--wwpn is wanted: a target (see shunt-target)");
+	o->file = NULL;
+	return check_requests(o);
 }
 
 static int check(struct bench_opt *o)
@@ -217,6 +238,8 @@ static const struct {
 	  "/dev/vhost-net", bench_net_rx, check, report },
 	{ "blk", "requests to a block device or a file",
 	  "/dev/vhost-blk", bench_blk, check_blk, report_blk },
+	{ "scsi", "requests to a LUN of LIO's",
+	  "/dev/vhost-scsi", bench_scsi, check_scsi, report_blk },
 	{ "uring", "the same requests without vhost, by io_uring with fixed buffers",
 	  NULL, bench_uring, check_blk, report_blk },
 };
@@ -320,6 +343,15 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 		case OPT_FILE:
 			o->file = optarg;
 			break;
+		case OPT_WWPN:
+			o->wwpn = optarg;
+			break;
+		case OPT_TPGT:
+			NUM(tpgt, 0, 255);
+			break;
+		case OPT_LUN:
+			NUM(lun, 0, 16383);
+			break;
 		case OPT_RW:
 			w = word("rw", optarg, rws);
 			if (w < 0)
@@ -351,6 +383,12 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 		case OPT_OWN_WORKER:
 			o->own_worker = true;
 			break;
+		case OPT_REGIONS:
+			NUM(regions, 1, 4096);
+			break;
+		case OPT_LOG:
+			o->features |= VDRV_BIT(VHOST_F_LOG_ALL);
+			break;
 		case OPT_VERIFY:
 			o->verify = true;
 			break;
@@ -381,7 +419,7 @@ static int parse(int argc, char **argv, struct bench_opt *o)
 	}
 #undef NUM
 	if (optind + 1 != argc)
-		return fail("%s", "one mode is wanted: net-tx, net-rx, blk or uring (see --help)");
+		return fail("%s", "one mode is wanted: net-tx, net-rx, blk, scsi or uring (see --help)");
 	o->mode = argv[optind];
 	return 0;
 }
@@ -392,6 +430,7 @@ int main(int argc, char **argv)
 		.size = 64, .count = 100000, .warmup = 1000,
 		.ring = 256, .batch = 32, .rx_buf = 2048, .segments = 1, .inject_copy = true,
 		.random = true, .block = 4096, .depth = 32, .queues = 1,
+		.tpgt = 1,
 		.features = VDRV_BIT(VIRTIO_F_VERSION_1) | VDRV_BIT(VIRTIO_NET_F_MRG_RXBUF) |
 			    VDRV_BIT(VIRTIO_RING_F_EVENT_IDX) |
 			    VDRV_BIT(VIRTIO_RING_F_INDIRECT_DESC),
@@ -408,7 +447,7 @@ int main(int argc, char **argv)
 	while (m < N_MODES && strcmp(o.mode, modes[m].name))
 		m++;
 	if (m == N_MODES)
-		return fail("unknown mode '%s': net-tx, net-rx, blk or uring", o.mode);
+		return fail("unknown mode '%s': net-tx, net-rx, blk, scsi or uring", o.mode);
 	if (!o.device)
 		o.device = modes[m].device;
 	ret = modes[m].check(&o);

@@ -31,6 +31,7 @@ struct bench_opt {
 	uint64_t warmup;
 	unsigned int timeout_s;
 	unsigned int poll_us;
+	unsigned int regions;
 	enum bench_wait wait;
 	bool indirect;
 	bool verify;
@@ -40,6 +41,9 @@ struct bench_opt {
 	bool own_worker;
 	bool json;
 	const char *file;
+	const char *wwpn;
+	unsigned int tpgt;
+	unsigned int lun;
 	bool random;
 	bool write;
 	unsigned int block;
@@ -78,6 +82,7 @@ extern volatile sig_atomic_t bench_stop;
 int bench_net_tx(const struct bench_opt *o, struct bench_result *r, const char **what);
 int bench_net_rx(const struct bench_opt *o, struct bench_result *r, const char **what);
 int bench_blk(const struct bench_opt *o, struct bench_result *r, const char **what);
+int bench_scsi(const struct bench_opt *o, struct bench_result *r, const char **what);
 int bench_uring(const struct bench_opt *o, struct bench_result *r, const char **what);
 
 uint64_t bench_clock_ns(clockid_t id);
@@ -92,8 +97,8 @@ int bench_poll_us(const struct vdrv_dev *dev, unsigned int index, unsigned int u
  * struct bench_io - requests of a block mode, and what became of them
  * @o: options
  * @r: the result, filled by bench_io_end()
- * @fd: the device or file, with O_DIRECT where it can
- * @blocks: of o->block bytes in it
+ * @fd: the device or file, with O_DIRECT where it can; -1 without o->file
+ * @blocks: of o->block bytes in it; without, the caller's to set
  * @total: requests to start, less if time is up
  * @started: so far
  * @done: so far

@@ -61,22 +61,33 @@ static inline void *vdrv_mem_va(const struct vdrv_mem *m, uint64_t gpa)
 
 /**
  * struct vdrv_dev - one open vhost device
- * @fd: the character device
+ * @fd: the character device, or the socket of a vhost-user back end
+ * @user: the latter
  * @offered: VHOST_GET_FEATURES
  * @features: what vdrv_dev_start() acknowledged
  */
 struct vdrv_dev {
 	int fd;
+	bool user;
 	uint64_t offered;
 	uint64_t features;
 };
 
+/* @path: a vhost device; or the socket at which a vhost-user back end listens */
 int vdrv_dev_open(struct vdrv_dev *d, const char *path);
 void vdrv_dev_close(struct vdrv_dev *d);
+/* A vhost ioctl, or the message that stands for it: 0 or a negative errno */
+int vdrv_dev_call(const struct vdrv_dev *d, unsigned long request, void *arg);
 /* SET_OWNER, SET_FEATURES and a memory table of one region */
 int vdrv_dev_start(struct vdrv_dev *d, const struct vdrv_mem *m, uint64_t features);
 int vdrv_dev_set_regions(struct vdrv_dev *d, const struct vhost_memory_region *r, unsigned int n);
+/* All of @m in @n regions: of @piece bytes each, the rest in the last one */
+int vdrv_dev_cut_mem(struct vdrv_dev *d, const struct vdrv_mem *m, unsigned int n, size_t piece);
 int vdrv_dev_set_backend(struct vdrv_dev *d, unsigned int index, int fd);
+/* Inner: the three that differ for a vhost-user back end */
+int vdrv_user_open(const char *path);
+int vdrv_user_call(int sock, unsigned long request, void *arg);
+int vdrv_user_set_mem(int sock, const struct vdrv_mem *mem);
 /* Size of the header in front of each frame in the ring with these features */
 size_t vdrv_net_hdr_len(uint64_t features);
 

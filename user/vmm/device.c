@@ -6,12 +6,14 @@
 #include "device.h"
 
 extern const struct device_type virtio_net_pci_type, virtio_blk_pci_type, vhost_blk_pci_type;
+extern const struct device_type vhost_scsi_pci_type;
 extern const struct device_type testdev_type, isa_debug_exit_type, isa_serial_type;
 
 const struct device_type *const device_types[] = {
 	&virtio_net_pci_type,
 	&virtio_blk_pci_type,
 	&vhost_blk_pci_type,
+	&vhost_scsi_pci_type,
 	&isa_debug_exit_type,
 	&isa_serial_type,
 	&testdev_type,

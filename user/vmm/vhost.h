@@ -51,11 +51,13 @@ struct vhost_ops {
  * struct vhost - embedded in a front end
  * @features: virtio feature bits the back end implements
  * @name: of the device, for messages
+ * @why: the error of a failed @start in words, if the back end knows better than its errno; else NULL
  */
 struct vhost {
 	const struct vhost_ops *ops;
 	uint64_t features;
 	const char *name;
+	const char *why;
 };
 
 #endif

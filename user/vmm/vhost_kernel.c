@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <linux/vhost.h>
 #include <linux/vhost_shunt.h>
@@ -101,18 +102,45 @@ static int ring_start(struct vhost_kernel *vk, unsigned int n, const struct vhos
 		err = set_addr(vk, n, r);
 	if (err)
 		return err;
-	vk->armed |= 1ull << n;
+	vk->ring[n].armed = true;
+	vk->ring[n].kick = r->kick;
 	err = set_fd(vk, VHOST_SET_VRING_ERR, n, r->err);
 	if (!err)
 		err = set_fd(vk, VHOST_SET_VRING_CALL, n, r->call);
 	if (!err)
 		err = set_fd(vk, VHOST_SET_VRING_KICK, n, r->kick);
+	if (err || !vk->ops->attach)
+		return err;
+	err = vk->ops->attach(vk, n, true);
+	vk->ring[n].attached = !err;
+	return err;
+}
+
+static int endpoint_set(struct vhost_kernel *vk)
+{
+	unsigned int n;
+	int err;
+
+	if (!vk->ops->endpoint)
+		return 0;
+	err = vk->ops->endpoint(vk, true);
 	if (err)
 		return err;
-	err = vk->attach(vk, n, true);
-	if (!err)
-		vk->attached |= 1ull << n;
+	vk->running = true;
+	/* A kick that came without a back end was answered by nobody. */
+	for (n = 0; n < VHOST_KERNEL_RINGS; n++)
+		if (vk->ring[n].armed && eventfd_write(vk->ring[n].kick, 1) && errno != EAGAIN)
+			err = -errno;
 	return err;
+}
+
+static void endpoint_clear(struct vhost_kernel *vk)
+{
+	int err = vk->running ? vk->ops->endpoint(vk, false) : 0;
+
+	if (err)
+		log_warn("%s: taking the back end from the vhost device: %s", vk->vhost.name, strerror(-err));
+	vk->running = false;
 }
 
 static int kernel_start(struct vhost *vh, uint64_t features, struct vhost_ring *ring, unsigned int nr)
@@ -122,6 +150,7 @@ static int kernel_start(struct vhost *vh, uint64_t features, struct vhost_ring *
 	unsigned int n;
 	int err;
 
+	vh->why = NULL;
 	vk->packed = ours & 1ull << VIRTIO_F_RING_PACKED;
 	/* The module refuses bits that are none of its business, such as VIRTIO_NET_F_MAC. */
 	err = do_ioctl(vk, VHOST_SET_FEATURES, &ours);
@@ -129,7 +158,7 @@ static int kernel_start(struct vhost *vh, uint64_t features, struct vhost_ring *
 		err = set_mem(vk);
 	for (n = 0; n < nr && n < VHOST_KERNEL_RINGS && !err; n++)
 		ring[n].error = ring[n].enabled ? ring_start(vk, n, &ring[n]) : 0;
-	return err;
+	return err ? err : endpoint_set(vk);
 }
 
 static bool ending;
@@ -139,30 +168,39 @@ void vhost_kernel_ending(void)
 	ending = true;
 }
 
-static void kernel_ring_stop(struct vhost *vh, unsigned int n)
+static void ring_stop(struct vhost_kernel *vk, unsigned int n)
 {
 	static const unsigned long fds[] = {
 		VHOST_SET_VRING_KICK, VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,
 	};
-	struct vhost_kernel *vk = to_kernel(vh);
+	struct vhost_vring_addr nowhere = { .index = n };
 	unsigned int i;
 	int err = 0, e;
 
-	if (ending)
-		return;
-	if (vk->attached & 1ull << n) {
-		err = vk->attach(vk, n, false);
+	if (vk->ring[n].attached) {
+		err = vk->ops->attach(vk, n, false);
 		e = set_state(vk, VHOST_GET_VRING_BASE, n, 0);
 		err = err ? err : e;
 	}
-	for (i = 0; i < 3 && vk->armed & 1ull << n; i++) {
+	for (i = 0; i < 3 && vk->ring[n].armed; i++) {
 		e = set_fd(vk, fds[i], n, VHOST_FILE_UNBIND);
 		err = err ? err : e;
 	}
-	vk->attached &= ~(1ull << n);
-	vk->armed &= ~(1ull << n);
+	/* The next endpoint is for all rings that have addresses, and writes to them. */
+	if (vk->ring[n].armed && vk->ops->endpoint) {
+		e = do_ioctl(vk, VHOST_SET_VRING_ADDR, &nowhere);
+		err = err ? err : e;
+	}
+	vk->ring[n].attached = false;
+	vk->ring[n].armed = false;
 	if (err)
-		log_warn("%s: stopping ring %u of the vhost device: %s", vh->name, n, strerror(-err));
+		log_warn("%s: stopping ring %u of the vhost device: %s", vk->vhost.name, n, strerror(-err));
+}
+
+static void kernel_ring_stop(struct vhost *vh, unsigned int n)
+{
+	if (!ending)
+		ring_stop(to_kernel(vh), n);
 }
 
 static int kernel_ring_start(struct vhost *vh, unsigned int n, const struct vhost_ring *ring)
@@ -172,18 +210,14 @@ static int kernel_ring_start(struct vhost *vh, unsigned int n, const struct vhos
 
 static void kernel_stop(struct vhost *vh)
 {
+	struct vhost_kernel *vk = to_kernel(vh);
 	unsigned int n;
 
+	if (ending)
+		return;
+	endpoint_clear(vk);
 	for (n = 0; n < VHOST_KERNEL_RINGS; n++)
-		kernel_ring_stop(vh, n);
-}
-
-static void kernel_close(struct vhost *vh)
-{
-	struct vhost_kernel *vk = to_kernel(vh);
-
-	if (vk->attached || vk->armed)
-		kernel_stop(vh);
+		ring_stop(vk, n);
 }
 
 static const struct vhost_ops kernel_ops = {
@@ -191,7 +225,7 @@ static const struct vhost_ops kernel_ops = {
 	.stop = kernel_stop,
 	.ring_start = kernel_ring_start,
 	.ring_stop = kernel_ring_stop,
-	.close = kernel_close,
+	.close = kernel_stop,
 };
 
 static int vhost_adopt(const char *opt, const char *vhostfd)
@@ -224,7 +258,7 @@ int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd)
 	return log_err("%s: %s: %s", opt, dev, strerror(errno));
 }
 
-int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int nr_rings, unsigned int workers)
+int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int first, unsigned int nr, unsigned int workers)
 {
 	struct vhost_worker_state worker = { 0 };
 	struct vhost_vring_worker vring = { 0 };
@@ -235,8 +269,8 @@ int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int nr_rings, unsigne
 	for (w = 1; w < workers && !err; w++) {
 		err = do_ioctl(vk, VHOST_NEW_WORKER, &worker);
 		vring.worker_id = worker.worker_id;
-		for (n = w; n < nr_rings && !err; n += workers) {
-			vring.index = n;
+		for (n = w; n < nr && !err; n += workers) {
+			vring.index = first + n;
 			err = do_ioctl(vk, VHOST_ATTACH_VRING_WORKER, &vring);
 		}
 	}
@@ -244,7 +278,7 @@ int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int nr_rings, unsigne
 }
 
 int vhost_kernel_init(struct vhost_kernel *vk, struct vm *vm, const char *name, int fd,
-		      int (*attach)(struct vhost_kernel *vk, unsigned int n, bool on))
+		      const struct vhost_kernel_ops *ops)
 {
 	int err;
 
@@ -253,7 +287,7 @@ int vhost_kernel_init(struct vhost_kernel *vk, struct vm *vm, const char *name, 
 	vk->vhost.name = name;
 	vk->vm = vm;
 	vk->fd = fd;
-	vk->attach = attach;
+	vk->ops = ops;
 	err = do_ioctl(vk, VHOST_SET_OWNER, NULL);
 	if (err == -EBUSY)
 		return log_err("%s: the vhost device is in use by another process", name);

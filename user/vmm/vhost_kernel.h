@@ -7,23 +7,39 @@
 
 struct vm;
 
-#define VHOST_KERNEL_RINGS	64
+#define VHOST_KERNEL_RINGS	256
+
+struct vhost_kernel;
+
+/**
+ * struct vhost_kernel_ops - how rings get their back end: one by one or all together, the other is NULL
+ * @attach: give ring @n its back end (VHOST_NET_SET_BACKEND, ...), or take it away and wait until it is
+ *	idle. Return: 0 or -errno
+ * @endpoint: the same for all rings that are set up at that time (VHOST_SCSI_SET_ENDPOINT); no ring stops
+ *	alone then: VIRTIO_F_RING_RESET must not be offered
+ */
+struct vhost_kernel_ops {
+	int (*attach)(struct vhost_kernel *vk, unsigned int n, bool on);
+	int (*endpoint)(struct vhost_kernel *vk, bool on);
+};
 
 /**
  * struct vhost_kernel
  * @fd: the device, not owned
- * @attach: give ring @n its back end (VHOST_NET_SET_BACKEND, ...), or take it away and wait until it is
- *	idle. Return: 0 or -errno
  * @packed: VIRTIO_F_RING_PACKED was negotiated
- * @attached: @armed: rings that have a back end, and eventfds
+ * @running: the rings have their common back end
+ * @ring: @attached: it has a back end of its own; @armed: it has eventfds; @kick: that one
  */
 struct vhost_kernel {
 	struct vhost vhost;
 	struct vm *vm;
 	int fd;
-	int (*attach)(struct vhost_kernel *vk, unsigned int n, bool on);
-	bool packed;
-	uint64_t attached, armed;
+	const struct vhost_kernel_ops *ops;
+	bool packed, running;
+	struct {
+		bool attached, armed;
+		int kick;
+	} ring[VHOST_KERNEL_RINGS];
 };
 
 /**
@@ -38,10 +54,10 @@ struct vhost_kernel {
 int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd);
 
 /**
- * vhost_kernel_workers() - spread @nr_rings rings over @workers threads of their own. Once, after
- * vhost_kernel_init(). Return: 0 or -errno
+ * vhost_kernel_workers() - spread @nr rings, @first and up, over @workers threads; others stay with the
+ * first of these. Once, after vhost_kernel_init(). Return: 0 or -errno
  */
-int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int nr_rings, unsigned int workers);
+int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int first, unsigned int nr, unsigned int workers);
 
 /**
  * vhost_kernel_ending() - the process ends: rings are no longer stopped one by one
@@ -57,6 +73,6 @@ void vhost_kernel_ending(void);
  * Return: 0, or -1 after one logged line that begins with @name
  */
 int vhost_kernel_init(struct vhost_kernel *vk, struct vm *vm, const char *name, int fd,
-		      int (*attach)(struct vhost_kernel *vk, unsigned int n, bool on));
+		      const struct vhost_kernel_ops *ops);
 
 #endif

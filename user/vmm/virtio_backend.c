@@ -83,7 +83,7 @@ static void job_finish(struct virtio_dev *vd, struct virtio_job *job)
 	}
 	vd->backend = VIRTIO_RUNNING;
 	if (job->err) {
-		virtio_broken(vd, strerror(-job->err));
+		virtio_broken(vd, vd->vhost->why ? vd->vhost->why : strerror(-job->err));
 		return;
 	}
 	for (n = 0; n < job->nr; n++)

@@ -19,8 +19,6 @@
 #include "virtio_blk.h"
 #include "../lib/log.h"
 
-#define VECTORS_AUTO	UINT32_MAX
-
 #define to_blk(_vd)	((struct virtio_blk *)((char *)(_vd) - offsetof(struct virtio_blk, vd)))
 #define user_blk(_user)	((struct virtio_blk *)((char *)(_user) - offsetof(struct virtio_blk, user)))
 
@@ -42,6 +40,8 @@ static int blk_attach(struct vhost_kernel *vk, unsigned int n, bool on)
 	} while (ret && errno == EINTR);
 	return ret ? -errno : 0;
 }
+
+static const struct vhost_kernel_ops blk_kernel_ops = { .attach = blk_attach };
 
 static int get_info(struct virtio_blk *blk, struct vhost_blk_info *info)
 {
@@ -235,10 +235,8 @@ static int props_check(struct virtio_blk *blk, const struct blk_props *p)
 	struct blockdev *bd;
 	int fd;
 
-	if (p->disable_legacy == PROP_OFF)
-		return log_err("-device %s: disable-legacy=off: there is no legacy interface", name);
-	if (p->disable_modern)
-		return log_err("-device %s: disable-modern=on: there is no other interface", name);
+	if (virtio_pci_props_check(name, &p->pci))
+		return -1;
 	if (p->vhost != PROP_ON)
 		return log_err(
 			"-device %s: pass vhost=on: queues served outside the kernel are not there yet",
@@ -248,9 +246,6 @@ static int props_check(struct virtio_blk *blk, const struct blk_props *p)
 	if (p->workers > p->num_queues)
 		return log_err("-device %s: workers=%u: more than the %u queues", name, p->workers,
 			       p->num_queues);
-	if (p->vectors != VECTORS_AUTO && p->vectors > MSIX_MAX)
-		return log_err("-device %s: vectors=%u: takes a number from 0 to %d", name, p->vectors,
-			       MSIX_MAX);
 	if (p->serial && strlen(p->serial) > VHOST_BLK_SERIAL_LEN)
 		return log_err("-device %s: serial=%s: takes %d characters at most", name, p->serial,
 			       VHOST_BLK_SERIAL_LEN);
@@ -289,13 +284,13 @@ static int blk_open(struct virtio_blk *blk, struct vm *vm, const struct blk_prop
 			err == -EOPNOTSUPP ? "vhost_blk cannot serve such a file" : strerror(-err));
 		goto out;
 	}
-	if (vhost_kernel_init(&blk->vk, vm, blk->name, fd, blk_attach))
+	if (vhost_kernel_init(&blk->vk, vm, blk->name, fd, &blk_kernel_ops))
 		goto out;
 	if (p->serial)
 		memcpy(serial, p->serial, strnlen(p->serial, sizeof(serial)));
 	err = ioctl(fd, VHOST_BLK_SET_SERIAL, serial) ? -errno : 0;
 	if (!err)
-		err = vhost_kernel_workers(&blk->vk, p->num_queues, p->workers);
+		err = vhost_kernel_workers(&blk->vk, 0, p->num_queues, p->workers);
 	if (err) {
 		log_err("%s: setting up the vhost device: %s", opt, strerror(-err));
 		goto out;
@@ -318,7 +313,7 @@ static int blk_make(struct vm *vm, const char *type, const char *id, struct blk_
 	struct virtio_pci_init init = {
 		.device_id = VIRTIO_ID_BLOCK,
 		.class_code = 0x010000,
-		.addr = p->addr,
+		.addr = p->pci.addr,
 		.queue_max = sizes,
 	};
 	unsigned int n;
@@ -335,7 +330,7 @@ static int blk_make(struct vm *vm, const char *type, const char *id, struct blk_
 	for (n = 0; n < p->num_queues; n++)
 		sizes[n] = (uint16_t)p->queue_size;
 	init.nr_queues = p->num_queues;
-	init.vectors = p->vectors == VECTORS_AUTO ? p->num_queues + 1 : p->vectors;
+	init.vectors = p->pci.vectors == VIRTIO_VECTORS_AUTO ? p->num_queues + 1 : p->pci.vectors;
 	if (blk_open(blk, vm, p))
 		goto out;
 	blk->user = (struct blockdev_user){ .name = blk->name, .resized = blk_resized, .stats = blk_stats };
@@ -343,7 +338,7 @@ static int blk_make(struct vm *vm, const char *type, const char *id, struct blk_
 	blk->vd.ops = &blk_ops;
 	blk->vd.name = blk->name;
 	blk->vd.vhost = &blk->vk.vhost;
-	blk->vd.ioeventfd = p->ioeventfd;
+	blk->vd.ioeventfd = p->pci.ioeventfd;
 	blk->vd.config = &blk->config;
 	blk->vd.config_len = offsetof(struct virtio_blk_config, secure_erase_sector_alignment) +
 			     sizeof(blk->config.secure_erase_sector_alignment);
@@ -379,7 +374,6 @@ static int vhost_blk_create(struct vm *vm, const char *id, void *props)
 #define BLK_SIZE(_name, _field, ...) PROP(_name, PROP_SIZE, struct blk_props, _field, __VA_ARGS__)
 
 static const struct prop blk_props[] = {
-	DEVICE_PCI_PROPS(struct blk_props, addr),
 	PROP("drive", PROP_STR, struct blk_props, drive, .required = true, .help = "id of a -drive"),
 	PROP("vhost", PROP_ONOFFAUTO, struct blk_props, vhost,
 	     .help = "serve the queues in the kernel; only on works"),
@@ -391,7 +385,7 @@ static const struct prop blk_props[] = {
 		.help = "power of two, 4 to 1024"),
 	BLK_U32("workers", workers, .min = 1, .max = VHOST_BLK_MAX_QUEUES,
 		.help = "kernel threads that serve them; without it one for each queue, no more than CPUs"),
-	BLK_U32("vectors", vectors, .def = "4294967295",
+	BLK_U32("vectors", pci.vectors, .def = "4294967295",
 		.help = "MSI-X vectors, 0: interrupts by INTx; the default means one for each queue and one more"),
 	PROP("serial", PROP_STR, struct blk_props, serial, .help = "20 characters at most"),
 	BLK_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
@@ -406,16 +400,7 @@ static const struct prop blk_props[] = {
 	BLK_BOOL("config-wce", config_wce, "on", "the guest may change the cache mode"),
 	PROP("write-cache", PROP_ONOFFAUTO, struct blk_props, write_cache, .def = "auto",
 	     .help = "cache mode at first; auto: as the drive's cache= says"),
-	BLK_BOOL("event_idx", event_idx, "on", NULL),
-	BLK_BOOL("indirect_desc", indirect_desc, "on", NULL),
-	BLK_BOOL("packed", packed, "off", "packed rings, if the back end has them"),
-	BLK_BOOL("in_order", in_order, "off", "buffers are used in order, if the back end does that"),
-	BLK_BOOL("queue_reset", queue_reset, "on", "the guest may reset one queue, if the back end can"),
-	BLK_BOOL("iommu_platform", iommu_platform, "off", "the guest's DMA layer chooses the addresses"),
-	BLK_BOOL("ioeventfd", ioeventfd, "on", "notifications stay in the kernel"),
-	PROP("disable-legacy", PROP_ONOFFAUTO, struct blk_props, disable_legacy,
-	     .help = "on is all there is"),
-	BLK_BOOL("disable-modern", disable_modern, "off", "off is all there is"),
+	VIRTIO_PCI_PROPS(struct blk_props, pci),
 	{ 0 },
 };
 

@@ -19,14 +19,12 @@ struct sync_job;
 
 /** struct blk_props - -device virtio-blk-pci; numbers that depend on the machine are filled in */
 struct blk_props {
-	struct prop_pciaddr addr;
+	struct virtio_pci_props pci;
 	char *drive, *serial, *vhostfd;
-	enum prop_onoffauto vhost, write_cache, disable_legacy;
-	uint32_t num_queues, queue_size, workers, vectors, bootindex;
+	enum prop_onoffauto vhost, write_cache;
+	uint32_t num_queues, queue_size, workers, bootindex;
 	uint64_t logical_block_size, physical_block_size, min_io_size, opt_io_size;
 	bool discard, write_zeroes, config_wce;
-	bool event_idx, indirect_desc, packed, in_order, queue_reset, iommu_platform;
-	bool disable_modern, ioeventfd;
 };
 
 /**

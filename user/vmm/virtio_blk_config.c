@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The configuration space and the features of a virtio-blk device, from what vhost_blk says of the drive. */
-#include <linux/virtio_config.h>
-#include <linux/virtio_ring.h>
 #include "virtio_blk.h"
 #include "../lib/log.h"
 
@@ -117,22 +115,11 @@ uint64_t blk_features(const struct virtio_blk *blk, const struct blk_props *p,
 		{ !rdonly && c->max_discard_sectors, VIRTIO_BLK_F_DISCARD },
 		{ !rdonly && c->max_write_zeroes_sectors, VIRTIO_BLK_F_WRITE_ZEROES },
 		{ !rdonly && c->max_secure_erase_sectors, VIRTIO_BLK_F_SECURE_ERASE },
-		/* There is no IOMMU: what the guest's DMA layer hands out is guest physical. */
-		{ p->iommu_platform, VIRTIO_F_ACCESS_PLATFORM },
-	}, ring[] = {
-		{ true, VIRTIO_F_VERSION_1 },
-		{ p->event_idx, VIRTIO_RING_F_EVENT_IDX },
-		{ p->indirect_desc, VIRTIO_RING_F_INDIRECT_DESC },
-		{ p->packed, VIRTIO_F_RING_PACKED },
-		{ p->in_order, VIRTIO_F_IN_ORDER },
-		{ p->queue_reset, VIRTIO_F_RING_RESET },
 	};
-	uint64_t from_own = 0, from_vhost = 0;
+	uint64_t features = virtio_pci_features(&p->pci, blk->vk.vhost.features);
 	unsigned int i;
 
 	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		from_own |= own[i].on ? BIT64(own[i].bit) : 0;
-	for (i = 0; i < sizeof(ring) / sizeof(ring[0]); i++)
-		from_vhost |= ring[i].on ? BIT64(ring[i].bit) : 0;
-	return from_own | (from_vhost & blk->vk.vhost.features);
+		features |= own[i].on ? BIT64(own[i].bit) : 0;
+	return features;
 }

@@ -27,16 +27,13 @@
 #define NET_QUEUES	2
 
 struct net_props {
-	struct prop_pciaddr addr;
+	struct virtio_pci_props pci;
 	char *netdev;
 	struct prop_mac mac;
-	enum prop_onoffauto disable_legacy;
-	bool disable_modern, ioeventfd, status;
-	bool csum, gso, guest_csum, mrg_rxbuf, event_idx, indirect_desc;
-	bool packed, in_order, queue_reset, iommu_platform;
+	bool csum, gso, guest_csum, mrg_rxbuf, status;
 	bool guest_tso4, guest_tso6, guest_ecn, guest_ufo;
 	bool host_tso4, host_tso6, host_ecn, host_ufo;
-	uint32_t host_mtu, rx_queue_size, tx_queue_size, vectors;
+	uint32_t host_mtu, rx_queue_size, tx_queue_size;
 };
 
 struct virtio_net {
@@ -113,6 +110,8 @@ static int net_attach(struct vhost_kernel *vk, unsigned int n, bool on)
 	return ioctl(vk->fd, VHOST_NET_SET_BACKEND, &file) ? -errno : 0;
 }
 
+static const struct vhost_kernel_ops net_kernel_ops = { .attach = net_attach };
+
 static uint64_t net_features(const struct virtio_net *net, const struct net_props *p)
 {
 	const struct {
@@ -129,31 +128,20 @@ static uint64_t net_features(const struct virtio_net *net, const struct net_prop
 		{ p->guest_tso6, VIRTIO_NET_F_GUEST_TSO6 },
 		{ p->guest_ecn, VIRTIO_NET_F_GUEST_ECN },
 		{ p->guest_ufo, VIRTIO_NET_F_GUEST_UFO },
-	}, ring[] = {
-		{ true, VIRTIO_F_VERSION_1 },
-		{ p->mrg_rxbuf, VIRTIO_NET_F_MRG_RXBUF },
-		{ p->event_idx, VIRTIO_RING_F_EVENT_IDX },
-		{ p->indirect_desc, VIRTIO_RING_F_INDIRECT_DESC },
-		{ p->packed, VIRTIO_F_RING_PACKED },
-		{ p->in_order, VIRTIO_F_IN_ORDER },
-		{ p->queue_reset, VIRTIO_F_RING_RESET },
 	};
-	uint64_t from_tap = 0, from_vhost = 0, own = BIT64(VIRTIO_NET_F_MAC);
+	uint64_t from_vhost = virtio_pci_features(&p->pci, net->vk.vhost.features);
+	uint64_t from_tap = 0, own = BIT64(VIRTIO_NET_F_MAC);
 	unsigned int i;
 
 	for (i = 0; i < sizeof(tap) / sizeof(tap[0]); i++)
 		from_tap |= tap[i].on ? BIT64(tap[i].bit) : 0;
-	for (i = 0; i < sizeof(ring) / sizeof(ring[0]); i++)
-		from_vhost |= ring[i].on ? BIT64(ring[i].bit) : 0;
-	/* There is no IOMMU: what the guest's DMA layer hands out is guest physical. */
-	if (p->iommu_platform)
-		own |= BIT64(VIRTIO_F_ACCESS_PLATFORM);
+	if (p->mrg_rxbuf)
+		from_vhost |= BIT64(VIRTIO_NET_F_MRG_RXBUF) & net->vk.vhost.features;
 	if (p->status)
 		own |= BIT64(VIRTIO_NET_F_STATUS);
 	if (net->config.mtu)
 		own |= BIT64(VIRTIO_NET_F_MTU);
-	return features_closed((from_tap & netdev_offloads(net->nd)) |
-			       (from_vhost & net->vk.vhost.features) | own);
+	return features_closed((from_tap & netdev_offloads(net->nd)) | from_vhost | own);
 }
 
 /* 52:54:00:12:34:56 and up, one for each device without mac=, as QEMU counts. */
@@ -178,10 +166,8 @@ static int props_check(struct virtio_net *net, const struct net_props *p)
 	const char *name = net->name;
 	struct netdev *nd;
 
-	if (p->disable_legacy == PROP_OFF)
-		return log_err("-device %s: disable-legacy=off: there is no legacy interface", name);
-	if (p->disable_modern)
-		return log_err("-device %s: disable-modern=on: there is no other interface", name);
+	if (virtio_pci_props_check(name, &p->pci))
+		return -1;
 	if (size_check(name, "rx_queue_size", p->rx_queue_size) ||
 	    size_check(name, "tx_queue_size", p->tx_queue_size))
 		return -1;
@@ -209,8 +195,8 @@ static int net_create(struct vm *vm, const char *id, void *props)
 	struct virtio_pci_init init = {
 		.device_id = VIRTIO_ID_NET,
 		.class_code = 0x020000,
-		.addr = p->addr,
-		.vectors = p->vectors,
+		.addr = p->pci.addr,
+		.vectors = p->pci.vectors,
 		.nr_queues = NET_QUEUES,
 		.queue_max = sizes,
 	};
@@ -230,12 +216,12 @@ static int net_create(struct vm *vm, const char *id, void *props)
 	if (!p->host_mtu && net->nd->mtu != MTU_DEFAULT && net->nd->mtu >= MTU_MIN &&
 	    net->nd->mtu <= UINT16_MAX)
 		net->config.mtu = net->nd->mtu;
-	if (vhost_kernel_init(&net->vk, vm, net->name, net->nd->vhost_fd, net_attach))
+	if (vhost_kernel_init(&net->vk, vm, net->name, net->nd->vhost_fd, &net_kernel_ops))
 		goto out;
 	net->vd.ops = &net_ops;
 	net->vd.name = net->name;
 	net->vd.vhost = &net->vk.vhost;
-	net->vd.ioeventfd = p->ioeventfd;
+	net->vd.ioeventfd = p->pci.ioeventfd;
 	net->vd.features = net_features(net, p);
 	net->vd.config = &net->config;
 	net->vd.config_len = offsetof(struct virtio_net_config, mtu) + sizeof(net->config.mtu);
@@ -256,7 +242,6 @@ out:
 	PROP(_name, PROP_BOOL, struct net_props, _field, .def = _def, .help = _help)
 
 static const struct prop net_props[] = {
-	DEVICE_PCI_PROPS(struct net_props, addr),
 	PROP("netdev", PROP_STR, struct net_props, netdev, .required = true, .help = "id of a -netdev"),
 	PROP("mac", PROP_MAC, struct net_props, mac, .help = "52:54:00:12:34:56 and up"),
 	PROP("host_mtu", PROP_U32, struct net_props, host_mtu, .max = 65535,
@@ -265,7 +250,7 @@ static const struct prop net_props[] = {
 	     .max = 1024, .help = "power of two, 256 to 1024"),
 	PROP("tx_queue_size", PROP_U32, struct net_props, tx_queue_size, .def = "256", .min = 256,
 	     .max = 1024, .help = "power of two, 256 to 1024"),
-	PROP("vectors", PROP_U32, struct net_props, vectors, .def = "3", .max = MSIX_MAX,
+	PROP("vectors", PROP_U32, struct net_props, pci.vectors, .def = "3", .max = MSIX_MAX,
 	     .help = "MSI-X vectors; 0: interrupts by INTx"),
 	NET_BOOL("csum", csum, "on", "host completes checksums"),
 	NET_BOOL("gso", gso, "on", "host segments: off turns all host_* off"),
@@ -280,16 +265,7 @@ static const struct prop net_props[] = {
 	NET_BOOL("guest_ufo", guest_ufo, "on", NULL),
 	NET_BOOL("mrg_rxbuf", mrg_rxbuf, "on", "mergeable receive buffers"),
 	NET_BOOL("status", status, "on", "link status"),
-	NET_BOOL("event_idx", event_idx, "on", NULL),
-	NET_BOOL("indirect_desc", indirect_desc, "on", NULL),
-	NET_BOOL("packed", packed, "off", "packed rings, if the back end has them"),
-	NET_BOOL("in_order", in_order, "off", "buffers are used in order, if the back end does that"),
-	NET_BOOL("queue_reset", queue_reset, "on", "the guest may reset one queue, if the back end can"),
-	NET_BOOL("iommu_platform", iommu_platform, "off", "the guest's DMA layer chooses the addresses"),
-	NET_BOOL("ioeventfd", ioeventfd, "on", "notifications stay in the kernel"),
-	PROP("disable-legacy", PROP_ONOFFAUTO, struct net_props, disable_legacy,
-	     .help = "on is all there is"),
-	NET_BOOL("disable-modern", disable_modern, "off", "off is all there is"),
+	VIRTIO_PCI_PROPS(struct net_props, pci),
 	{ 0 },
 };
 

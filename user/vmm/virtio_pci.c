@@ -10,7 +10,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <linux/pci_regs.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
+#include <linux/virtio_ring.h>
 #include "virtio_pci.h"
 #include "../lib/log.h"
 
@@ -18,6 +20,42 @@
 
 #define BAR_MSIX	1
 #define BAR_MODERN	4
+
+/* ---- properties ---- */
+
+int virtio_pci_props_check(const char *name, const struct virtio_pci_props *p)
+{
+	if (p->disable_legacy == PROP_OFF)
+		return log_err("-device %s: disable-legacy=off: there is no legacy interface", name);
+	if (p->disable_modern)
+		return log_err("-device %s: disable-modern=on: there is no other interface", name);
+	if (p->vectors != VIRTIO_VECTORS_AUTO && p->vectors > MSIX_MAX)
+		return log_err("-device %s: vectors=%u: takes a number from 0 to %d", name, p->vectors,
+			       MSIX_MAX);
+	return 0;
+}
+
+uint64_t virtio_pci_features(const struct virtio_pci_props *p, uint64_t has)
+{
+	const struct {
+		bool on;
+		uint8_t bit;
+	} ring[] = {
+		{ true, VIRTIO_F_VERSION_1 },
+		{ p->event_idx, VIRTIO_RING_F_EVENT_IDX },
+		{ p->indirect_desc, VIRTIO_RING_F_INDIRECT_DESC },
+		{ p->packed, VIRTIO_F_RING_PACKED },
+		{ p->in_order, VIRTIO_F_IN_ORDER },
+		{ p->queue_reset, VIRTIO_F_RING_RESET },
+	};
+	uint64_t features = 0;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(ring) / sizeof(ring[0]); i++)
+		features |= ring[i].on ? 1ull << ring[i].bit : 0;
+	/* There is no IOMMU: what the guest's DMA layer hands out is guest physical. */
+	return (features & has) | (p->iommu_platform ? 1ull << VIRTIO_F_ACCESS_PLATFORM : 0);
+}
 
 /* ---- doorbells ---- */
 

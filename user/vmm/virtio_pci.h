@@ -19,7 +19,37 @@
 struct virtio_dev;
 struct virtio_job;
 
-#define VIRTIO_MAX_QUEUES	64
+#define VIRTIO_VECTORS_AUTO	UINT32_MAX
+
+/** struct virtio_pci_props - properties that every virtio device has */
+struct virtio_pci_props {
+	struct prop_pciaddr addr;
+	uint32_t vectors;
+	enum prop_onoffauto disable_legacy;
+	bool event_idx, indirect_desc, packed, in_order, queue_reset, iommu_platform;
+	bool disable_modern, ioeventfd;
+};
+
+#define VIRTIO_PCI_BOOL(_s, _p, _name, _def, _help) \
+	PROP(#_name, PROP_BOOL, _s, _p._name, .def = _def, .help = _help)
+
+/* VIRTIO_PCI_PROPS() - their part of a table; "vectors" is not in it: each device has its own default */
+#define VIRTIO_PCI_PROPS(_s, _p) \
+	DEVICE_PCI_PROPS(_s, _p.addr), \
+	VIRTIO_PCI_BOOL(_s, _p, event_idx, "on", NULL), \
+	VIRTIO_PCI_BOOL(_s, _p, indirect_desc, "on", NULL), \
+	VIRTIO_PCI_BOOL(_s, _p, packed, "off", "packed rings, if the back end has them"), \
+	VIRTIO_PCI_BOOL(_s, _p, in_order, "off", "buffers are used in order, if the back end does that"), \
+	VIRTIO_PCI_BOOL(_s, _p, queue_reset, "on", "the guest may reset one queue, if the back end can"), \
+	VIRTIO_PCI_BOOL(_s, _p, iommu_platform, "off", "the guest's DMA layer chooses the addresses"), \
+	VIRTIO_PCI_BOOL(_s, _p, ioeventfd, "on", "notifications stay in the kernel"), \
+	PROP("disable-legacy", PROP_ONOFFAUTO, _s, _p.disable_legacy, .help = "on is all there is"), \
+	PROP("disable-modern", PROP_BOOL, _s, _p.disable_modern, .def = "off", .help = "off is all there is")
+
+/** virtio_pci_props_check() - Return: 0, or -1 after one logged line about device @name */
+int virtio_pci_props_check(const char *name, const struct virtio_pci_props *p);
+/** virtio_pci_features() - features of transport and rings to offer, of those the back end @has */
+uint64_t virtio_pci_features(const struct virtio_pci_props *p, uint64_t has);
 
 /**
  * struct virtio_ops - what a device type adds

@@ -162,6 +162,11 @@ static void status_write(struct virtio_dev *vd, uint8_t val)
 	}
 	if (set & VIRTIO_CONFIG_S_DRIVER_OK && vd->status & VIRTIO_CONFIG_S_FEATURES_OK) {
 		vd->status |= VIRTIO_CONFIG_S_DRIVER_OK;
+		/* Broken before it began: now the driver may be told. */
+		if (vd->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+			config_interrupt(vd);
+			return;
+		}
 		vd->want_start = true;
 		virtio_backend_kick(vd);
 	}
