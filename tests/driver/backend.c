@@ -218,6 +218,10 @@ static void test_link(int kind)
 	struct both b = { .tx = { .max = 500 }, .rx = { .max = 500 } };
 	int ret, i;
 
+	if (t_stock() && kind == BACKEND_PACKET) {
+		t_skip("packet socket, its interface goes down and up: stock loses the next frame");
+		return;
+	}
 	ret = both_start(&b, &o);
 	for (i = 0; i < 3 && !ret; i++) {
 		ret = both_run(&b, 50);

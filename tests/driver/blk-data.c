@@ -32,29 +32,29 @@ static bool direct, quick;
 static uint32_t unit;
 static unsigned char *data, *got, *before;
 
-static const struct blk_shape shapes[] = {
-	{ .name = "plain", .out = { 16 } },
-	{ .name = "header 1 + 15", .out = { 1, 15 } },
-	{ .name = "header 15 + 1", .out = { 15, 1 } },
-	{ .name = "header 8 + 8", .out = { 8, 8 } },
+static const struct shape shapes[] = {
+	{ .name = "plain", .out = { 16 }, .tail = 1 },
+	{ .name = "header 1 + 15", .out = { 1, 15 }, .tail = 1 },
+	{ .name = "header 15 + 1", .out = { 15, 1 }, .tail = 1 },
+	{ .name = "header 8 + 8", .out = { 8, 8 }, .tail = 1 },
 	{ .name = "header in 16 descriptors",
-	  .out = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 } },
-	{ .name = "data behind the header, status behind the data", .joined = true },
-	{ .name = "header and a part of the data", .out = { 16 + 100 } },
-	{ .name = "header cut, its end with data", .out = { 7, 200 } },
-	{ .name = "status in the descriptor of the data", .out = { 16 }, .joined = true },
-	{ .name = "status with the end of split data", .out = { 16 }, .in = { 300 }, .joined = true },
-	{ .name = "status alone after split data", .out = { 16 }, .in = { 300, 7, 5 } },
-	{ .name = "odd addresses", .out = { 16 }, .align = 1, .offset = 3 },
-	{ .name = "odd addresses, no gap", .align = 1, .offset = 1, .joined = true },
-	{ .name = "sectors, but not pages", .out = { 16 }, .offset = 512 },
-	{ .name = "one sector a descriptor", .out = { 16 }, .cut = 512, .align = 512 },
-	{ .name = "pages and a half", .out = { 16 }, .cut = 6144, .align = 512 },
-	{ .name = "a page, not at its beginning", .out = { 16 }, .cut = 4096, .offset = 2048 },
-	{ .name = "a hole in the middle", .out = { 16, 511, 1, 512 }, .in = { 511, 1, 512 } },
-	{ .name = "511 bytes a descriptor", .out = { 16 }, .cut = 511, .align = 1, .offset = 1 },
-	{ .name = "7 bytes a descriptor", .out = { 16 }, .cut = 7, .align = 16 },
-	{ .name = "1 byte a descriptor", .out = { 16 }, .cut = 1, .align = 4, .offset = 1 },
+	  .out = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, .tail = 1 },
+	{ .name = "data behind the header, status behind the data" },
+	{ .name = "header and a part of the data", .out = { 16 + 100 }, .tail = 1 },
+	{ .name = "header cut, its end with data", .out = { 7, 200 }, .tail = 1 },
+	{ .name = "status in the descriptor of the data", .out = { 16 } },
+	{ .name = "status with the end of split data", .out = { 16 }, .in = { 300 } },
+	{ .name = "status alone after split data", .out = { 16 }, .in = { 300, 7, 5 }, .tail = 1 },
+	{ .name = "odd addresses", .out = { 16 }, .align = 1, .offset = 3, .tail = 1 },
+	{ .name = "odd addresses, no gap", .align = 1, .offset = 1 },
+	{ .name = "sectors, but not pages", .out = { 16 }, .offset = 512, .tail = 1 },
+	{ .name = "one sector a descriptor", .out = { 16 }, .cut = 512, .align = 512, .tail = 1 },
+	{ .name = "pages and a half", .out = { 16 }, .cut = 6144, .align = 512, .tail = 1 },
+	{ .name = "a page, not at its beginning", .out = { 16 }, .cut = 4096, .offset = 2048, .tail = 1 },
+	{ .name = "a hole in the middle", .out = { 16, 511, 1, 512 }, .in = { 511, 1, 512 }, .tail = 1 },
+	{ .name = "511 bytes a descriptor", .out = { 16 }, .cut = 511, .align = 1, .offset = 1, .tail = 1 },
+	{ .name = "7 bytes a descriptor", .out = { 16 }, .cut = 7, .align = 16, .tail = 1 },
+	{ .name = "1 byte a descriptor", .out = { 16 }, .cut = 1, .align = 4, .offset = 1, .tail = 1 },
 };
 
 /* What the other side sees, for a file without O_DIRECT as for a device below its page cache */
@@ -64,7 +64,7 @@ static int far_read(void *buf, uint32_t len, uint64_t at)
 }
 
 /* Write, look from the other side, write from the other side, read. Where neighbours must not change */
-static int both_ways(struct blk *b, unsigned int q, const struct blk_shape *s, uint64_t at,
+static int both_ways(struct blk *b, unsigned int q, const struct shape *s, uint64_t at,
 		     uint32_t len)
 {
 	struct blk_req r = { .type = VIRTIO_BLK_T_OUT, .sector = at / BLK_SECTOR, .data = data,
@@ -79,7 +79,7 @@ static int both_ways(struct blk *b, unsigned int q, const struct blk_shape *s, u
 	memcpy(before + room, data, len);
 	ret = far_read(got, len + 2 * room, at - room);
 	if (ret || memcmp(got, before, len + 2 * room)) {
-		b->why = "write";
+		b->q.why = "write";
 		return ret ?: -EBADMSG;
 	}
 	blk_fill(got, len, at + len + 1);
@@ -88,12 +88,12 @@ static int both_ways(struct blk *b, unsigned int q, const struct blk_shape *s, u
 	ret = ret ?: blk_run(b, q, &r);
 	if (ret || r.status)
 		return ret ?: -EIO;
-	b->why = "read";
+	b->q.why = "read";
 	return memcmp(got, data, len) ? -EBADMSG : 0;
 }
 
 /* How many descriptors the data need at least; a chain has no more than the ring. */
-static bool fits(const struct blk_shape *s, uint32_t len, unsigned int num)
+static bool fits(const struct shape *s, uint32_t len, unsigned int num)
 {
 	return !s->cut || len / s->cut + 8 <= num;
 }
@@ -101,7 +101,7 @@ static bool fits(const struct blk_shape *s, uint32_t len, unsigned int num)
 static void test_shapes(int fd, unsigned int indirect_max)
 {
 	static const uint32_t lens[] = { 512, 4096, 5 * 512, 12 << 10, MAX - 512, MAX };
-	struct blk_opt o = { .num = 1024, .indirect_max = indirect_max, .max_data = 2 * MAX,
+	struct reqs_opt o = { .num = 1024, .indirect_max = indirect_max, .max_data = 2 * MAX,
 			     .depth = 2 };
 	unsigned int i, j, n;
 	struct blk b;
@@ -118,7 +118,7 @@ static void test_shapes(int fd, unsigned int indirect_max)
 		}
 		if (n)
 			t_ok(!ret, "%s%s, %u sizes: %s %s", shapes[i].name,
-			     indirect_max ? ", indirect" : "", n, t_err(ret), ret ? b.why : "");
+			     indirect_max ? ", indirect" : "", n, t_err(ret), ret ? b.q.why : "");
 	}
 	blk_close(&b);
 }
@@ -127,8 +127,8 @@ static void test_shapes(int fd, unsigned int indirect_max)
 static void test_large(int fd)
 {
 	uint32_t len = 1 << 20;
-	struct blk_shape pages = { .out = { 16 }, .cut = 4096 };
-	struct blk_opt o = { .num = 512, .max_data = len, .depth = 1, .indirect_max = 300 };
+	struct shape pages = { .out = { 16 }, .cut = 4096, .tail = 1 };
+	struct reqs_opt o = { .num = 512, .max_data = len, .depth = 1, .indirect_max = 300 };
 	struct blk_req r = { .type = VIRTIO_BLK_T_OUT, .len = len };
 	unsigned char *out = blk_buf(len), *in = blk_buf(len);
 	uint64_t end = blk_file_size(fd) & ~(uint64_t)(unit - 1);
@@ -171,7 +171,7 @@ static void test_mix(int fd)
 	unsigned int i;
 
 	for (i = quick ? 3 : 0; i < ARRAY_SIZE(m); i++) {
-		struct blk_opt o = { .num = m[i].num, .queues = m[i].queues, .depth = m[i].depth,
+		struct reqs_opt o = { .num = m[i].num, .queues = m[i].queues, .depth = m[i].depth,
 				     .indirect_max = m[i].indirect_max, .base = m[i].base };
 		struct blk b;
 		struct blkmix mix = { .b = &b, .path = path, .size = 4 << 20, .unit = unit,
@@ -189,7 +189,7 @@ static void test_mix(int fd)
 /* Each queue may have its own worker, and there are 64 of them. */
 static void test_workers(int fd)
 {
-	struct blk_opt o = { .queues = VHOST_BLK_MAX_QUEUES, .num = 64, .depth = 4, .max_data = 8192 };
+	struct reqs_opt o = { .queues = VHOST_BLK_MAX_QUEUES, .num = 64, .depth = 4, .max_data = 8192 };
 	struct vhost_vring_worker vw = { 0 };
 	struct vhost_worker_state w;
 	struct vhost_blk_stats st;
@@ -202,15 +202,15 @@ static void test_workers(int fd)
 
 	t_need(blk_start(&b, &o, fd), "device");
 	for (i = 1; i < 4 && !ret; i++) {
-		ret = ioctl(b.dev.fd, VHOST_NEW_WORKER, &w) ? -errno : 0;
+		ret = ioctl(b.q.dev.fd, VHOST_NEW_WORKER, &w) ? -errno : 0;
 		vw = (struct vhost_vring_worker){ .index = i, .worker_id = w.worker_id };
-		if (!ret && ioctl(b.dev.fd, VHOST_ATTACH_VRING_WORKER, &vw))
+		if (!ret && ioctl(b.q.dev.fd, VHOST_ATTACH_VRING_WORKER, &vw))
 			ret = -errno;
 	}
 	t_ok(!ret && vdrv_worker_find(getpid(), tid, 8) == 4, "queues have workers of their own: %s",
 	     t_err(ret));
-	blkmix_test(&mix, 800, "%u queues, 4 workers", b.queues);
-	for (i = 0; i < b.queues; i++)
+	blkmix_test(&mix, 800, "%u queues, 4 workers", b.q.queues);
+	for (i = 0; i < b.q.queues; i++)
 		idle += blk_stats(&b, i, &st) || !(st.reads + st.writes);
 	t_ok(!idle, "each of them was at work: %u were not", idle);
 	blk_close(&b);
@@ -219,7 +219,7 @@ static void test_workers(int fd)
 int main(int argc, char **argv)
 {
 	struct vhost_blk_info info;
-	struct blk_opt o = { 0 };
+	struct reqs_opt o = { 0 };
 	struct blk b;
 	int fd, c, ret;
 

@@ -58,7 +58,7 @@ static void test_bad_sector(void)
 	static const struct { uint32_t from, sectors; } around[] = {
 		{ BAD - 1, 1 }, { BAD + 1, 1 }, { BAD - 128, 128 }, { BAD + 1, 127 },
 	};
-	struct blk_opt o = { .max_data = 128 << 10 };
+	struct reqs_opt o = { .max_data = 128 << 10 };
 	char table[300];
 	unsigned int i, t, k;
 	struct blk b;
@@ -111,7 +111,7 @@ static void test_bad_sector(void)
 
 static void test_flakey(void)
 {
-	struct blk_opt o = { 0 };
+	struct reqs_opt o = { 0 };
 	char table[200];
 	struct blk b;
 	int fd, ret;
@@ -138,7 +138,7 @@ static void test_flakey(void)
 /* What cannot be allocated is an error of the write; what is there can still be read and written. */
 static void test_full(bool direct)
 {
-	struct blk_opt o = { .depth = 8 };
+	struct reqs_opt o = { .depth = 8 };
 	struct vhost_blk_stats st;
 	uint32_t len = 64 << 10;
 	uint64_t at = 0;

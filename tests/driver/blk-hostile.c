@@ -42,25 +42,25 @@ struct ill {
 
 static void ill_open(struct ill *h)
 {
-	struct blk_opt o = { .queues = 2, .num = NUM, .indirect_max = 8 };
+	struct reqs_opt o = { .queues = 2, .num = NUM, .indirect_max = 8 };
 
 	t_need(blk_start(&h->b, &o, fd), "device");
 	/* The last slots: the others are taken first. */
-	h->hdr = h->b.pool + 10ULL * h->b.slot_size;
+	h->hdr = h->b.q.pool + 10ULL * h->b.q.slot_size;
 	h->data = h->hdr + 4096;
 	h->status = h->data + 32768;
-	memset(vdrv_mem_va(&h->b.mem, h->hdr), 0, 16);
-	*(unsigned char *)vdrv_mem_va(&h->b.mem, h->status) = BLK_NO_STATUS;
+	memset(vdrv_mem_va(&h->b.q.mem, h->hdr), 0, 16);
+	*(unsigned char *)vdrv_mem_va(&h->b.q.mem, h->status) = BLK_NO_STATUS;
 }
 
 static struct virtio_blk_outhdr *ill_hdr(struct ill *h)
 {
-	return vdrv_mem_va(&h->b.mem, h->hdr);
+	return vdrv_mem_va(&h->b.q.mem, h->hdr);
 }
 
 static enum fate ill_fate(struct ill *h)
 {
-	struct vdrv_vq *vq = &h->b.vq[0];
+	struct vdrv_vq *vq = &h->b.q.vq[0];
 	uint64_t end = t_now_ms() + 10000;
 	uint32_t cookie, len;
 	unsigned char st;
@@ -73,7 +73,7 @@ static enum fate ill_fate(struct ill *h)
 		if (ret < 0)
 			return ANY;
 		if (ret) {
-			st = *(unsigned char *)vdrv_mem_va(&h->b.mem, h->status);
+			st = *(unsigned char *)vdrv_mem_va(&h->b.q.mem, h->status);
 			return st == VIRTIO_BLK_S_OK ? OK : st == VIRTIO_BLK_S_IOERR ? IOERR :
 			       st == VIRTIO_BLK_S_UNSUPP ? UNSUPP : DONE;
 		}
@@ -87,7 +87,7 @@ static void ill_close(struct ill *h, enum fate want, const char *what)
 {
 	struct blk_req r = { .type = VIRTIO_BLK_T_IN, .data = buf, .len = 4096 };
 	enum fate got = want == ANY ? ANY : ill_fate(h);
-	struct blk_opt o = { 0 };
+	struct reqs_opt o = { 0 };
 	const char *why = "";
 	int ret, ret2;
 
@@ -96,11 +96,11 @@ static void ill_close(struct ill *h, enum fate want, const char *what)
 	ret = blk_run(&h->b, 1, &r) ?: r.status;
 	ret2 = blk_backend(&h->b, 0, -1, 0);
 	if (ret || ret2)
-		why = h->b.why;
+		why = h->b.q.why;
 	blk_close(&h->b);
 	if (!ret && !ret2) {
 		ret = blk_start(&h->b, &o, fd) ?: blk_run(&h->b, 0, &r) ?: r.status;
-		why = ret ? h->b.why : "";
+		why = ret ? h->b.q.why : "";
 		blk_close(&h->b);
 	}
 	t_ok(got == want && !ret && !ret2, "%s: %s; others go on: %s %s %s", what, fates[got],
@@ -109,8 +109,8 @@ static void ill_close(struct ill *h, enum fate want, const char *what)
 
 static void ill_chain(struct ill *h, const struct vdrv_buf *b, unsigned int n)
 {
-	t_need(vdrv_vq_add(&h->b.vq[0], b, n, 0), "chain");
-	vdrv_vq_kick_always(&h->b.vq[0]);
+	t_need(vdrv_vq_add(&h->b.q.vq[0], b, n, 0), "chain");
+	vdrv_vq_kick_always(&h->b.q.vq[0]);
 }
 
 static void test_chains(void)
@@ -170,7 +170,7 @@ static void test_enormous(void)
 	ill_open(&h);
 	b[0] = (struct vdrv_buf){ h.hdr, 16, false };
 	for (i = 1; i <= N; i++)
-		b[i] = (struct vdrv_buf){ h.b.mem.gpa, h.b.mem.size & ~511UL, false };
+		b[i] = (struct vdrv_buf){ h.b.q.mem.gpa, h.b.q.mem.size & ~511UL, false };
 	b[N + 1] = (struct vdrv_buf){ h.status, 1, true };
 	ill_hdr(&h)->type = htole32(VIRTIO_BLK_T_OUT);
 	ill_chain(&h, b, N + 2);
@@ -193,7 +193,7 @@ static void test_ranges(void)
 
 		ill_open(&h);
 		ill_hdr(&h)->type = htole32(VIRTIO_BLK_T_WRITE_ZEROES);
-		d = vdrv_mem_va(&h.b.mem, h.data);
+		d = vdrv_mem_va(&h.b.q.mem, h.data);
 		for (j = 0; j < c[i].n; j++) {
 			d[j].sector = htole64(c[i].sector);
 			d[j].num_sectors = htole32(c[i].sectors);
@@ -225,7 +225,7 @@ static void test_heads(void)
 		struct ill h;
 
 		ill_open(&h);
-		vq = &h.b.vq[0];
+		vq = &h.b.q.vq[0];
 		d = vq->desc;
 		d[0] = (struct vring_desc){ htole64(h.hdr), htole32(16), htole16(VRING_DESC_F_NEXT),
 					    htole16(1) };
@@ -242,7 +242,7 @@ static void test_heads(void)
 		else if (i == 5)
 			d[0].next = htole16(NUM);
 		else {
-			struct vring_desc *t = vdrv_mem_va(&h.b.mem, h.data);
+			struct vring_desc *t = vdrv_mem_va(&h.b.q.mem, h.data);
 
 			t[0] = d[0];
 			t[0].flags |= htole16(i == 6 ? VRING_DESC_F_INDIRECT : 0);
@@ -271,7 +271,7 @@ static int take(struct ill *h)
 	uint32_t cookie, len;
 	int ret;
 
-	while (!(ret = vdrv_vq_get(&h->b.vq[0], &cookie, &len)) && t_now_ms() < end)
+	while (!(ret = vdrv_vq_get(&h->b.q.vq[0], &cookie, &len)) && t_now_ms() < end)
 		t_sleep_ms(1);
 	return ret;
 }
@@ -292,20 +292,20 @@ static void test_status_lost(void)
 	b[0] = (struct vdrv_buf){ h.hdr, 16, false };
 	b[1] = (struct vdrv_buf){ h.data, 4096, true };
 	b[2] = (struct vdrv_buf){ h.status, 1, true };
-	t_need(munmap(vdrv_mem_va(&h.b.mem, h.status & ~4095ULL), 4096) ? -errno : 0, "munmap");
+	t_need(munmap(vdrv_mem_va(&h.b.q.mem, h.status & ~4095ULL), 4096) ? -errno : 0, "munmap");
 	for (i = 0; i < 3 * NUM && ret == 1; i++) {
 		ill_chain(&h, b, 3);
 		ret = take(&h);
 	}
 	t_ok(ret == 1, "status bytes that cannot be written: all %u requests come back", i);
 	ret = blk_run(&h.b, 0, &flush) ?: flush.status;
-	t_ok(!ret, "FLUSH does not wait for them: %s %s", t_err(ret), ret ? h.b.why : "");
+	t_ok(!ret, "FLUSH does not wait for them: %s %s", t_err(ret), ret ? h.b.q.why : "");
 	/* Data that cannot be reached is an error, and as well over. */
 	b[1].gpa = h.status & ~4095ULL;
 	b[2].gpa = h.hdr + 64;
 	ill_chain(&h, b, 3);
 	ret = take(&h);
-	t_ok(ret == 1 && *(unsigned char *)vdrv_mem_va(&h.b.mem, b[2].gpa) == VIRTIO_BLK_S_IOERR,
+	t_ok(ret == 1 && *(unsigned char *)vdrv_mem_va(&h.b.q.mem, b[2].gpa) == VIRTIO_BLK_S_IOERR,
 	     "data that cannot be reached: IOERR");
 	ret = blk_backend(&h.b, 0, -1, 0);
 	t_ok(!ret, "nor does a drain: %s", t_err(ret));
@@ -327,16 +327,16 @@ static void test_scribble(void)
 						 .len = 4096 };
 			ret = blk_submit(&h.b, 0, &r[i]);
 		}
-		ret = ret ?: blk_kick(&h.b, 0);
+		ret = ret ?: reqs_kick(&h.b.q, 0);
 		for (i = 0; i < 16; i++)
-			((struct virtio_blk_outhdr *)vdrv_mem_va(&h.b.mem, h.b.pool + (uint64_t)
-				r[i].slot * h.b.slot_size))->sector = htole64(~0ULL - i);
-		while (!ret && h.b.pending[0]) {
-			ret = blk_wait(&h.b, 0, 5000);
-			ret = ret ?: blk_reap(&h.b, 0) < 0 ? -EPROTO : 0;
+			((struct virtio_blk_outhdr *)vdrv_mem_va(&h.b.q.mem, h.b.q.pool + (uint64_t)
+				r[i].r.slot * h.b.q.slot_size))->sector = htole64(~0ULL - i);
+		while (!ret && h.b.q.pending[0]) {
+			ret = reqs_wait(&h.b.q, 0, 5000);
+			ret = ret ?: reqs_reap(&h.b.q, 0) < 0 ? -EPROTO : 0;
 		}
 	}
-	t_ok(!ret, "headers that change while they are read: %s %s", t_err(ret), ret ? h.b.why : "");
+	t_ok(!ret, "headers that change while they are read: %s %s", t_err(ret), ret ? h.b.q.why : "");
 	blk_close(&h.b);
 }
 

@@ -94,7 +94,7 @@ static uint32_t vring_base(struct blk *b, unsigned int q)
 {
 	struct vhost_vring_state s = { .index = q };
 
-	t_need(ioctl(b->dev.fd, VHOST_GET_VRING_BASE, &s) ? -errno : 0, "vring base");
+	t_need(ioctl(b->q.dev.fd, VHOST_GET_VRING_BASE, &s) ? -errno : 0, "vring base");
 	return s.num;
 }
 
@@ -119,7 +119,7 @@ static int submit(struct blk *b, unsigned int q, struct blk_req *r, unsigned int
 					 .data = buf + i * 4096, .len = 4096 };
 		ret = blk_submit(b, q, &r[i]);
 	}
-	return ret ?: blk_kick(b, q);
+	return ret ?: reqs_kick(&b->q, q);
 }
 
 static int all_status(const struct blk_req *r, unsigned int n, int want)
@@ -133,7 +133,7 @@ static int all_status(const struct blk_req *r, unsigned int n, int want)
 /* What was popped is complete when the back end is gone, and the base says what is next. */
 static void test_drain(void)
 {
-	struct blk_opt o = { .num = 64 };
+	struct reqs_opt o = { .num = 64 };
 	struct blk_req r[32];
 	struct blk b;
 	int fd, ret, n;
@@ -146,15 +146,15 @@ static void test_drain(void)
 	t_ok(!ret && wait_inflight(&b, 0, 16), "16 writes are on their way");
 	ret = blk_backend(&b, 0, -1, 0);
 	t_ok(!ret, "the back end is taken away: %s", t_err(ret));
-	t_ok(vring_base(&b, 0) == vdrv_vq_device_base(&b.vq[0]), "the base is where it stopped");
-	n = blk_reap(&b, 0);
-	t_ok(n == 16 && !all_status(r, 16, 0), "16 were complete by then: %d %s", n, b.why);
+	t_ok(vring_base(&b, 0) == vdrv_vq_device_base(&b.q.vq[0]), "the base is where it stopped");
+	n = reqs_reap(&b.q, 0);
+	t_ok(n == 16 && !all_status(r, 16, 0), "16 were complete by then: %d %s", n, b.q.why);
 	/* A queue without back end leaves everything where it is. */
 	ret = submit(&b, 0, r, 16, 128);
 	t_sleep_ms(50);
-	t_ok(!ret && !blk_reap(&b, 0), "nothing is taken without a back end");
-	ret = blk_backend(&b, 0, fd, 0) ?: blk_finish(&b, BLK_TIMEOUT_MS);
-	t_ok(!ret && !all_status(r, 16, 0), "and all of it with one: %s %s", t_err(ret), ret ? b.why : "");
+	t_ok(!ret && !reqs_reap(&b.q, 0), "nothing is taken without a back end");
+	ret = blk_backend(&b, 0, fd, 0) ?: reqs_finish(&b.q, REQS_TIMEOUT_MS);
+	t_ok(!ret && !all_status(r, 16, 0), "and all of it with one: %s %s", t_err(ret), ret ? b.q.why : "");
 	ret = blk_file_read(path, buf + 32 * 4096, 16 * 4096, 128 * 512);
 	t_ok(!ret && !memcmp(buf, buf + 32 * 4096, 16 * 4096), "it was written");
 	blk_close(&b);
@@ -165,7 +165,7 @@ static void test_drain(void)
 /* The same device by two files, exchanged under load; then truly another one */
 static void test_swap(void)
 {
-	struct blk_opt o = { .queues = 2, .num = 64, .depth = 32 };
+	struct reqs_opt o = { .queues = 2, .num = 64, .depth = 32 };
 	struct blk b;
 	struct blkmix m = { .b = &b, .path = path, .size = SIZE, .reads = 50, .depth = 48 };
 	int fd[2], ret, i;
@@ -183,7 +183,7 @@ static void test_swap(void)
 			ret = blk_backends(&b, fd[i & 1], 0);
 	}
 	ret = ret ?: blkmix_drain(&m) ?: blkmix_compare(&m);
-	t_ok(!ret, "back ends exchanged 40 times under load: %s %s", t_err(ret), ret ? b.why : "");
+	t_ok(!ret, "back ends exchanged 40 times under load: %s %s", t_err(ret), ret ? b.q.why : "");
 	blkmix_close(&m);
 
 	/* The device-mapper device begins where the other sides' use of the first one ended. */
@@ -211,7 +211,7 @@ static void on_alarm(int sig)
 static void test_eintr(void)
 {
 	struct sigaction sa = { .sa_handler = on_alarm };
-	struct blk_opt o = { 0 };
+	struct reqs_opt o = { 0 };
 	struct blk_req r[16];
 	struct blk b;
 	int fd, ret;
@@ -227,12 +227,12 @@ static void test_eintr(void)
 	ret = blk_backend(&b, 0, -1, 0);
 	ualarm(0, 0);
 	t_ok(ret == -EINTR, "a drain ends with a signal: %s", t_err(ret));
-	t_ok(!blk_reap(&b, 0), "nothing is done");
+	t_ok(!reqs_reap(&b.q, 0), "nothing is done");
 	ret = submit(&b, 0, r + 8, 8, 64);
 	t_ok(!ret && wait_inflight(&b, 0, 16), "the queue runs on");
 	dm_resume();
-	ret = blk_finish(&b, BLK_TIMEOUT_MS);
-	t_ok(!ret && !all_status(r, 16, 0), "all is done when the device is back: %s %s", t_err(ret), ret ? b.why : "");
+	ret = reqs_finish(&b.q, REQS_TIMEOUT_MS);
+	t_ok(!ret && !all_status(r, 16, 0), "all is done when the device is back: %s %s", t_err(ret), ret ? b.q.why : "");
 	ret = blk_backend(&b, 0, -1, 0);
 	t_ok(!ret, "and the drain comes to its end: %s", t_err(ret));
 	blk_close(&b);
@@ -243,7 +243,7 @@ static void test_eintr(void)
 /* A hung back end of one queue, on the same worker or on another, is nothing to the others. */
 static void test_hung_queue(bool workers)
 {
-	struct blk_opt o = { .queues = 2 };
+	struct reqs_opt o = { .queues = 2 };
 	struct vhost_vring_worker vw = { .index = 1 };
 	struct vhost_worker_state w;
 	struct blk_req r[8];
@@ -255,24 +255,24 @@ static void test_hung_queue(bool workers)
 	fd[1] = blk_file(path, O_RDWR, false);
 	t_need(blk_open(&b, &o), "device");
 	if (workers) {
-		t_need(ioctl(b.dev.fd, VHOST_NEW_WORKER, &w) ? -errno : 0, "worker");
+		t_need(ioctl(b.q.dev.fd, VHOST_NEW_WORKER, &w) ? -errno : 0, "worker");
 		vw.worker_id = w.worker_id;
-		t_need(ioctl(b.dev.fd, VHOST_ATTACH_VRING_WORKER, &vw) ? -errno : 0, "worker");
+		t_need(ioctl(b.q.dev.fd, VHOST_ATTACH_VRING_WORKER, &vw) ? -errno : 0, "worker");
 	}
 	t_need(blk_backend(&b, 0, fd[0], 0) ?: blk_backend(&b, 1, fd[1], 0), "back ends");
 	dm_suspend();
 	ret = submit(&b, 0, r, 4, 0);
 	t_ok(!ret && wait_inflight(&b, 0, 4), "one queue hangs");
 	ret = submit(&b, 1, r + 4, 4, 1024);
-	while (!ret && b.pending[1]) {
-		ret = blk_wait(&b, 1, 5000);
-		if (!ret && blk_reap(&b, 1) < 0)
+	while (!ret && b.q.pending[1]) {
+		ret = reqs_wait(&b.q, 1, 5000);
+		if (!ret && reqs_reap(&b.q, 1) < 0)
 			ret = -EPROTO;
 	}
 	t_ok(!ret && !all_status(r + 4, 4, 0), "the other writes%s: %s",
 	     workers ? ", by its own worker" : "", t_err(ret));
 	dm_resume();
-	ret = blk_finish(&b, BLK_TIMEOUT_MS);
+	ret = reqs_finish(&b.q, REQS_TIMEOUT_MS);
 	t_ok(!ret && !all_status(r, 4, 0), "the first does, later: %s", t_err(ret));
 	blk_close(&b);
 	close(fd[0]);
@@ -284,7 +284,7 @@ static void test_hung_queue(bool workers)
 static void test_flush_alone(void)
 {
 	struct blk_req r[4], flush = { .type = VIRTIO_BLK_T_FLUSH };
-	struct blk_opt o = { .queues = 2 };
+	struct reqs_opt o = { .queues = 2 };
 	int fd[2], ret;
 	struct blk b;
 
@@ -296,10 +296,10 @@ static void test_flush_alone(void)
 	dm_suspend();
 	ret = submit(&b, 0, r, 4, 0);
 	t_ok(!ret && wait_inflight(&b, 0, 4), "four writes hang");
-	ret = blk_submit(&b, 1, &flush) ?: blk_kick(&b, 1) ?: blk_wait(&b, 1, 5000);
-	t_ok(!ret && blk_reap(&b, 1) == 1 && !flush.status, "FLUSH in the other queue is done");
+	ret = blk_submit(&b, 1, &flush) ?: reqs_kick(&b.q, 1) ?: reqs_wait(&b.q, 1, 5000);
+	t_ok(!ret && reqs_reap(&b.q, 1) == 1 && !flush.status, "FLUSH in the other queue is done");
 	dm_resume();
-	ret = blk_finish(&b, BLK_TIMEOUT_MS);
+	ret = reqs_finish(&b.q, REQS_TIMEOUT_MS);
 	flush.done = false;
 	ret = ret ?: blk_run(&b, 0, &flush);
 	t_ok(!ret && !flush.status, "and in the first one, afterwards: %s", t_err(ret));
@@ -311,7 +311,7 @@ static void test_flush_alone(void)
 
 static void hang(int fd, int ready, bool closes)
 {
-	struct blk_opt o = { .queues = 2 };
+	struct reqs_opt o = { .queues = 2 };
 	struct blk_req r[32];
 	struct blk b;
 
@@ -370,7 +370,7 @@ static void test_end(bool killed)
 
 static void test_kill_load(void)
 {
-	struct blk_opt o = { 0 };
+	struct reqs_opt o = { 0 };
 	struct blk b;
 	int fd, st;
 	pid_t pid;
@@ -395,7 +395,7 @@ static void test_kill_load(void)
 /* The device is replaced by errors while requests are on their way: errors, never a hang. */
 static void test_gone(void)
 {
-	struct blk_opt o = { 0 };
+	struct reqs_opt o = { 0 };
 	struct blk_req r[16];
 	struct vhost_blk_stats st;
 	struct blk b;
@@ -409,8 +409,8 @@ static void test_gone(void)
 	t_ok(!ret && wait_inflight(&b, 0, 16), "16 writes are on their way");
 	t_need(blk_sh("dmsetup wipe_table --noflush --nolockfs " DM " 2>/dev/null || "
 		      "dmsetup wipe_table " DM), "dmsetup");
-	ret = blk_finish(&b, BLK_TIMEOUT_MS);
-	t_ok(!ret && !all_status(r, 16, VIRTIO_BLK_S_IOERR), "they fail: %s %s", t_err(ret), ret ? b.why : "");
+	ret = reqs_finish(&b.q, REQS_TIMEOUT_MS);
+	t_ok(!ret && !all_status(r, 16, VIRTIO_BLK_S_IOERR), "they fail: %s %s", t_err(ret), ret ? b.q.why : "");
 	ret = blk_io(&b, VIRTIO_BLK_T_IN, 0, buf, 4096);
 	t_ok(ret == VIRTIO_BLK_S_IOERR, "so does what comes later: %s", blk_status(ret));
 	blk_stats(&b, 0, &st);
@@ -427,7 +427,7 @@ static void test_gone(void)
 static void test_pulled(void)
 {
 	char dev[100] = "";
-	struct blk_opt o = { 0 };
+	struct reqs_opt o = { 0 };
 	struct blkmix m = { .size = 4 << 20, .reads = 50, .may_fail = true };
 	struct blk b;
 	FILE *f;
@@ -455,11 +455,11 @@ static void test_pulled(void)
 	m.b = &b;
 	m.path = dev;
 	ret = blkmix_open(&m) ?: blkmix_run(&m, 100);
-	t_ok(!ret && !m.errors, "traffic on a SCSI disk: %s %s", t_err(ret), ret ? b.why : "");
+	t_ok(!ret && !m.errors, "traffic on a SCSI disk: %s %s", t_err(ret), ret ? b.q.why : "");
 	ret = ret ?: blkmix_feed(&m, 40);
 	t_need(blk_sh("echo 1 >/sys/block/%s/device/delete", dev + 5), "delete");
-	ret = ret ?: blk_finish(&b, BLK_TIMEOUT_MS);
-	t_ok(!ret, "pulled under load: every request is done: %s %s", t_err(ret), ret ? b.why : "");
+	ret = ret ?: reqs_finish(&b.q, REQS_TIMEOUT_MS);
+	t_ok(!ret, "pulled under load: every request is done: %s %s", t_err(ret), ret ? b.q.why : "");
 	ret = blk_io(&b, VIRTIO_BLK_T_OUT, 0, buf, 4096);
 	t_ok(ret == VIRTIO_BLK_S_IOERR, "later ones fail: %s", blk_status(ret));
 	blk_close(&b);
@@ -474,7 +474,7 @@ static void test_pulled(void)
  */
 static void test_fork(void)
 {
-	struct blk_opt o = { 0 };
+	struct reqs_opt o = { 0 };
 	struct blk_req r = { .type = VIRTIO_BLK_T_IN, .data = buf, .len = 16384 };
 	unsigned char *was = blk_buf(16384), *copy;
 	size_t size, i;
@@ -487,30 +487,30 @@ static void test_fork(void)
 	blk_fill(was, 16384, 42);
 	t_need(blk_file_write(path, was, 16384, 0), "write");
 	t_need(blk_open(&b, &o), "device");
-	size = b.mem.size;
+	size = b.q.mem.size;
 	copy = malloc(size);
-	memcpy(copy, b.mem.va, size);
-	t_need(mmap(b.mem.va, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
+	memcpy(copy, b.q.mem.va, size);
+	t_need(mmap(b.q.mem.va, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED,
 		    -1, 0) == MAP_FAILED ? -errno : 0, "mmap");
-	memcpy(b.mem.va, copy, size);
+	memcpy(b.q.mem.va, copy, size);
 	t_need(blk_backend(&b, 0, fd, 0), "back end");
-	ret = blk_submit(&b, 0, &r) ?: blk_kick(&b, 0);
+	ret = blk_submit(&b, 0, &r) ?: reqs_kick(&b.q, 0);
 	t_ok(!ret && wait_inflight(&b, 0, 1), "a read is on its way");
 	pid = fork();
 	if (!pid) {
 		pause();
 		_exit(0);
 	}
-	/* Into the buffers and nowhere else: they are all 0xff yet. */
-	for (i = 0; i < b.slot_size; i++) {
-		unsigned char *va = vdrv_mem_va(&b.mem, b.pool) + (size_t)r.slot * b.slot_size + i;
+	/* Into the buffers and nowhere else: they are all as they were set. */
+	for (i = 0; i < b.q.slot_size; i++) {
+		unsigned char *va = vdrv_mem_va(&b.q.mem, b.q.pool) + (size_t)r.r.slot * b.q.slot_size + i;
 
 		if (*va == BLK_NO_STATUS)
 			*(volatile unsigned char *)va = BLK_NO_STATUS;
 	}
-	ret = blk_finish(&b, BLK_TIMEOUT_MS);
+	ret = reqs_finish(&b.q, REQS_TIMEOUT_MS);
 	t_ok(!ret && !r.status && !memcmp(buf, was, 16384),
-	     "a process that forks meanwhile gets what it reads: %s %s", t_err(ret), ret ? b.why : "");
+	     "a process that forks meanwhile gets what it reads: %s %s", t_err(ret), ret ? b.q.why : "");
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	blk_close(&b);
@@ -523,7 +523,7 @@ static void test_fork(void)
 /* Pins last as long as a request: holes can be punched, and what is there then counts. */
 static void test_punch(void)
 {
-	struct blk_opt o = { 0 };
+	struct reqs_opt o = { 0 };
 	struct blk_req r = { .type = VIRTIO_BLK_T_OUT, .data = buf, .len = 4096 };
 	unsigned char *got = blk_buf(4096);
 	uint64_t free_from, blocks;
@@ -533,10 +533,10 @@ static void test_punch(void)
 	fd = blk_file(path, O_RDWR, false);
 	t_need(blk_start(&b, &o, fd), "device");
 	ret = blk_run(&b, 0, &r);
-	free_from = b.pool - b.mem.gpa;
-	ret = ret ?: fallocate(b.mem.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, free_from,
-			       b.mem.size - free_from) ? -errno : 0;
-	blocks = lseek(b.mem.fd, free_from, SEEK_DATA);
+	free_from = b.q.pool - b.q.mem.gpa;
+	ret = ret ?: fallocate(b.q.mem.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, free_from,
+			       b.q.mem.size - free_from) ? -errno : 0;
+	blocks = lseek(b.q.mem.fd, free_from, SEEK_DATA);
 	t_ok(!ret && blocks == ~0ULL, "after its requests memory can be given back");
 	blk_fill(buf, 4096, 77);
 	ret = blk_run(&b, 0, &r) ?: blk_file_read(path, got, 4096, 0);

@@ -46,10 +46,10 @@ static void test_get_id(struct blk *b)
 	unsigned int i, n;
 	int ret;
 
-	t_ok(!ioctl(b->dev.fd, VHOST_BLK_SET_SERIAL, serial), "a serial number is set");
+	t_ok(!ioctl(b->q.dev.fd, VHOST_BLK_SET_SERIAL, serial), "a serial number is set");
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
-		static const struct blk_shape odd = { .out = { 5 }, .in = { 3, 9 }, .align = 1,
-						      .offset = 1, .joined = true };
+		static const struct shape odd = { .out = { 5 }, .in = { 3, 9 }, .align = 1,
+						      .offset = 1 };
 
 		r = (struct blk_req){ .type = VIRTIO_BLK_T_GET_ID, .data = id, .len = lens[i],
 				      .any_used = true, .shape = i % 2 ? &odd : NULL };
@@ -60,7 +60,7 @@ static void test_get_id(struct blk *b)
 		     "GET_ID of %u bytes: %s, used %u", lens[i], blk_status(ret ?: r.status), r.used);
 	}
 	memset(id, 0, sizeof(id));
-	ioctl(b->dev.fd, VHOST_BLK_SET_SERIAL, id);
+	ioctl(b->q.dev.fd, VHOST_BLK_SET_SERIAL, id);
 	r.shape = NULL;
 	ret = blk_run(b, 0, &r);
 	memset(was, 0, 20);
@@ -218,10 +218,10 @@ static void test_failures_mixed(struct blk *b)
 					 .sector = i % 3 == 1 ? ~0ULL : 0, .data = was, .len = 4096 };
 		ret = blk_submit(b, 0, &r[i]);
 	}
-	ret = ret ?: blk_kick(b, 0) ?: blk_finish(b, BLK_TIMEOUT_MS);
+	ret = ret ?: reqs_kick(&b->q, 0) ?: reqs_finish(&b->q, REQS_TIMEOUT_MS);
 	for (i = 0; i < 24 && !ret; i++)
 		ret = r[i].status == (i % 3 == 1 ? IOERR : 0) ? 0 : -EBADMSG;
-	t_ok(!ret, "good and bad requests in one batch: %s %s", t_err(ret), ret ? b->why : "");
+	t_ok(!ret, "good and bad requests in one batch: %s %s", t_err(ret), ret ? b->q.why : "");
 }
 
 static void test_rdonly(struct blk *b, int fd, uint32_t flags, const char *how)
@@ -344,19 +344,19 @@ static void test_info(struct blk *b, int fd)
 	} else {
 		is_number("capacity", i.capacity, st.st_size / 512);
 	}
-	t_ok(!ioctl(b->dev.fd, VHOST_BLK_GET_INFO, &small) && small.capacity == i.capacity,
+	t_ok(!ioctl(b->q.dev.fd, VHOST_BLK_GET_INFO, &small) && small.capacity == i.capacity,
 	     "info: the first version's size");
 	memset(&big, 0x5a, sizeof(big));
 	big.i.size = sizeof(big);
 	big.i.fd = fd;
 	big.i.flags = 0;
-	ret = ioctl(b->dev.fd, VHOST_BLK_GET_INFO, &big) ? -errno : 0;
+	ret = ioctl(b->q.dev.fd, VHOST_BLK_GET_INFO, &big) ? -errno : 0;
 	t_ok(!ret && big.i.capacity == i.capacity && big.i.size == sizeof(i) && big.more[0] == 0x5a,
 	     "info: more than the kernel knows: %s", t_err(ret));
 	small.size--;
 	small.fd = fd;
 	small.flags = 0;
-	t_ok(ioctl(b->dev.fd, VHOST_BLK_GET_INFO, &small) && errno == EINVAL, "info: too small");
+	t_ok(ioctl(b->q.dev.fd, VHOST_BLK_GET_INFO, &small) && errno == EINVAL, "info: too small");
 	t_ok(blk_info(b, 9999, &i) == -EBADF, "info: no such fd");
 }
 
@@ -368,7 +368,7 @@ static int backend(int dev, struct vhost_blk_backend be)
 /* What cannot be a back end, and who cannot set one */
 static void test_ioctl(struct blk *b, int fd)
 {
-	int dev = b->dev.fd, p[2], null = open("/dev/null", O_RDWR), dir = open("/tmp", O_RDONLY);
+	int dev = b->q.dev.fd, p[2], null = open("/dev/null", O_RDWR), dir = open("/tmp", O_RDONLY);
 	int wr = open(path, O_WRONLY), other = open(BLK_DEVICE, O_RDWR), st, opath, ret;
 	uint32_t two = 2;
 	pid_t pid;
@@ -431,8 +431,8 @@ static void test_ioctl(struct blk *b, int fd)
 static void test_stats(int fd)
 {
 	struct vhost_blk_stats s, small = { .size = VHOST_BLK_STATS_SIZE_V1 };
-	static const struct blk_shape odd = { .out = { 16 }, .align = 1, .offset = 1 };
-	struct blk_opt o = { 0 };
+	static const struct shape odd = { .out = { 16 }, .align = 1, .offset = 1, .tail = 1 };
+	struct reqs_opt o = { 0 };
 	struct blk b;
 	struct blk_req r = { .type = VIRTIO_BLK_T_OUT, .data = buf, .len = 8192, .shape = &odd };
 	bool flushes = true;
@@ -459,13 +459,13 @@ static void test_stats(int fd)
 	     s.last_errno, (unsigned long long)s.last_error_sector);
 	t_ok(s.bounced == (is_bdev || direct), "counted: %llu were copied: odd addresses",
 	     (unsigned long long)s.bounced);
-	t_ok(!ioctl(b.dev.fd, VHOST_BLK_GET_STATS, &small) && small.reads == 2,
+	t_ok(!ioctl(b.q.dev.fd, VHOST_BLK_GET_STATS, &small) && small.reads == 2,
 	     "statistics: the first version's size");
 	small = (struct vhost_blk_stats){ .size = VHOST_BLK_STATS_SIZE_V1 - 8 };
-	t_ok(ioctl(b.dev.fd, VHOST_BLK_GET_STATS, &small) && errno == EINVAL,
+	t_ok(ioctl(b.q.dev.fd, VHOST_BLK_GET_STATS, &small) && errno == EINVAL,
 	     "statistics: too small");
 	small = (struct vhost_blk_stats){ .size = sizeof(small), .index = 64 };
-	t_ok(ioctl(b.dev.fd, VHOST_BLK_GET_STATS, &small) && errno == ENOBUFS,
+	t_ok(ioctl(b.q.dev.fd, VHOST_BLK_GET_STATS, &small) && errno == ENOBUFS,
 	     "statistics: no such queue");
 	blk_close(&b);
 }
@@ -603,7 +603,7 @@ static void test_cache(struct blk *b)
 
 int main(int argc, char **argv)
 {
-	struct blk_opt o = { .indirect_max = 16, .max_data = 2 * PIECE };
+	struct reqs_opt o = { .indirect_max = 16, .max_data = 2 * PIECE };
 	struct stat st;
 	struct blk b;
 	int fd;

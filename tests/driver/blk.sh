@@ -5,13 +5,17 @@ blk=$(mktemp -d /tmp/blk.XXXXXX)
 blk_undo=()
 export DM_DISABLE_UDEV=1
 
-blk_cleanup() {
+blk_undo_all() {
 	local i
 
 	for ((i = ${#blk_undo[@]} - 1; i >= 0; i--)); do
 		eval "${blk_undo[i]}" >/dev/null 2>&1 || echo "# failed: ${blk_undo[i]}"
 	done
 	blk_undo=()
+}
+
+blk_cleanup() {
+	blk_undo_all
 	"$load" none >/dev/null 2>&1
 	rm -rf "$blk"
 }
@@ -93,15 +97,15 @@ blk_full() {
 	blk_fs "$1" 8 && backend=$backend/full
 }
 
-# blk_file FS: a file of 16 MiB in a new file system of that kind
+# blk_file FS [MIB]: a file of 16 MiB, or that size, in a new file system of that kind
 blk_file() {
-	local size=48
+	local file=${2:-16} size=$((${2:-16} + 32))
 
 	# mkfs.xfs makes no smaller ones.
 	[ "$1" != xfs ] || size=320
 	blk_fs "$1" $size || return 1
 	backend=$backend/file
-	truncate -s 16M "$backend"
+	truncate -s "${file}M" "$backend"
 }
 
 # blk_programs "PROGRAM[:OPTION]..."...: run each with $backend

@@ -52,6 +52,7 @@ bool t_stock(void);
  * @features: acknowledged to the device, together with t_layout() where VERSION_1 is among them
  * @num: ring size of both queues
  * @mem_size: bytes of guest memory, 0 for 16 MiB
+ * @regions: that it is cut into, 0 for one; at most 64 on the stock module
  * @indirect_max: descriptors a table, 0 for no tables
  * @base: first index of both rings
  * @offload: TUN_F_ flags of the tap
@@ -62,6 +63,7 @@ struct rig_opt {
 	uint64_t features;
 	unsigned int num;
 	size_t mem_size;
+	unsigned int regions;
 	unsigned int indirect_max;
 	uint16_t base;
 	unsigned int offload;

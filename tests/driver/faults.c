@@ -131,7 +131,7 @@ int main(void)
 		t_skip("no fault injection in this kernel");
 		return t_done();
 	}
-	t_need(hostile_open(&h, &tally, &seed), "set-up");
+	t_need(hostile_open(&h, &tally, NULL, &seed), "set-up");
 	h.features = RIG_FEATURES;
 	for (i = 0; i < 2; i++) {
 		h.ring[i].packed = false;
@@ -143,7 +143,7 @@ int main(void)
 	t_ok(faults > 50, "%u faults in all", faults);
 	for (i = 0; i < 2; i++)
 		hring_backend(&h, &h.ring[i], -1);
-	ret = fuzz_revive(h.fd, RIG_FEATURES, 500, &why);
+	ret = fuzz_revive(h.fd, NULL, RIG_FEATURES, 500, &why);
 	t_ok(!ret, "and then it carries frames: %s %s", t_err(ret), why);
 	return t_done();
 }

@@ -466,7 +466,7 @@ static void revive(struct fuzz_run *f, struct ctx *c)
 		if (ret && ret != -EFAULT)
 			fuzz_fail(f, "taking back end %d away: %s", i, strerror(-ret));
 	}
-	ret = fuzz_revive(c->h.fd, features, 50, &why);
+	ret = fuzz_revive(c->h.fd, NULL, features, 50, &why);
 	if (ret)
 		fuzz_fail(f, "afterwards: %s %s", strerror(-ret), why);
 	counts->revived++;
@@ -481,7 +481,7 @@ static void child(struct fuzz_run *f, uint64_t seed)
 	int ret;
 
 	signal(SIGCHLD, SIG_IGN);
-	ret = hostile_open(&c.h, &counts->tally, &s);
+	ret = hostile_open(&c.h, &counts->tally, NULL, &s);
 	if (ret)
 		fuzz_fail(f, "set-up: %s", strerror(-ret));
 	c.other = memfd_create("other", MFD_CLOEXEC);
@@ -557,6 +557,6 @@ int main(int argc, char **argv)
 	       (unsigned long long)counts->revived);
 	t_ok(!missing(), "what every device can do succeeded now and then");
 	t_ok(counts->calls && counts->revived, "rings ran, and devices were revived");
-	fuzz_honest(500);
+	fuzz_honest(NULL, 500);
 	return t_done();
 }

@@ -135,14 +135,14 @@ static void set_eventfd(struct hostile *h, uint64_t *s)
 static void set_addr(struct hostile *h, uint64_t *s)
 {
 	struct vhost_vring_addr a = {
-		.index = fuzz_below(s, 2),
+		.index = any_ring(h, s)->index,
 		.desc_user_addr = fuzz_uva(&h->mem, s) & ~15ULL,
 		.avail_user_addr = fuzz_uva(&h->mem, s) & ~3ULL,
 		.used_user_addr = fuzz_uva(&h->mem, s) & ~3ULL,
 	};
 
 	if (fuzz_one_in(s, 4))
-		hring_set_addr(h, &h->ring[a.index]);
+		hring_set_addr(h, any_ring(h, s));
 	else
 		ioctl(h->fd, VHOST_SET_VRING_ADDR, &a);
 }
@@ -151,7 +151,7 @@ static void set_addr(struct hostile *h, uint64_t *s)
 static void set_worker(struct hostile *h, uint64_t *s)
 {
 	struct vhost_worker_state w = { .worker_id = fuzz_below(s, 8) };
-	struct vhost_vring_worker vw = { .index = fuzz_below(s, 2) };
+	struct vhost_vring_worker vw = { .index = any_ring(h, s)->index };
 
 	switch (fuzz_below(s, 3)) {
 	case 0:
@@ -218,7 +218,7 @@ static void act_control(struct hostile *h, uint64_t *s)
 		set_eventfd(h, s);
 		break;
 	case 5:
-		hring_backend(h, r, fuzz_one_in(s, 4) ? -1 : h->tap[fuzz_below(s, 2)].fd);
+		hring_backend(h, r, fuzz_one_in(s, 4) ? -1 : h->backend[fuzz_below(s, 2)]);
 		break;
 	case 6:
 	case 7:
@@ -287,12 +287,11 @@ static void child(struct fuzz_run *f, uint64_t seed)
 	};
 	uint64_t s = seed, features;
 	unsigned int n, i;
-	struct vdrv_if_stats st;
 	struct hostile h;
 	const char *why;
 	int ret;
 
-	ret = hostile_open(&h, f->shared, &s);
+	ret = hostile_open(&h, f->shared, f->backend, &s);
 	if (!ret)
 		ret = hostile_setup_faulty(&h, f->faults);
 	if (ret)
@@ -312,12 +311,7 @@ static void child(struct fuzz_run *f, uint64_t seed)
 	__atomic_store_n(&h.stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < n; i++)
 		pthread_join(actors[i].thread, NULL);
-	for (i = 0; i < 2; i++)
-		if (!vdrv_if_stats(h.tap[i].name, &st)) {
-			h.tally->sent += st.rx_packets;
-			h.tally->received += st.tx_packets;
-		}
-
+	hostile_count(&h);
 	if (fuzz_one_in(&s, 3))
 		_exit(0);
 	if (f->faults)
@@ -325,17 +319,25 @@ static void child(struct fuzz_run *f, uint64_t seed)
 	ret = fuzz_mem_restore(&h.mem);
 	if (ret)
 		fuzz_fail(f, "memory: %s", strerror(-ret));
+	/* An endpoint goes only while all rings can be reached. */
+	if (h.kind == FUZZ_SCSI && ioctl(h.fd, VHOST_RESET_OWNER) && errno != EPERM)
+		fuzz_fail(f, "reset: %s", strerror(errno));
 	/* With faults it may have lost its owner. */
 	if (ioctl(h.fd, VHOST_SET_OWNER) && errno != EBUSY)
 		fuzz_fail(f, "owner: %s", strerror(errno));
-	/* Or the owner its memory table: then nothing runs, and EFAULT is the answer, as stock's. */
-	for (i = 0; i < 2; i++)
-		if (ioctl(h.fd, VHOST_NET_SET_BACKEND, &(struct vhost_vring_file){ i, -1 }) &&
-		    !(f->faults && errno == EFAULT))
-			fuzz_fail(f, "taking back end %u away: %s", i, strerror(errno));
+	/* A ring out of reach keeps its back end, as does one without a memory table: EFAULT, as stock's. */
+	for (i = 0; i < 2 && h.kind != FUZZ_SCSI; i++) {
+		hostile_set_mem(&h);
+		hring_set_addr(&h, &h.ring[i]);
+		ret = hring_backend(&h, &h.ring[i], -1);
+		if (ret == -EFAULT && !ioctl(h.fd, VHOST_RESET_OWNER))
+			ret = ioctl(h.fd, VHOST_SET_OWNER) ? -errno : 0;
+		if (ret && !(f->faults && ret == -EFAULT))
+			fuzz_fail(f, "taking back end %u away: %s", i, strerror(-ret));
+	}
 	/* The rest of vdrv knows neither a log nor a device IOTLB. */
 	features = h.features & (RIG_FEATURES | VDRV_BIT(VIRTIO_RING_F_EVENT_IDX));
-	ret = fuzz_revive(h.fd, features, 200, &why);
+	ret = fuzz_revive(h.fd, f->backend, features, 200, &why);
 	if (ret)
 		fuzz_fail(f, "features %#llx, afterwards: %s %s", (unsigned long long)h.features,
 			  strerror(-ret), why);
@@ -362,10 +364,10 @@ int main(int argc, char **argv)
 	t_note("%llu descriptors, %llu of them wild, %llu words scribbled over, %llu changes",
 	       (unsigned long long)t->descs, (unsigned long long)t->wild,
 	       (unsigned long long)t->scribbles, (unsigned long long)t->ioctls);
-	t_note("%llu rings refused, %llu frames sent, %llu received, %llu devices revived",
+	t_note("%llu rings refused, %llu frames, sectors or requests sent, %llu received, %llu devices revived",
 	       (unsigned long long)t->errors, (unsigned long long)t->sent,
 	       (unsigned long long)t->received, (unsigned long long)t->revived);
 	t_ok(enough(), "the device worked on them and refused some");
-	fuzz_honest(500);
+	fuzz_honest(f.backend, 500);
 	return t_done();
 }

@@ -12,30 +12,48 @@ trap '"$load" none >/dev/null 2>&1' EXIT
 
 bail() { echo "Bail out! $*"; exit 1; }
 
-# load ours or stock
+# load ours or stock; of the latter the one that is compared with
+stock_module=vhost_net
 driver_load() {
-	"$load" "$1" >/dev/null 2>&1 || bail "cannot load the $1 modules"
+	local which=("$1")
+
+	[ "$1" != stock ] || which+=("$stock_module")
+	"$load" "${which[@]}" >/dev/null 2>&1 || bail "cannot load the $1 modules"
 }
 
-# Record the program's results on both modules, compare them, keep them in $SHUNT_OUT.
+# What driver_compare does when a module is loaded, and before it goes
+driver_before() { :; }
+driver_after() { :; }
+
+driver_record() { # MODULES PROGRAM [ARGUMENT...]
+	local file=${SHUNT_OUT:-/tmp}/$2.$1 name=$2
+
+	driver_load "$1"
+	shift 2
+	driver_before
+	timeout "${DRIVER_LIMIT:-100}" "$programs/$name" "$@" >"$file"
+	set -- $?
+	driver_after
+	return "$1"
+}
+
+# driver_compare PROGRAM [ARGUMENT...]: record its results on both modules, compare them, keep them in
+# $SHUNT_OUT.
 driver_compare() {
-	local out=${SHUNT_OUT:-/tmp} which
+	local out=${SHUNT_OUT:-/tmp} name=$1 which
 
 	if [ "${OURS_ONLY:-}" = 1 ]; then
-		driver_load ours
-		check "$1 runs to its end" sh -c "timeout ${DRIVER_LIMIT:-100} $programs/$1 >$out/$1.ours"
-		"$load" none >/dev/null 2>&1 || bail "cannot unload after $1"
+		check "$name runs to its end" driver_record ours "$@"
+		"$load" none >/dev/null 2>&1 || bail "cannot unload after $name"
 		echo "1..$tap_n"
 		tap_n=0
 		return
 	fi
 	for which in stock ours; do
-		driver_load $which
-		timeout "${DRIVER_LIMIT:-100}" "$programs/$1" >"$out/$1.$which" ||
-			echo "# $1 on $which ended with status $?"
+		driver_record $which "$@" || echo "# $name on $which ended with status $?"
 	done
-	"$load" none >/dev/null 2>&1 || bail "cannot unload after $1"
-	"$SHUNT_TOP/tests/driver/compare" "$1" "$series" "$out/$1.stock" "$out/$1.ours"
+	"$load" none >/dev/null 2>&1 || bail "cannot unload after $name"
+	"$SHUNT_TOP/tests/driver/compare" "$name" "$series" "$out/$name.stock" "$out/$name.ours"
 }
 
 # driver_layouts COMMAND...: runs it for each further layout of rings, with its name in DRIVER_LAYOUT.
@@ -106,4 +124,25 @@ driver_memory() {
 
 	if [ "$lost" -lt 65536 ]; then pass "no memory is left behind: $lost KiB"; else fail "memory lost: $lost KiB"; fi
 	if out=$("$load" none 2>&1); then pass "unload after all that"; else fail "unload: $out"; fi
+}
+
+# driver_fuzz: after driver_load; how long fuzzers run, and where their part of the kernel's log begins
+#	SECONDS_LONG	each for so long (6, in make soak 600)
+#	MILLIONS	of descriptors at least (0, in make soak 20)
+driver_fuzz() {
+	[ "${SHUNT_SOAK:-}" != 1 ] || : "${SECONDS_LONG:=600}" "${MILLIONS:=20}"
+	export SECONDS_LONG=${SECONDS_LONG:-6} MILLIONS=${MILLIONS:-0}
+	# A million takes a minute or two.
+	DRIVER_LIMIT=$((200 + SECONDS_LONG + ${SLOW:-1} * (60 + MILLIONS * 300)))
+	mark="shunt-lab: fuzz $$"
+	echo "$mark" >/dev/kmsg
+}
+
+# driver_log_quiet [PATTERN]: hostile drivers may make us say that their ring is broken or their log is gone,
+# at a limited rate, and no more but for PATTERN; what others say of their frames is not our affair.
+driver_log_quiet() {
+	local known='queue [0-9]+ broken: |a write is missing in the dirty log|callbacks suppressed'${1:+"|$1"} said
+
+	said=$(dmesg | sed "1,/$mark/d" | grep -i vhost | grep -vE "$known" | head)
+	is "$said" "" "the kernel log has nothing else from us"
 }

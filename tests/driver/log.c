@@ -285,6 +285,8 @@ static void test_exact(void)
 		  .segments = 1, .buf = 300, .frame = 1500 },
 		{ .name = "ring and index wrap", .o.num = 1024, .o.features = EVENT,
 		  .o.base = 65526, .segments = 1, .buf = 300, .frame = 1500 },
+		{ .name = "509 regions", .o.regions = 509, .o.mtu = 9000, .segments = 1,
+		  .buf = 10000, .frame = 9000 },
 		{ .name = "used ring noted elsewhere", .o.num = 128, .segments = 1, .buf = 2048,
 		  .frame = 1000, .log_at = VDRV_GPA + MEM_SIZE - PAGE },
 	};
@@ -469,6 +471,45 @@ static void test_toggle(void)
 	close(fd);
 }
 
+/*
+ * Guest memory twice: all of it at its place, and every other page of where frames are received at
+ * another guest address too. What is written is noted in both places.
+ */
+static void test_alias(void)
+{
+	const uint64_t low = VDRV_GPA - MEM_SIZE;
+	struct vhost_memory_region r[64];
+	unsigned int n = 1, i, seen = 0, wrong = 0;
+	struct both b;
+	uint64_t page;
+	int ret;
+
+	if (t_stock()) {
+		t_skip("memory at two guest addresses: stock notes the one that the driver used");
+		return;
+	}
+	ret = logged_open(&b, 0);
+	r[0] = (struct vhost_memory_region){ VDRV_GPA, MEM_SIZE, (uintptr_t)b.r.mem.va, 0 };
+	for (page = (b.rx.pool - VDRV_GPA) / PAGE & ~1ULL; n < ARRAY_SIZE(r); page += 2)
+		r[n++] = (struct vhost_memory_region){ low + page * PAGE, PAGE,
+						       (uintptr_t)b.r.mem.va + page * PAGE, 0 };
+	if (!ret)
+		ret = vdrv_dev_set_regions(&b.r.dev, r, n);
+	if (!ret)
+		ret = rig_start(&b.r);
+	if (!ret)
+		ret = both_run(&b, 300);
+	rig_stop(&b.r);
+	for (i = 1; i < n && !ret; i++) {
+		page = r[i].guest_phys_addr - low;
+		seen += marked(VDRV_GPA + page) && marked(VDRV_GPA + page + PAGE);
+		wrong += marked(low + page) != marked(VDRV_GPA + page) || marked(low + page + PAGE);
+	}
+	t_ok(!ret && seen && !wrong, "memory at two guest addresses: %s %s, %u marked, %u wrongly",
+	     t_err(ret), both_why(&b), seen, wrong);
+	both_close(&b);
+}
+
 /* The owner takes the log away under load: its loss, traffic goes on. */
 static void test_unmapped(void)
 {
@@ -515,6 +556,7 @@ int main(void)
 	test_copy(0);
 	test_copy(EVENT);
 	test_toggle();
+	test_alias();
 	test_unmapped();
 	return t_done();
 }

@@ -120,6 +120,19 @@ static void test_sizes(void)
 	}
 }
 
+/* Each buffer takes several of as many regions as there may be. */
+static void test_regions(void)
+{
+	struct rig_opt o = { .num = 256, .features = RIG_FEATURES | EVENT, .mem_size = 4 << 20,
+			     .regions = 509 };
+	struct both b = { .tx = { .max = 9000, .segments = 3 }, .rx = { .max = 9000, .buf_size = 4096 } };
+
+	o.mtu = 8986;
+	run("509 regions", &b, &o, 500);
+	o.indirect_max = 8;
+	run("509 regions, indirect", &b, &o, 500);
+}
+
 static void test_wrap(void)
 {
 	struct rig_opt o = { .num = 128, .features = RIG_FEATURES, .base = 65530 };
@@ -509,6 +522,7 @@ int main(void)
 	test_ring_sizes();
 	test_chains();
 	test_sizes();
+	test_regions();
 	test_wrap();
 	test_at_once();
 	test_stop_and_go();

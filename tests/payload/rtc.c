@@ -163,7 +163,8 @@ int main(void)
 	seen = flags;
 	report(alarm && (seen & 0xa0) == 0xa0, "the alarm comes (C %02x)", seen);
 	rd(RTC_C);
-	report(rd(RTC_C) == 0, "reading C clears it");
+	/* A second may just have ended. */
+	report(rd(RTC_C) == 0 || rd(RTC_C) == 0, "reading C clears it");
 	if (uip)
 		report(wait_until(!(rd(RTC_A) & 0x80), 20), "UIP was seen and ends");
 	else

@@ -38,6 +38,8 @@ good "iobase=<number>" -device isa-debug-exit,help
 good "netdev=<str>" -device virtio-net-pci,help
 good "drive=<str>" -device virtio-blk-pci,help
 good "drive=<str>" -device vhost-blk-pci,help
+good 'name "vhost-scsi-pci"' -device help
+good "wwpn=<str>" -device vhost-scsi-pci,help
 good "ifname=<str>" -netdev help
 good "file=<str>" -drive help
 good "server=<on|off>" -chardev help
@@ -174,6 +176,15 @@ bad "queue-size=2048: takes a number" "${k[@]}" -device virtio-blk-pci,drive=d,q
 bad "logical_block_size=256: takes a size" "${k[@]}" -device virtio-blk-pci,drive=d,logical_block_size=256
 bad "write-cache=x: takes on, off or auto" "${k[@]}" -device virtio-blk-pci,drive=d,write-cache=x
 
+# --- SCSI adapters
+bad "wwpn= is missing" "${k[@]}" -device vhost-scsi-pci
+bad "num_queues=129: takes a number from 1 to 128" "${k[@]}" -device vhost-scsi-pci,wwpn=naa.1,num_queues=129
+bad "num_queues=0: takes a number" "${k[@]}" -device vhost-scsi-pci,wwpn=naa.1,num_queues=0
+bad "virtqueue_size=2: takes a number from 4 to 1024" "${k[@]}" -device vhost-scsi-pci,wwpn=naa.1,virtqueue_size=2
+bad "max_sectors=0: takes a number" "${k[@]}" -device vhost-scsi-pci,wwpn=naa.1,max_sectors=0
+bad "worker_per_virtqueue=x: takes on, off or auto" "${k[@]}" -device vhost-scsi-pci,wwpn=naa.1,worker_per_virtqueue=x
+bad "no property 'bootindex'" "${k[@]}" -device vhost-scsi-pci,wwpn=naa.1,bootindex=1
+
 # --- character devices
 bad "takes stdio" "${k[@]}" -chardev nosuch,id=c
 bad "id= is missing" "${k[@]}" -chardev null
@@ -252,6 +263,22 @@ if [ -w /dev/kvm ]; then
 			-drive file=img,if=virtio,format=raw,readonly=on
 	else
 		echo "# /dev/vhost-blk is there: not tested without"
+	fi
+	scsi() { bad "$1" "${k[@]}" -device "vhost-scsi-pci,id=s,wwpn=$2"; }
+	scsi "vhost-scsi-pci.s: wwpn=sda: takes naa." sda
+	scsi "wwpn=naa./etc: takes naa." naa./etc
+	scsi "wwpn=naa.*: takes naa." "naa.*"
+	scsi "takes 223 characters" "naa.$(printf '1%.0s' {1..220})"
+	scsi "virtqueue_size=384: takes a power of two" naa.1,virtqueue_size=384
+	scsi "vectors=4096: takes a number from 0 to 2048" naa.1,vectors=4096
+	scsi "vhostfd=x: takes the number" naa.1,vhostfd=x
+	scsi "vhostfd=999: Bad file descriptor" naa.1,vhostfd=999
+	scsi "vhostfd is not a vhost-scsi device" naa.1,vhostfd=0
+	scsi "disable-legacy=off" naa.1,disable-legacy=off
+	if [ ! -e /dev/vhost-scsi ]; then
+		scsi "insmod vhost_scsi.ko" naa.1
+	else
+		echo "# /dev/vhost-scsi is there: not tested without"
 	fi
 	bad "nowhere" "${k[@]}"
 	bad "nowhere" "${k[@]}" -daemonize

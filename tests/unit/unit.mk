@@ -3,4 +3,4 @@
 tests: $(B)/bin/shunt payload
 
 # The user-space driver, with a device that is in the test.
-$(B)/tests/vdrv: $(call obj,$(addprefix tools/shunt-bench-,dev.c vq.c split.c packed.c))
+$(B)/tests/vdrv: $(call obj,$(addprefix tools/shunt-bench-,dev.c user.c vq.c split.c packed.c))

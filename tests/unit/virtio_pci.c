@@ -35,6 +35,7 @@ struct fake {
 	struct vhost vh;
 	sem_t gate;
 	bool stall_start, stall_stop;
+	bool config_breaks;
 	int start_error, ring_error[NQ], ring_starts[NQ], ring_stops[NQ];
 	/* what the back end saw */
 	int starts, stops, running;
@@ -144,6 +145,8 @@ static void fake_config_write(struct virtio_dev *vd, unsigned int off, uint64_t 
 	fake->config_off = off;
 	fake->config_val = val;
 	fake->config_len = len;
+	if (fake->config_breaks)
+		virtio_broken(vd, "a test");
 }
 
 static const struct virtio_ops dev_ops = {
@@ -790,6 +793,28 @@ static void test_refused(void **state)
 	assert_int_equal(fake->stops, 2);
 }
 
+/* What cannot work is not started; the driver is told as soon as it may be. */
+static void test_broken_early(void **state)
+{
+	(void)state;
+	fake->config_breaks = true;
+	config_w(0, 1, 1);
+	assert_true(is_broken());
+	assert_int_equal(isr(), 0);
+	set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
+	set_features(FEATURES);
+	set_status(S_OK);
+	set_queue(0, 64, 0x10000);
+	set_status(S_OK | VIRTIO_CONFIG_S_DRIVER_OK);
+	assert_int_equal(isr(), VIRTIO_PCI_ISR_CONFIG);
+	run_until(NULL, 10);
+	assert_int_equal(fake->starts, 0);
+	set_status(0);
+	assert_int_equal(status(), 0);
+	bring_up();
+	assert_true(run_until(is_running, 1000));
+}
+
 static void test_vring_err(void **state)
 {
 	uint64_t one = 1;
@@ -1083,7 +1108,7 @@ int main(void)
 		TEST(identity), TEST(features), TEST(config_write), TEST(start), TEST(queue_size),
 		TEST(queue_size_packed), TEST(queue_reset), TEST(queue_reset_early), TEST(widths),
 		TEST(stalled_stop), TEST(reset_during_start), TEST(system_reset), TEST(refused),
-		TEST(vring_err), TEST(intx), TEST(msix), TEST(window), TEST(bars), TEST(garbage),
+		TEST(broken_early), TEST(vring_err), TEST(intx), TEST(msix), TEST(window), TEST(bars), TEST(garbage),
 	};
 
 	if (access("/dev/kvm", R_OK | W_OK)) {

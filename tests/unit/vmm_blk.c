@@ -38,7 +38,8 @@ static int setup(void **state)
 	snprintf(blk.name, sizeof(blk.name), "b");
 	p = (struct blk_props){
 		.num_queues = 4, .queue_size = 256, .discard = true, .write_zeroes = true, .config_wce = true,
-		.event_idx = true, .indirect_desc = true, .packed = true, .in_order = true, .queue_reset = true,
+		.pci = { .event_idx = true, .indirect_desc = true, .packed = true, .in_order = true,
+			 .queue_reset = true },
 	};
 	info = (struct vhost_blk_info){
 		.capacity = 0x1000003, .logical_block_size = 512, .physical_block_size = 4096,
@@ -245,7 +246,7 @@ static void test_rings(void **state)
 {
 	static const unsigned int bits[] = { VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC,
 					     VIRTIO_F_RING_PACKED, VIRTIO_F_IN_ORDER, VIRTIO_F_RING_RESET };
-	bool *const props[] = { &p.event_idx, &p.indirect_desc, &p.packed, &p.in_order, &p.queue_reset };
+	bool *const props[] = { &p.pci.event_idx, &p.pci.indirect_desc, &p.pci.packed, &p.pci.in_order, &p.pci.queue_reset };
 	unsigned int i;
 
 	(void)state;
@@ -259,7 +260,7 @@ static void test_rings(void **state)
 		assert_false(offers(bits[i]));
 	}
 	assert_false(offers(VIRTIO_F_ACCESS_PLATFORM));
-	p.iommu_platform = true;
+	p.pci.iommu_platform = true;
 	assert_true(offers(VIRTIO_F_ACCESS_PLATFORM));
 }
 

@@ -14,14 +14,14 @@
 
 struct mix_req {
 	struct blk_req r;
-	struct blk_shape shape;
+	struct shape shape;
 	uint64_t at;
 	bool out;
 };
 
 static int bad(struct blkmix *m, const char *why, int ret)
 {
-	m->b->why = why;
+	m->b->q.why = why;
 	return ret;
 }
 
@@ -39,7 +39,7 @@ static void random_shape(struct blkmix *m, struct mix_req *q)
 {
 	static const uint32_t offsets[] = { 0, 0, 0, 512, 16, 4, 1, 511, 4095 };
 	static const uint32_t aligns[] = { 4096, 4096, 512, 1 };
-	struct blk_shape *s = &q->shape;
+	struct shape *s = &q->shape;
 
 	*s = blk_plain;
 	q->r.shape = s;
@@ -47,7 +47,7 @@ static void random_shape(struct blkmix *m, struct mix_req *q)
 		return;
 	s->align = aligns[fuzz_below(&m->seed, ARRAY_SIZE(aligns))];
 	s->offset = offsets[fuzz_below(&m->seed, ARRAY_SIZE(offsets))];
-	s->joined = fuzz_one_in(&m->seed, 3);
+	s->tail = !fuzz_one_in(&m->seed, 3);
 	if (fuzz_one_in(&m->seed, 2)) {
 		random_cuts(m, s->out, q->r.len + BLK_HDR);
 		random_cuts(m, s->in, q->r.len + 1);
@@ -103,8 +103,8 @@ static int reap(struct blkmix *m)
 	unsigned int i, q;
 	int ret;
 
-	for (q = 0; q < m->b->queues; q++) {
-		ret = blk_reap(m->b, q);
+	for (q = 0; q < m->b->q.queues; q++) {
+		ret = reqs_reap(&m->b->q, q);
 		if (ret < 0)
 			return ret;
 	}
@@ -146,9 +146,9 @@ static int some_wait(struct blkmix *m)
 {
 	unsigned int q = 0;
 
-	while (q < m->b->queues && !m->b->pending[q])
+	while (q < m->b->q.queues && !m->b->q.pending[q])
 		q++;
-	return q < m->b->queues ? blk_wait(m->b, q, BLK_TIMEOUT_MS) : 0;
+	return q < m->b->q.queues ? reqs_wait(&m->b->q, q, REQS_TIMEOUT_MS) : 0;
 }
 
 int blkmix_feed(struct blkmix *m, unsigned int count)
@@ -160,18 +160,18 @@ int blkmix_feed(struct blkmix *m, unsigned int count)
 		for (i = 0, q = 0; i < m->depth && count; i++) {
 			if (m->req[i].out)
 				continue;
-			q = fuzz_below(&m->seed, m->b->queues);
+			q = fuzz_below(&m->seed, m->b->q.queues);
 			ret = add(m, &m->req[i], q);
 			if (ret == -ENOSPC)
 				break;
 			if (ret)
 				return ret;
 			count--;
-			if (fuzz_one_in(&m->seed, 4) && blk_kick(m->b, q))
+			if (fuzz_one_in(&m->seed, 4) && reqs_kick(&m->b->q, q))
 				return -EIO;
 		}
-		for (q = 0; q < m->b->queues; q++)
-			if (blk_kick(m->b, q))
+		for (q = 0; q < m->b->q.queues; q++)
+			if (reqs_kick(&m->b->q, q))
 				return -EIO;
 		ret = count ? some_wait(m) : 0;
 		if (!ret)
@@ -264,6 +264,6 @@ void blkmix_test(struct blkmix *m, unsigned int count, const char *fmt, ...)
 	vsnprintf(name, sizeof(name), fmt, ap);
 	va_end(ap);
 	ret = blkmix_open(m) ?: blkmix_run(m, count) ?: blkmix_compare(m);
-	t_ok(!ret, "%s: %s %s", name, t_err(ret), ret ? m->b->why : "");
+	t_ok(!ret, "%s: %s %s", name, t_err(ret), ret ? m->b->q.why : "");
 	blkmix_close(m);
 }

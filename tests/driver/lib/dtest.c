@@ -163,6 +163,12 @@ bool t_stock(void)
 	return module && !strcmp(module, "stock");
 }
 
+/* At no page: what lies next to each other is one buffer's, more often than not. */
+static int rig_cut_mem(struct rig *r, unsigned int n)
+{
+	return vdrv_dev_cut_mem(&r->dev, &r->mem, n, (r->mem.size / n) | 1);
+}
+
 int rig_open(struct rig *r, const struct rig_opt *o)
 {
 	struct vdrv_tap_opt topt = { .offload = o->offload, .mtu = o->mtu };
@@ -191,6 +197,8 @@ int rig_open(struct rig *r, const struct rig_opt *o)
 		ret = vdrv_dev_open(&r->dev, DTEST_DEVICE);
 	if (!ret)
 		ret = vdrv_dev_start(&r->dev, &r->mem, features);
+	if (!ret && o->regions)
+		ret = rig_cut_mem(r, t_stock() && o->regions > 64 ? 64 : o->regions);
 	for (i = 0; i < 2 && !ret; i++) {
 		ret = vdrv_vq_open(&r->vq[i], &r->mem, i, o->num, features, o->indirect_max);
 		if (ret)

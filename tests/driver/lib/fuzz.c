@@ -2,6 +2,7 @@
 /* What the fuzzers share, see fuzz.h. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,9 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/driver/lib/blk.h"
 #include "tests/driver/lib/fault.h"
 #include "tests/driver/lib/flow.h"
 #include "tests/driver/lib/fuzz.h"
+#include "tests/driver/lib/scsi.h"
 
 /* Far below where the kernel puts mappings by itself */
 #define SPACE		((unsigned char *)0x1000000000UL)
@@ -140,7 +143,7 @@ void fuzz_open(struct fuzz_run *f, int argc, char **argv, size_t shared_size)
 	e = getenv("SLOW");
 	if (e && atoi(e) > 0)
 		f->slow = atoi(e);
-	while ((c = getopt(argc, argv, "s:n:t:d:f")) != -1) {
+	while ((c = getopt(argc, argv, "s:n:t:d:b:f")) != -1) {
 		if (c == 's')
 			f->seed = strtoull(optarg, NULL, 0);
 		else if (c == 'n')
@@ -149,10 +152,12 @@ void fuzz_open(struct fuzz_run *f, int argc, char **argv, size_t shared_size)
 			f->seconds = strtoul(optarg, NULL, 0);
 		else if (c == 'd')
 			f->min_descs = strtoull(optarg, NULL, 0) * 1000000;
+		else if (c == 'b')
+			f->backend = optarg;
 		else if (c == 'f')
 			f->faults = true;
 		else
-			t_need(-EINVAL, "usage: [-s SEED] [-n CHILDREN] [-t SECONDS] [-d MILLIONS] [-f]");
+			t_need(-EINVAL, "usage: [-s SEED] [-n CHILDREN] [-t SECONDS] [-d MILLIONS] [-b BACKEND] [-f]");
 	}
 	if (f->faults && !fault_open())
 		t_need(-EOPNOTSUPP, "fault injection");
@@ -285,19 +290,92 @@ static int traffic(struct both *b, unsigned int count, const char **why)
 	return ret;
 }
 
-void fuzz_honest(unsigned int count)
+enum fuzz_device fuzz_device(const char *backend)
+{
+	return !backend ? FUZZ_NET : strncmp(backend, "naa.", 4) ? FUZZ_BLK : FUZZ_SCSI;
+}
+
+/* Write, and read it again, and so on. */
+static int blk_blocks(struct blk *b, unsigned int count)
+{
+	unsigned char out[4096], in[4096];
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < count && !ret; i++) {
+		blk_fill(out, sizeof(out), i);
+		ret = blk_io(b, VIRTIO_BLK_T_OUT, i * 8, out, sizeof(out));
+		ret = ret ?: blk_io(b, VIRTIO_BLK_T_IN, i * 8, in, sizeof(in));
+		if (!ret && memcmp(in, out, sizeof(in)))
+			ret = -EBADMSG;
+	}
+	return ret;
+}
+
+static int scsi_blocks(struct scsi *s, unsigned int count)
+{
+	unsigned char out[4096], in[4096];
+	unsigned int i;
+	int ret;
+
+	ret = scsi_settle(s, 0);
+	for (i = 0; i < count && !ret; i++) {
+		blk_fill(out, sizeof(out), i);
+		ret = scsi_io(s, true, 0, i * 8, out, sizeof(out));
+		ret = ret ?: scsi_io(s, false, 0, i * 8, in, sizeof(in));
+		if (!ret && memcmp(in, out, sizeof(in)))
+			ret = -EBADMSG;
+	}
+	return ret;
+}
+
+/* The device, or a new one, is set up, used and closed. */
+static int blocks(const struct reqs_opt *o, const char *backend, unsigned int count, const char **why)
+{
+	struct scsi s;
+	struct blk b;
+	int fd, ret;
+
+	if (fuzz_device(backend) == FUZZ_SCSI) {
+		ret = scsi_start(&s, o, backend) ?: scsi_blocks(&s, count);
+		*why = s.q.why;
+		scsi_close(&s);
+		return ret > 0 ? -EIO : ret;
+	}
+	fd = open(backend, O_RDWR | O_CLOEXEC);
+	*why = backend;
+	if (fd < 0)
+		return -errno;
+	ret = blk_start(&b, o, fd) ?: blk_blocks(&b, count);
+	*why = b.q.why;
+	blk_close(&b);
+	close(fd);
+	return ret > 0 ? -EIO : ret;
+}
+
+static int honest_net(unsigned int count, const char **why)
 {
 	struct rig_opt o = { .num = 256, .features = RIG_FEATURES };
-	const char *why = "open";
 	struct both b = { 0 };
 	int ret;
 
-	ret = rig_open(&b.r, &o) ?: traffic(&b, count, &why);
-	t_ok(!ret, "an honest device works afterwards: %s %s", t_err(ret), why);
+	*why = "open";
+	ret = rig_open(&b.r, &o) ?: traffic(&b, count, why);
 	both_close(&b);
+	return ret;
 }
 
-int fuzz_revive(int fd, uint64_t features, unsigned int count, const char **why)
+void fuzz_honest(const char *backend, unsigned int count)
+{
+	const struct reqs_opt o = { 0 };
+	const char *why;
+	int ret;
+
+	ret = backend ? blocks(&o, backend, count, &why) : honest_net(count, &why);
+	t_ok(!ret, "an honest device works afterwards: %s %s", t_err(ret), why);
+}
+
+static int revive_net(int fd, uint64_t features, unsigned int count, const char **why)
 {
 	struct both b = { .r = { .mem.fd = -1, .dev.fd = fd, .dev.features = features, .sock = -1,
 				 .hdr_len = vdrv_net_hdr_len(features) } };
@@ -337,4 +415,11 @@ int fuzz_revive(int fd, uint64_t features, unsigned int count, const char **why)
 	r->dev.fd = -1;
 	both_close(&b);
 	return ret;
+}
+
+int fuzz_revive(int fd, const char *backend, uint64_t features, unsigned int count, const char **why)
+{
+	const struct reqs_opt o = { .features = features, .fd = fd };
+
+	return backend ? blocks(&o, backend, count, why) : revive_net(fd, features, count, why);
 }

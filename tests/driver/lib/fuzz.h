@@ -7,6 +7,8 @@
  *	-n CHILDREN	stop after so many (no limit): -s SEED -n 1 repeats the child of that seed
  *	-t SECONDS	stop after so long ($SECONDS_LONG, else 5)
  *	-d MILLIONS	but not before so many descriptors were written ($MILLIONS, else 0)
+ *	-b BACKEND	instead of /dev/vhost-net /dev/vhost-blk on this, which is overwritten, or
+ *			/dev/vhost-scsi with the target of this name (naa.…), whose LUN 0 is
  *	-f		some allocations and copies from and to user space fail (debug kernels)
  *
  * $SLOW multiplies the children's time: for kernels full of checks.
@@ -75,6 +77,7 @@ uint64_t fuzz_uva(const struct fuzz_mem *m, uint64_t *s);
  * struct fuzz_run - how the children fared
  * @slow: multiplier for times
  * @faults: as by -f; see fault.h for who is concerned
+ * @backend: as by -b, or NULL
  * @shared: zeroed memory that the children share with the parent
  * @descs: in there: descriptors written; NULL where -d does not count
  * @children: started
@@ -88,6 +91,7 @@ uint64_t fuzz_uva(const struct fuzz_mem *m, uint64_t *s);
 struct fuzz_run {
 	unsigned int slow;
 	bool faults;
+	const char *backend;
 	void *shared;
 	const uint64_t *descs;
 	unsigned int children;
@@ -114,12 +118,20 @@ void fuzz_fail(struct fuzz_run *f, const char *fmt, ...)
  */
 void fuzz_children(struct fuzz_run *f, void (*child)(struct fuzz_run *f, uint64_t seed),
 		   unsigned int life_ms);
-/* A new device with nothing odd about it carries @count frames each way. */
-void fuzz_honest(unsigned int count);
+enum fuzz_device { FUZZ_NET, FUZZ_BLK, FUZZ_SCSI };
+
+/* Of which kind is the device that @backend is for? */
+enum fuzz_device fuzz_device(const char *backend);
+
+/*
+ * A new device with nothing odd about it carries @count frames each way, or, on @backend if that is
+ * not NULL, blocks.
+ */
+void fuzz_honest(const char *backend, unsigned int count);
 /*
  * The device at @fd, whose owner we are and whose back ends are off: set up anew by the book, does
- * it carry @count frames each way? 0, or a negative errno and what was wrong in @why.
+ * it carry @count frames each way, or, if @backend is not NULL, blocks? 0, or a negative errno and what was wrong in @why.
  */
-int fuzz_revive(int fd, uint64_t features, unsigned int count, const char **why);
+int fuzz_revive(int fd, const char *backend, uint64_t features, unsigned int count, const char **why);
 
 #endif /* TESTS_DRIVER_LIB_FUZZ_H */

@@ -10,8 +10,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/driver/lib/blk.h"
 #include "tests/driver/lib/fault.h"
 #include "tests/driver/lib/hostile.h"
+#include "tests/driver/lib/scsi.h"
 
 /* A packed descriptor (virtio 1.2, 2.8.13) */
 struct packed_desc {
@@ -124,6 +126,43 @@ static void some_table(struct hostile *h, uint64_t *s, struct vring_desc *d, boo
 		d->len = htole32(n * sizeof(*d));
 }
 
+struct vring_desc hostile_piece(struct hostile *h, uint64_t *s, uint32_t len, bool write)
+{
+	uint64_t room = HOSTILE_DATA_SIZE - len;
+
+	h->tally->descs++;
+	return (struct vring_desc){
+		.addr = htole64(VDRV_GPA + HOSTILE_DATA +
+				(fuzz_below(s, room) & (fuzz_one_in(s, 4) ? ~0ULL : ~511ULL))),
+		.len = htole32(len),
+		.flags = htole16(VRING_DESC_F_NEXT | (write ? VRING_DESC_F_WRITE : 0)),
+	};
+}
+
+void *hostile_at(const struct hostile *h, const struct vring_desc *d)
+{
+	return h->mem.alias + (le64toh(d->addr) - VDRV_GPA);
+}
+
+/* The same, for a device of blocks or of SCSI, with a request; seldom as it should be */
+static void some_request(struct hostile *h, uint64_t *s, const struct hring *r, struct vring_desc *d)
+{
+	struct vring_desc table[HOSTILE_TABLE];
+	unsigned int n = h->kind == FUZZ_BLK ? hblk_table(h, s, table, HOSTILE_TABLE) :
+					       hscsi_table(h, s, r, table, HOSTILE_TABLE);
+	uint64_t at = HOSTILE_DATA + fuzz_below(s, HOSTILE_DATA_SIZE - sizeof(table));
+
+	if (n && fuzz_one_in(s, 200))
+		table[fuzz_below(s, n)] = some_desc(h, s, n, fuzz_one_in(s, 2), true);
+	memcpy(h->mem.alias + at, table, n * sizeof(*table));
+	*d = (struct vring_desc){
+		.addr = htole64(VDRV_GPA + at),
+		.len = htole32(n * sizeof(*table)),
+		.flags = htole16(VRING_DESC_F_INDIRECT),
+		.next = d->next,
+	};
+}
+
 static void put_split(struct hring *r, uint64_t *s, const struct vring_desc *d)
 {
 	struct vring_avail *avail = (void *)r->driver;
@@ -192,10 +231,13 @@ void hostile_write(struct hostile *h, uint64_t *s)
 	uint64_t one = 1;
 
 	while (n-- && (flood || has_room(r))) {
-		bool in = (r->index == VDRV_RX) != fuzz_one_in(s, 100);
+		bool in = (r == &h->ring[VDRV_RX]) != fuzz_one_in(s, 100);
 		struct vring_desc d = some_desc(h, s, r->num, in, wild);
 
-		if (d.flags & htole16(VRING_DESC_F_INDIRECT))
+		/* Nearly all else breaks the ring, and to begin anew takes a disk long. */
+		if (h->kind != FUZZ_NET && !fuzz_one_in(s, 400))
+			some_request(h, s, r, &d);
+		else if (d.flags & htole16(VRING_DESC_F_INDIRECT))
 			some_table(h, s, &d, in, wild);
 		else if (!in)
 			some_header(h, s, le64toh(d.addr));
@@ -235,7 +277,14 @@ static int ring_file(struct hostile *h, const struct hring *r, unsigned long cmd
 
 int hring_backend(struct hostile *h, const struct hring *r, int fd)
 {
-	return ring_file(h, r, VHOST_NET_SET_BACKEND, fd);
+	switch (h->kind) {
+	case FUZZ_BLK:
+		return hblk_backend(h, r, fd);
+	case FUZZ_SCSI:
+		return hscsi_backend(h, fd >= 0);
+	default:
+		return ring_file(h, r, VHOST_NET_SET_BACKEND, fd);
+	}
 }
 
 static int ring_set_base(struct hostile *h, const struct hring *r)
@@ -277,7 +326,7 @@ int hring_restart(struct hostile *h, struct hring *r, uint64_t *s)
 	if (!ret)
 		ret = hring_set_addr(h, r);
 	if (!ret)
-		ret = hring_backend(h, r, h->tap[0].fd);
+		ret = hring_backend(h, r, h->backend[0]);
 	return ret;
 }
 
@@ -318,13 +367,14 @@ int hostile_setup(struct hostile *h)
 		ret = hostile_set_mem(h);
 	if (!ret)
 		ret = translate(h);
+	/* All of them first: an endpoint comes and goes only while they can be reached. */
+	for (i = 0; i < 2 && !ret; i++)
+		ret = hring_set_addr(h, &h->ring[i]);
 	for (i = 0; i < 2 && !ret; i++) {
 		struct hring *r = &h->ring[i];
 
 		/* A ring that runs keeps its size, one out of reach its back end. */
-		ret = hring_set_addr(h, r);
-		if (!ret)
-			ret = hring_backend(h, r, -1);
+		ret = hring_backend(h, r, -1);
 		if (!ret)
 			ret = ring_state(h, r, VHOST_SET_VRING_NUM, r->num);
 		if (!ret)
@@ -336,7 +386,7 @@ int hostile_setup(struct hostile *h)
 		if (!ret)
 			ret = ring_file(h, r, VHOST_SET_VRING_ERR, r->err);
 		if (!ret)
-			ret = hring_backend(h, r, h->tap[0].fd);
+			ret = hring_backend(h, r, h->backend[0]);
 	}
 	return ret;
 }
@@ -374,32 +424,47 @@ uint64_t hostile_features(struct hostile *h, uint64_t *s)
 		f |= h->offered & VDRV_BIT(VHOST_F_LOG_ALL);
 	if (fuzz_one_in(s, 8))
 		f |= h->offered & VDRV_BIT(VIRTIO_F_ACCESS_PLATFORM);
+	if (h->kind == FUZZ_SCSI && fuzz_one_in(s, 3))
+		f |= h->offered & VDRV_BIT(VIRTIO_SCSI_F_T10_PI);
 	return f;
 }
 
-int hostile_open(struct hostile *h, struct tally *tally, uint64_t *s)
+static int open_taps(struct hostile *h, uint64_t *s)
 {
 	struct vdrv_tap_opt opt = { .mtu = fuzz_one_in(s, 2) ? 61000 : 0 };
 	int ret = 0, i;
 
-	*h = (struct hostile){ .tally = tally };
-	h->fd = open(DTEST_DEVICE, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (h->fd < 0 || ioctl(h->fd, VHOST_GET_FEATURES, &h->offered))
-		return -errno;
-	h->features = hostile_features(h, s);
 	if (!(h->features & VDRV_BIT(VHOST_NET_F_VIRTIO_NET_HDR)))
 		opt.hdr_len = vdrv_net_hdr_len(h->features);
-	for (i = 0; i < 2 && !ret; i++)
+	for (i = 0; i < 2 && !ret; i++) {
 		ret = vdrv_tap_open(&h->tap[i], &opt);
+		h->backend[i] = h->tap[i].fd;
+	}
 	if (ret)
 		return ret;
 	h->sock = vdrv_packet_open(h->tap[0].ifindex, VDRV_ETHERTYPE, false);
-	if (h->sock < 0)
-		return h->sock;
+	return h->sock < 0 ? h->sock : 0;
+}
+
+static const char *const devices[] = { DTEST_DEVICE, BLK_DEVICE, SCSI_DEVICE };
+
+int hostile_open(struct hostile *h, struct tally *tally, const char *backend, uint64_t *s)
+{
+	int ret, i;
+
+	*h = (struct hostile){ .tally = tally, .kind = fuzz_device(backend), .sock = -1, .ring[1].index = 1 };
+	h->fd = open(devices[h->kind], O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (h->fd < 0 || ioctl(h->fd, VHOST_GET_FEATURES, &h->offered))
+		return -errno;
+	h->features = hostile_features(h, s);
+	if (h->kind == FUZZ_SCSI)
+		hscsi_open(h, backend, s);
+	ret = h->kind == FUZZ_BLK ? hblk_open(h, backend) : h->kind == FUZZ_NET ? open_taps(h, s) : 0;
+	if (ret)
+		return ret;
 	for (i = 0; i < 2; i++) {
 		struct hring *r = &h->ring[i];
 
-		r->index = i;
 		r->packed = h->features & VDRV_BIT(VIRTIO_F_RING_PACKED);
 		r->num = r->packed ? 1 + fuzz_below(s, HOSTILE_NUM) : 1u << fuzz_below(s, 11);
 		r->wrap = r->packed;
@@ -409,7 +474,7 @@ int hostile_open(struct hostile *h, struct tally *tally, uint64_t *s)
 	}
 	ret = fuzz_mem_open(&h->mem, HOSTILE_MEM);
 	for (i = 0; i < 2; i++) {
-		h->ring[i].desc = h->mem.alias + i * HOSTILE_RING;
+		h->ring[i].desc = h->mem.alias + h->ring[i].index * HOSTILE_RING;
 		h->ring[i].driver = h->ring[i].desc + HOSTILE_DRIVER;
 		h->ring[i].device = h->ring[i].desc + HOSTILE_DEVICE;
 	}
@@ -420,7 +485,7 @@ void hostile_send(struct hostile *h, uint64_t *s)
 {
 	/* Of a type that nobody handles */
 	static const unsigned char frame[61000] = "\2\0\0\0\0\1\2\0\0\0\0\2\x88\xb6";
-	unsigned int n = 1 + fuzz_below(s, 16);
+	unsigned int n = h->kind != FUZZ_NET ? 0 : 1 + fuzz_below(s, 16);
 
 	while (n--) {
 		size_t len = fuzz_one_in(s, 16) ? 60 + fuzz_below(s, sizeof(frame) - 60) :
@@ -429,4 +494,20 @@ void hostile_send(struct hostile *h, uint64_t *s)
 		if (send(h->sock, frame, len, MSG_DONTWAIT) < 0 && errno != EMSGSIZE)
 			break;
 	}
+}
+
+void hostile_count(struct hostile *h)
+{
+	struct vdrv_if_stats st;
+	unsigned int i;
+
+	if (h->kind == FUZZ_BLK)
+		hblk_count(h);
+	else if (h->kind == FUZZ_SCSI)
+		hscsi_count(h);
+	for (i = 0; i < 2 && h->kind == FUZZ_NET; i++)
+		if (!vdrv_if_stats(h->tap[i].name, &st)) {
+			h->tally->sent += st.rx_packets;
+			h->tally->received += st.tx_packets;
+		}
 }

@@ -20,7 +20,10 @@ facts() { # facts NAME VDX
 		"$1-discard=$(($(cat $s/queue/discard_max_bytes) > 0))" \
 		"$1-zeroes=$(($(cat $s/queue/write_zeroes_max_bytes) > 0))" \
 		"$1-segments=$(cat $s/queue/max_segments)" \
-		"$1-packed=$(cut -c 35 $s/device/features)"
+		"$1-packed=$(cut -c 35 $s/device/features)" \
+		"$1-lsblk=$(lsblk -bdnro SIZE,RO,PHY-SEC,LOG-SEC,MIN-IO,OPT-IO,DISC-GRAN "/dev/$2" | tr ' ' ,)" \
+		"$1-hdparm=$(hdparm -rg "/dev/$2" | sed -n 's/.*readonly *= *\([01]\).*/\1/p
+			s/.* sectors = \([0-9]*\),.*/\1/p' | tr '\n' ,)"
 }
 
 fill() { # fill FOLDER: a large file and small ones

@@ -1,124 +1,122 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A stock guest writes to an ext4 on a disk of vhost_blk, and its VMM is killed: the journal is sound,
-# and all is there that fsync() had promised to keep, from this guest and from those before it.
-#	LOOPS		kills (in make soak 100)
-set -u
-. "$SHUNT_TOP/tests/lab/tap.sh"
+# This kernel writes to an ext4 on a disk of vhost_blk, by a driver in user space that is killed meanwhile:
+# the journal is sound, and all is there that fsync() had promised to keep, from this round and those before.
+#	LOOPS		kills (3; in make soak 100)
+. "$SHUNT_TOP/tests/driver/lab.sh"
+. "$SHUNT_TOP/tests/driver/blk.sh"
 [ "${SHUNT_SOAK:-}" != 1 ] || : "${LOOPS:=100}"
-series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
-if [ -z "${LOOPS:-}" ]; then
-	skip "the VMM is killed under journalled writes" \
-		"one nested guest of some 25 hangs, or takes the emulated machine with it; make soak runs this"
-	done_testing
-fi
-guest=$SHUNT_TOP/build/guest/$series
-dir=$(mktemp -d)
-vmm= loop=
-cleanup() {
-	[ -z "$vmm" ] || kill -9 "$vmm" 2>/dev/null
-	wait 2>/dev/null
-	umount "$dir/disk" 2>/dev/null
-	[ -z "$loop" ] || { dmsetup resume hangs; dmsetup remove -f hangs; losetup -d "$loop"; } 2>/dev/null
-	rm -rf "$dir"
+: "${LOOPS:=3}"
+nbd=/dev/nbd0
+driver= writers=()
+
+stop() {
+	[ ${#writers[@]} = 0 ] || { kill "${writers[@]}"; wait "${writers[@]}"; } 2>/dev/null
+	writers=()
+	[ -z "$driver" ] || { kill -9 "$driver"; wait "$driver"; } 2>/dev/null
+	driver=
+	umount "$blk/disk" 2>/dev/null
 }
-trap cleanup EXIT
-cd "$dir" || exit 1
+trap 'stop; blk_cleanup' EXIT
 
-# The last line may lack its end.
-kept() { tr -d '\r' <serial | sed -n 's/^GUEST kept=\([^:]*\):\([0-9a-f]\{32\}\)$/\2  disk\/\1/p' | awk 1; }
+# The cache of this disk goes with its power.
+power_cut() {
+	local power=/sys/kernel/config/nullb/nullb0/power
 
-# guest_writes ROUND DISK: boot the guest and let it write. Return: it does
-guest_writes() {
-	local wait=$((20 + RANDOM % 20)) end=$((SECONDS + 120))
-
-	: >serial
-	"$SHUNT_TOP/build/bin/shunt" -m 256 -nodefaults -display none -kernel "$guest/vmlinuz" \
-		-initrd "$guest/initramfs-powercut" -append "console=ttyS0 quiet panic=-1 boot=$1" \
-		-serial file:serial -drive "file=$2,if=none,id=d,format=raw" \
-		-device virtio-blk-pci,drive=d,vhost=on </dev/null 2>err &
-	vmm=$!
-	# After so many promises, and not just when one was made
-	until [ "$(kept | wc -l)" -ge $wait ]; do
-		kill -0 $vmm 2>/dev/null && [ $SECONDS -lt $end ] || {
-			# The console, and what the queue has done
-			sed 's/^/# /' serial err
-			grep -h elements=[1-9] /sys/kernel/debug/vhost-shunt/*/stats | sed 's/^/# /'
-			return 1
-		}
-		sleep 0.2
-	done
-	sleep 0.$((RANDOM % 1000))
+	echo 0 >$power && echo 1 >$power
 }
 
-# ended STATUS: the VMM does, in time and with that status
-ended() {
-	local end=$((SECONDS + 60)) status
+# wait_for SECONDS COMMAND...
+wait_for() {
+	local end=$((SECONDS + $1))
 
-	while kill -0 $vmm 2>/dev/null; do
+	shift
+	until "$@" 2>/dev/null; do
 		[ $SECONDS -lt $end ] || return 1
-		sleep 0.2
+		sleep 0.05
 	done
-	wait $vmm 2>/dev/null
-	status=$?
-	vmm=
-	kept >>sums
-	[ $status = "$1" ]
 }
 
-# whole ROUND: what is on the disk
+# What fsync() has promised to keep goes to "sums"; others come and go.
+writes() {
+	local i
+
+	for ((i = 0; ; i++)); do
+		dd if=/dev/urandom "of=disk/$1-$i" bs=1500 count=$((i % 9 + 1)) conv=fsync status=none || return
+		md5sum "disk/$1-$i" >>sums
+	done 2>/dev/null
+}
+churns() {
+	local i
+
+	for ((i = 0; ; i = (i + 1) % 40)); do
+		dd if=/dev/zero "of=disk/junk-$i" bs=8k count=$((i + 1)) status=none && mv "disk/junk-$i" disk/junk ||
+			return
+	done 2>/dev/null
+}
+kept() { [ "$(wc -l <sums)" -ge "$1" ]; }
+gone() { [ ! -e /sys/block/nbd0/pid ]; }
+
+# cut ROUND DISK POWER: written to until the driver is killed, and POWER
+cut() {
+	local round=$1 disk=$2 status
+
+	"$programs/blk-nbd" $nbd "$disk" >err 2>&1 &
+	driver=$!
+	wait_for 10 [ -e /sys/block/nbd0/pid ] && echo 128 >/sys/block/nbd0/queue/max_sectors_kb &&
+		mount $nbd disk || { sed 's/^/# /' err; return 1; }
+	writes "$round" &
+	writers+=($!)
+	churns &
+	writers+=($!)
+	wait_for 60 kept $(($(wc -l <sums) + 10 + RANDOM % 20)) || return 1
+	sleep 0.$((RANDOM % 1000))
+	kill -9 $driver
+	wait $driver 2>/dev/null
+	status=$?
+	driver=
+	# The file system holds the device.
+	stop
+	[ $status = 137 ] && wait_for 30 gone && $3
+}
+
+# whole ROUND DISK: what is on it
 whole() {
 	local status
 
-	e2fsck -p image >fsck 2>&1
+	e2fsck -p "$2" >fsck 2>&1
 	status=$?
 	check "$1: the journal makes it whole (e2fsck says $status)" [ $status -le 1 ]
-	check "$1: the file system is clean" e2fsck -fn image
-	mount -o ro,loop image disk
+	check "$1: the file system is clean" e2fsck -fn "$2"
+	mount -o "ro${3:+,$3}" "$2" disk
 	md5sum -c --quiet sums >bad 2>&1
 	is "$?:$(cat bad)" "0:" "$1: each of $(wc -l <sums) files that were promised is there"
 	umount disk
 }
 
-[ -f "$guest/initramfs-powercut" ] || {
-	mkdir -p "$guest"
-	ln -sfn "$("$SHUNT_TOP/scripts/kernel.sh" vmlinuz "$series")" "$guest/vmlinuz"
-	"$SHUNT_TOP/tests/lab/guest-initramfs" "$guest/initramfs-powercut" -k "$series" -M virtio_blk -M ext4 \
-		"$SHUNT_TOP/tests/lab/guest/powercut.sh"
-}
-modprobe -q kvm_amd || modprobe -q kvm_intel
-modprobe -q loop
-modprobe -q ext4
-"$SHUNT_TOP/scripts/load.sh" ours | sed 's/^/# /'
-truncate -s 64M image
-mkfs.ext4 -q -F image
+cd "$blk" || bail "no folder"
 mkdir disk
-: >sums
-
-for ((round = 1; round <= LOOPS; round++)); do
-	guest_writes $round image && kill -9 $vmm && ended 137
-	is $? 0 "round $round: the guest writes until its VMM is killed"
-	[ -z "$vmm" ] || { kill -9 $vmm; wait $vmm; vmm=; break; }
-	whole "round $round"
+[ -d /sys/module/nbd ] || { modprobe -q nbd nbds_max=1 && blk_undo+=("modprobe -r nbd"); } || bail "no nbd"
+have ext4
+driver_load ours
+# In turn: a disk whose cache is lost with its power, a file, a disk that does not lose anything
+kinds=("blk_null nullb0 size=64 cache_size=8" "blk_file ext4 64" "blk_loop 64") n=${#kinds[@]} disks=()
+for ((i = 0; i < n; i++)); do
+	${kinds[i]} && mkfs.ext4 -q -F "$backend" || bail "no back end: ${kinds[i]}"
+	disks+=("$backend")
+	: >"sums$i"
 done
-
-# A disk that hangs: the VMM ends all the same, and what it had begun ends when the disk goes on.
-if [ "$series" != 6.1 ]; then
-	loop=$(losetup -f --show image)
-	export DM_DISABLE_UDEV=1
-	modprobe -q dm_mod
-	dmsetup create hangs --table "0 131072 linear $loop 0"
-	guest_writes hang /dev/mapper/hangs && dmsetup suspend --noflush hangs && sleep 1 && kill $vmm && ended 0
-	is $? 0 "a disk that hangs: SIGTERM ends the VMM"
-	deny "the module stays" rmmod vhost_blk
-	dmsetup resume hangs
-	for ((i = 0; i < 50; i++)); do
-		dmsetup remove hangs 2>/dev/null && break
-		sleep 0.2
-	done
-	losetup -d "$loop"
-	loop=
-	whole "a disk that hung"
-fi
-check "the modules unload" "$SHUNT_TOP/scripts/load.sh" none
+for ((round = 0; round < LOOPS; round++)); do
+	i=$((round % n))
+	ln -sf "sums$i" sums
+	case ${kinds[i]} in
+	blk_null*)	power=power_cut mount= ;;
+	blk_file*)	power=: mount=loop ;;
+	*)		power=: mount= ;;
+	esac
+	DRIVER_LAYOUT=$([ $((round % 2)) = 0 ] || echo packed) cut "$round" "${disks[i]}" $power
+	is $? 0 "round $round: ${kinds[i]}: written to until the driver is killed"
+	stop
+	whole "round $round" "${disks[i]}" $mount
+done
 done_testing

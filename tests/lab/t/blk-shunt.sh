@@ -86,6 +86,7 @@ check "one worker a queue, of each device" test "$({
 } | grep -cx "vhost-$vmm")" -ge 9
 like "$(flock -n -x ext4/file true && python3 -c 'import fcntl
 fcntl.lockf(open("ext4/file", "r+b"), fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>&1)" BlockingIOError "a file is locked"
+truth=$(lsblk -bdnro SIZE,RO,PHY-SEC,LOG-SEC,MIN-IO,OPT-IO,DISC-GRAN "${loops[1]}" | tr ' ' ,)
 held=$(($(stat -c %b ext4/file) * 512 / 1048576)) under=$(($(stat -c %b block) * 512 / 1048576))
 monitor "info block" "info blockstats" "block_resize nosuch 1M" "block_resize ro 1M" "block_resize file 1" \
 	"block_resize file 64M" > said
@@ -122,6 +123,8 @@ guest file-discard 1 "a file: discard=unmap offers discards"
 guest file-zeroes 1 "a file: and zeroes"
 guest block-sectors 98304 "a block device: size"
 guest block-block 4096 "a block device: logical block size"
+guest block-lsblk "$truth" "a block device: lsblk says what the host's says"
+guest block-hdparm "0,98304," "a block device: hdparm"
 guest block-queues 2 "a block device: queues as asked for"
 guest block-packed 1 "a block device: packed rings as asked for"
 guest block-discard 1 "a block device: discard=on offers discards"
@@ -136,6 +139,7 @@ guest plain-intact 1 "if=virtio: read back what was written, by XFS"
 guest plain-fsck 1 "if=virtio: which is clean"
 guest plain-trimmed 0 "if=virtio: fstrim is not possible"
 guest ro-ro 1 "readonly=on: the guest knows"
+guest ro-hdparm "1,8192," "readonly=on: hdparm"
 guest ro-queues 1 "readonly=on: one queue"
 guest ro-write 0 "readonly=on: cannot be written"
 guest ro-sum "$sum" "readonly=on: read, by INTx"

@@ -6,4 +6,6 @@
 modprobe -q veth; modprobe -q macvtap
 driver_tap stock backend regress
 driver_tap ours backend regress
+layout() { driver_tap ours regress; }
+driver_layouts layout
 done_testing

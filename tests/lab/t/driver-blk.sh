@@ -8,7 +8,7 @@ all="blk-data blk-req"
 most="blk-data:-q blk-req"
 
 blk_on blk_ram "$all"
-layout() { blk_programs "$most"; }
+layout() { blk_programs "$most blk-hold"; }
 driver_layouts layout
 blk_on "blk_loop 16" "$most"
 blk_on "blk_loop 16 4096" "$most"

@@ -3,5 +3,5 @@
 # shunt on our modules: a stock guest with two vCPUs that reboots.
 set -u
 . "$SHUNT_TOP/tests/lab/net-guest-test.sh"
-net_guest_test shunt 2 1
+net_guest_test shunt 2 1 in_order=on
 done_testing
