@@ -52,7 +52,8 @@ unit_src := $(wildcard tests/unit/*.c)
 comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
-programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat
+programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat \
+	$(B)/bin/shunt-target
 unit_tests := $(patsubst tests/unit/%.c,$(B)/tests/%,$(unit_src))
 
 .PHONY: help
@@ -104,6 +105,9 @@ $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
 
 $(B)/bin/shunt-stat: $(call obj,tools/shunt-stat.c)
 	$(call link,$^)
+
+$(B)/bin/shunt-target: tools/shunt-target
+	$(call quiet,CP)install -D -m 755 $< $@
 
 # A test that includes nothing of the VMM does not wait for it.
 $(B)/tests/%: $(B)/obj/tests/unit/%.o $(B)/lib/libshunt.a $(B)/lib/libring.a
@@ -197,6 +201,9 @@ bench: setup ## measure against the stock module, both sides in one boot [K=6.1|
 	@for k in $(or $(K),6.1 6.12); do scripts/bench-guest.sh -k $$k; done
 	@scripts/bench-blk.sh -i $(if $(K),-k $(K))
 	@scripts/bench-blk.sh $(if $(K),-k $(K))
+	@for k in $(or $(K),6.1 6.12); do scripts/bench-guest-blk.sh -k $$k; done
+	@scripts/bench-scsi.sh -i $(if $(K),-k $(K))
+	@scripts/bench-scsi.sh $(if $(K),-k $(K))
 	@scripts/bench-start.py
 
 .PHONY: load

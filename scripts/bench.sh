@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-#	scripts/bench.sh [-q] [-r] [-k 6.1|6.12] [-n RUNS] [-c PACKETS]
+#	scripts/bench.sh [-q] [-r] [-k 6.1|6.12] [-n RUNS] [-c PACKETS] [-C CASES]
 #
 # What a packet costs the vhost worker, in instructions: stock vhost_net and ours, loaded in
 # turn in one boot of the instruction-counting lab, driven from user space. Prints the medians and
@@ -15,23 +15,27 @@
 #	...-packed	packed ring, and ...-in-order: IN_ORDER. Stock has neither: its split ring is the
 #			measure
 #	...-worker	a second worker serves the queue (VHOST_NEW_WORKER)
+#	...-regions	509 regions of guest memory, a buffer in each; stock takes 64, and has one here
+#	...-log		with a dirty log
 #
 #	-q	quick: 2 runs of 20000 packets
 #	-r	the rate instead, packets/s in the ordinary lab, which feels whoever else uses the machine;
 #		the ratio is ours / stock
 #	-k	one kernel only
+#	-C	an expression (grep -E) for names of cases
 set -eu -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/common.sh"
 
-runs=5 packets=50000 kernels="6.1 6.12" rate='' counting=--icount
-while getopts qrk:n:c: o; do
+runs=5 packets=50000 kernels="6.1 6.12" rate='' counting=--icount only=.
+while getopts qrk:n:c:C: o; do
 	case $o in
 	r)	rate=1 counting='' ;;
 	q)	runs=2 packets=20000 ;;
 	k)	kernels=$OPTARG ;;
 	n)	runs=$OPTARG ;;
 	c)	packets=$OPTARG ;;
+	C)	only=$OPTARG ;;
 	*)	sed -n '4,/^set/s/^#\t\{0,1\}//p' "$0" >&2; exit 2 ;;
 	esac
 done
@@ -47,6 +51,10 @@ cases=(
 	"rx-64-backlog net-rx --backlog"
 	"rx-1500-backlog net-rx --size 1500 --backlog"
 	"tx-64-worker net-tx --own-worker"
+	"tx-64-regions net-tx --regions 509"
+	"rx-64-regions net-rx --regions 509"
+	"rx-64-log net-rx --log"
+	"rx-64-regions-log net-rx --regions 509 --log"
 	"tx-64-packed net-tx --packed"
 	"rx-64-packed net-rx --packed"
 	"tx-64-in-order net-tx --in-order"
@@ -57,7 +65,7 @@ cases=(
 
 # Whether the loaded modules, $2, have what the case takes; stock has workers on newer kernels alone
 has() {
-	[[ $1 != *--own-worker* || $2 != stock ]] || return 1
+	[[ $1 != *--own-worker* && $1 != *--regions* || $2 != stock ]] || return 1
 	[[ $1 != *--packed* ]] || vhost_offers 34 || return 1
 	[[ $1 != *--in-order* ]] || vhost_offers 35
 }
@@ -71,7 +79,7 @@ measure() {
 			say "  run $run of $runs: $which"
 			"$top/scripts/load.sh" $which >/dev/null
 			for c in "${cases[@]}"; do
-				has "$c" $which || continue
+				grep -qE -- "$only" <<<"${c%% *}" && has "$c" $which || continue
 				# shellcheck disable=SC2086 # words
 				line=$("$top/build/bin/shunt-bench" ${c#* } --count "$packets") ||
 					die "shunt-bench failed on $which: $c"
@@ -85,23 +93,16 @@ measure() {
 }
 
 table() {
-	awk -v rate="$rate" '
+	awk -v rate="$rate" "$median_awk"'
 	function ratio(stock, ours) { return rate ? ours / stock : stock / ours }
-	function median(list,	v, n, i, j, t) {
-		n = split(list, v)
-		for (i = 2; i <= n; i++)
-			for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; j--) {
-				t = v[j]; v[j] = v[j - 1]; v[j - 1] = t
-			}
-		return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
-	}
 	BEGIN { col = rate ? 5 : 4 }
 	{
 		key = $1 " " $3
 		if (!(key in seen)) { seen[key] = 1; order[++keys] = key }
 		cost[key, $2] = cost[key, $2] " " $col
 		base = key
-		sub(/(-worker)?(-packed)?(-in-order)?$/, "", base)
+		sub(/-worker|-regions/, "", base)
+		sub(/(-packed)?(-in-order)?$/, "", base)
 		is_base[key] = base
 		if ($2 == "ours") {
 			q = ratio(last[base], $col)
@@ -138,7 +139,7 @@ trap 'rm -f "$results"' EXIT
 for k in $kernels; do
 	say "bench: $k, $runs runs of $packets packets, stock and ours in turn"
 	"$top/tests/lab/run" -k "$k" ${counting:+"$counting"} -t 1800 -- \
-		env SHUNT_BENCH_INSIDE="$k" "$top/scripts/bench.sh" -n "$runs" -c "$packets" \
+		env SHUNT_BENCH_INSIDE="$k" "$top/scripts/bench.sh" -n "$runs" -c "$packets" -C "$only" \
 		>>"$results" ||
 		{ cat "$results" >&2; die "the lab failed on $k"; }
 done

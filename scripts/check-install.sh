@@ -26,7 +26,7 @@ mkdir -p "$tmp/dest/usr/share/man" "$tmp/dest/lib/modules/$krel/updates"
 before=$(tree)
 check "install below DESTDIR" dest install "$kdir"
 is "$(cd "$tmp/dest" && find lib usr/lib -type f | sort | tr '\n' ' ')" \
-	"lib/modules/$krel/updates/shunt/vhost_blk.ko lib/modules/$krel/updates/shunt/vhost_core.ko lib/modules/$krel/updates/shunt/vhost_net.ko usr/lib/udev/rules.d/60-shunt.rules " \
+	"lib/modules/$krel/updates/shunt/vhost_blk.ko lib/modules/$krel/updates/shunt/vhost_core.ko lib/modules/$krel/updates/shunt/vhost_net.ko lib/modules/$krel/updates/shunt/vhost_scsi.ko usr/lib/udev/rules.d/60-shunt.rules " \
 	"modules and udev rules"
 is "$(ls "$tmp/dest/usr/bin")" "$(ls build/bin)" "every program"
 is "$(ls "$tmp/dest/usr/share/man/man1")" "$(cd man && ls ./*.1 | sed 's,./,,')" "every man page"
@@ -70,8 +70,8 @@ ours() { find "$tmp"/overlay/*/*/up -name '*shunt*' -o -name 'vhost_*'; }
 
 check "make dkms" scripts/dkms.sh add "$krel"
 like "$(dkms status)" "^shunt/[0-9.]+, $krel, .*: installed" "the modules are built and installed"
-is "$(cd "/lib/modules/$krel/updates" && echo */*.ko*)" "dkms/vhost_blk.ko dkms/vhost_core.ko dkms/vhost_net.ko" "all of them"
-for ko in vhost_core vhost_net vhost_blk; do
+is "$(cd "/lib/modules/$krel/updates" && echo */*.ko*)" "dkms/vhost_blk.ko dkms/vhost_core.ko dkms/vhost_net.ko dkms/vhost_scsi.ko" "all of them"
+for ko in vhost_core vhost_net vhost_blk vhost_scsi; do
 	is "$(modinfo -F vermagic "/lib/modules/$krel/updates/dkms/$ko.ko" | cut -d' ' -f1)" "$krel" "$ko fits"
 done
 like "$(modinfo -F signer "/lib/modules/$krel/updates/dkms/vhost_net.ko")" . "and is signed"

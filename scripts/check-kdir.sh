@@ -37,7 +37,7 @@ without() {
 }
 
 without TAP
-is "$rc, $built" "0, vhost_blk.ko vhost_core.ko vhost_net.ko" "without TAP all modules are built"
+is "$rc, $built" "0, vhost_blk.ko vhost_core.ko vhost_net.ko vhost_scsi.ko" "without TAP all modules are built"
 like "$out" "lacks CONFIG_TAP: vhost_net without" "and what is missing is named"
 without TUN TAP TARGET_CORE
 is "$rc, $built" "0, vhost_blk.ko vhost_core.ko" "without TUN and TAP vhost_net is not built"

@@ -24,11 +24,11 @@ kernel_release() {
 	sed -n 's/.*UTS_RELEASE "\(.*\)".*/\1/p' "$1/include/generated/utsrelease.h" 2>/dev/null
 }
 
-# vhost_offers BIT...: the loaded vhost_net has all these features
+# vhost_offers BIT...: the loaded vhost_net, or whose device $VHOST_DEVICE is, has all these features
 vhost_offers() {
 	python3 - "$@" <<-'END'
-	import fcntl, struct, sys
-	with open("/dev/vhost-net", "rb") as dev:
+	import fcntl, os, struct, sys
+	with open(os.environ.get("VHOST_DEVICE", "/dev/vhost-net"), "rb") as dev:
 	    bits, = struct.unpack("Q", fcntl.ioctl(dev, 0x8008af00, bytes(8)))
 	sys.exit(not all(bits >> int(n) & 1 for n in sys.argv[1:]))
 	END
@@ -95,3 +95,15 @@ apt_sources() {
 		echo
 	done
 }
+
+# median(LIST): of numbers with blanks between them, for awk programs to begin with
+# shellcheck disable=SC2034 # whoever sources this
+median_awk='function median(list,	v, n, i, j, t) {
+	n = split(list, v)
+	for (i = 2; i <= n; i++)
+		for (j = i; j > 1 && v[j - 1] + 0 > v[j] + 0; j--) {
+			t = v[j]; v[j] = v[j - 1]; v[j - 1] = t
+		}
+	return n % 2 ? v[(n + 1) / 2] : (v[n / 2] + v[n / 2 + 1]) / 2
+}
+'

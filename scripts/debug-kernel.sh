@@ -56,7 +56,7 @@ make_kernel() {
 	fi
 	mkdir "$src"
 	tar -C "$src" --strip-components=1 -xf "$tar" --exclude="$root/arch/[!x]*.[chS]" --exclude="$root/sound/*.[ch]" \
-		--exclude="$root/drivers/"{gpu,infiniband,media,scsi,staging,usb,net/ethernet,net/wireless}'/*.[ch]'
+		--exclude="$root/drivers/"{gpu,infiniband,media,'scsi/*',staging,usb,net/ethernet,net/wireless}'/*.[ch]'
 	rm -rf "$tmp"/deb "$tmp"/*.deb
 	echo "$config" >"$tmp/wanted"
 	make -C "$src" -s KCONFIG_ALLCONFIG="$tmp/wanted" allnoconfig >&2

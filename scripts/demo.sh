@@ -31,9 +31,11 @@ inside() { # runs where the modules can be loaded: the host itself, or the lab
 		[ -z "${r[$col,failed]:-}" ]
 	}
 	modprobe -q kvm_amd || modprobe -q kvm_intel
-	say "loading our modules on $(uname -r)"
+	say "loading our modules on $(uname -r): insmod vhost_core.ko, vhost_net.ko, vhost_blk.ko"
 	scripts/load.sh ours | sed 's/^/        /' || return 1
-	say "shunt -netdev tap,vhost=on, virtio-blk-pci,vhost=on: booting the guest from its disk, then ping and iperf3 both ways"
+	say "booting the guest in shunt from its disk, then ping and iperf3 both ways:"
+	echo "        -drive file=root.img,if=none,id=root,format=raw -device virtio-blk-pci,drive=root,vhost=on"
+	echo "        -netdev tap,id=n0,ifname=tap0,vhost=on -device virtio-net-pci,netdev=n0"
 	measure ours shunt || { scripts/load.sh none; return 1; }
 	say "loading the stock module instead"
 	scripts/load.sh stock | sed 's/^/        /' || return 1

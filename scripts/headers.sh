@@ -120,7 +120,7 @@ build() { # RELEASE
 	*-arm64)	machine=AArch64 ;;
 	*)		machine=X86-64 ;;
 	esac
-	for ko in vhost_core vhost_net; do
+	for ko in vhost_core vhost_net vhost_blk vhost_scsi; do
 		ko=build/modules/$rel/$ko.ko
 		is "$(modinfo -F vermagic "$ko" | cut -d' ' -f1)" "$rel" "$suite: ${ko##*/} is for $rel"
 		like "$(readelf -h "$ko")" "Machine:.*$machine" "$suite: ${ko##*/} is for $machine"

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-#	scripts/load.sh ours|stock|none
+#	scripts/load.sh ours|none
+#	scripts/load.sh stock [MODULE...]
 #
-# Loads our modules, or the stock kernel's, or neither. Both own the same device nodes, so the other
+# Loads our modules, or the stock kernel's (vhost_net, unless others are named), or neither. Both own the same device nodes, so the other
 # one goes first. Says in one line each what it did; what is already so is left alone.
 set -eu -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -90,16 +91,20 @@ load_ours() {
 }
 
 load_stock() {
+	local m
+
 	unload ours
-	loaded vhost_net && return 0
-	as_root modprobe vhost_net || die "kernel $krel has no vhost_net module of its own"
-	echo "loaded vhost_net ($krel, stock)"
+	for m; do
+		loaded "$m" && continue
+		as_root modprobe "$m" || die "kernel $krel has no $m module of its own"
+		echo "loaded $m ($krel, stock)"
+	done
 }
 
 [ -e /proc/modules ] || die "kernel $krel takes no modules (try: make lab)"
 case ${1:-} in
 ours)	load_ours ;;
-stock)	load_stock ;;
+stock)	shift; load_stock "${@:-vhost_net}" ;;
 none)	unload ours; unload stock ;;
-*)	die "usage: $0 ours|stock|none" ;;
+*)	die "usage: $0 ours|none|stock [MODULE...]" ;;
 esac
