@@ -35,11 +35,7 @@ static void exact(struct blk *b, struct blk_req *r, unsigned int in, const char 
 
 	dirty_settle(&b->q.dev, 0);
 	ret = blk_submit(b, 0, r);
-	dirty_start(&d);
-	/* Not by blk_run(): it looks at the data before we do. */
-	ret = ret ?: reqs_kick(&b->q, 0) ?: reqs_wait(&b->q, 0, REQS_TIMEOUT_MS);
-	dirty_compare(&d);
-	ret = ret ?: reqs_finish(&b->q, REQS_TIMEOUT_MS);
+	ret = ret ?: dirty_run(&d, &b->q, 0);
 	t_ok(!ret && !d.missing && d.marked == in && !d.outside,
 	     "%s: %u pages marked of %u, %u missing, %u outside of memory, %s %s", what, d.marked, in,
 	     d.missing, d.outside, t_err(ret), ret ? b->q.why : "");
@@ -91,7 +87,6 @@ static void test_random(int fd)
 	};
 	struct reqs_opt o = { .depth = 20, .num = 1024 };
 	unsigned int missing = 0, round, i;
-	uint64_t end;
 	struct blk_req r[20];
 	struct blk b;
 	int ret = 0;
@@ -107,13 +102,8 @@ static void test_random(int fd)
 						 .shape = &shapes[(i + round) % ARRAY_SIZE(shapes)] };
 			ret = blk_submit(&b, 0, &r[i]);
 		}
-		dirty_start(&d);
-		ret = ret ?: reqs_kick(&b.q, 0);
-		for (end = t_now_ms() + 5000; !vdrv_vq_all_used(&b.q.vq[0]) && t_now_ms() < end;)
-			t_sleep_ms(1);
-		dirty_compare(&d);
+		ret = ret ?: dirty_run(&d, &b.q, 0);
 		missing += d.missing;
-		ret = ret ?: reqs_finish(&b.q, REQS_TIMEOUT_MS);
 	}
 	t_ok(!ret && !missing, "20 at a time: %u pages changed and not marked: %s %s", missing,
 	     t_err(ret), ret ? b.q.why : "");

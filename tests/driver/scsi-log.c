@@ -34,18 +34,11 @@ static void start(const struct reqs_opt *o)
  */
 static void exact(unsigned int q, struct scsi_req *r, unsigned int in, unsigned int may, const char *what)
 {
-	uint64_t end = t_now_ms() + REQS_TIMEOUT_MS;
 	int ret;
 
 	dirty_settle(&s.q.dev, q);
 	ret = scsi_submit(&s, q, r);
-	dirty_start(&d);
-	/* Not by scsi_run(): it looks at the data before we do. */
-	ret = ret ?: reqs_kick(&s.q, q);
-	while (!ret && !vdrv_vq_all_used(&s.q.vq[q]) && t_now_ms() < end)
-		t_sleep_ms(1);
-	dirty_compare(&d);
-	ret = ret ?: reqs_finish(&s.q, REQS_TIMEOUT_MS);
+	ret = ret ?: dirty_run(&d, &s.q, q);
 	t_ok(!ret && (t_stock() || (!d.missing && d.marked >= in && d.marked <= may)) && !d.outside,
 	     "%s: %u pages marked of %u, %u missing, %u outside of memory, %s %s", what, d.marked, in,
 	     d.missing, d.outside, t_err(ret), ret ? s.q.why : "");
@@ -111,7 +104,6 @@ static void test_random(void)
 	struct reqs_opt o = { .depth = 20, .num = 1024 };
 	unsigned int missing = 0, round, i;
 	struct scsi_cmd c[20];
-	uint64_t end;
 	int ret = 0;
 
 	start(&o);
@@ -130,13 +122,8 @@ static void test_random(void)
 				 len / SCSI_BLOCK);
 			ret = scsi_submit(&s, SCSI_REQUEST, &c[i].req);
 		}
-		dirty_start(&d);
-		ret = ret ?: reqs_kick(&s.q, SCSI_REQUEST);
-		for (end = t_now_ms() + 5000; !vdrv_vq_all_used(&s.q.vq[SCSI_REQUEST]) && t_now_ms() < end;)
-			t_sleep_ms(1);
-		dirty_compare(&d);
+		ret = ret ?: dirty_run(&d, &s.q, SCSI_REQUEST);
 		missing += d.missing;
-		ret = ret ?: reqs_finish(&s.q, REQS_TIMEOUT_MS);
 	}
 	t_ok(!ret && (t_stock() || !missing), "20 at a time: %u pages changed and not marked: %s %s", missing,
 	     t_err(ret), ret ? s.q.why : "");

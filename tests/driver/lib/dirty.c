@@ -50,13 +50,13 @@ void dirty_settle(const struct vdrv_dev *dev, unsigned int q)
 		t_sleep_ms(1);
 }
 
-void dirty_start(struct dirty *d)
+static void start(struct dirty *d)
 {
 	memset(d->bitmap, 0, d->size);
 	memcpy(d->was, d->mem->va, d->mem->size);
 }
 
-void dirty_compare(struct dirty *d)
+static void compare(struct dirty *d)
 {
 	uint64_t pool = d->pool - d->mem->gpa, used = (unsigned char *)d->last->used - d->mem->va, at;
 	unsigned int inside = 0;
@@ -76,4 +76,20 @@ void dirty_compare(struct dirty *d)
 	for (i = 0; i < d->size; i++)
 		d->outside += __builtin_popcount(d->bitmap[i]);
 	d->outside -= inside;
+}
+
+int dirty_run(struct dirty *d, struct reqs *q, unsigned int i)
+{
+	uint64_t end = t_now_ms() + REQS_TIMEOUT_MS;
+	int ret;
+
+	start(d);
+	ret = reqs_kick(q, i);
+	/* Not by interrupt: one may be late, of a request before. */
+	while (!ret && !vdrv_vq_all_used(&q->vq[i]) && t_now_ms() < end)
+		t_sleep_ms(1);
+	/* What the ring shows is in the log a little later. */
+	dirty_settle(&q->dev, i);
+	compare(d);
+	return ret ?: reqs_finish(q, REQS_TIMEOUT_MS);
 }

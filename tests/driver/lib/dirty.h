@@ -3,7 +3,7 @@
 #ifndef TESTS_DRIVER_LIB_DIRTY_H
 #define TESTS_DRIVER_LIB_DIRTY_H
 
-#include "tools/vdrv.h"
+#include "tests/driver/lib/reqs.h"
 
 #define DIRTY_PAGE	4096ULL
 
@@ -34,12 +34,13 @@ int dirty_on(struct dirty *d, struct vdrv_dev *dev, const struct vdrv_mem *mem,
 	     const struct vdrv_vq *vq, unsigned int n, uint64_t pool);
 /*
  * Before a request goes into ring @q: until the worker sleeps. One that is awake would find it before the kick,
- * and before dirty_start(). The stock module cannot tell, and does not linger.
+ * and before dirty_run(). The stock module cannot tell, and does not linger.
  */
 void dirty_settle(const struct vdrv_dev *dev, unsigned int q);
-/* Forget all marks, remember what memory holds. */
-void dirty_start(struct dirty *d);
-/* Compare: the numbers above */
-void dirty_compare(struct dirty *d);
+/*
+ * Forget all marks, have what was put into ring @i done, and compare: the numbers above. Nobody looks at the
+ * requests before that.
+ */
+int dirty_run(struct dirty *d, struct reqs *q, unsigned int i);
 
 #endif /* TESTS_DRIVER_LIB_DIRTY_H */
