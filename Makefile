@@ -53,7 +53,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat \
-	$(B)/bin/shunt-target
+	$(B)/bin/shunt-target $(B)/bin/shunt-blk
 unit_tests := $(patsubst tests/unit/%.c,$(B)/tests/%,$(unit_src))
 
 .PHONY: help
@@ -98,6 +98,13 @@ force:
 link = $(call quiet,LD)mkdir -p $(@D); $(CC) $(ldflags) $(LDFLAGS) -o $@ $(1) $(libs) $(2)
 
 $(B)/bin/shunt: $(call obj,$(vmm_src)) $(B)/lib/libshunt.a $(B)/lib/libvmm.list
+	$(call link,$(filter %.o %.a,$^))
+
+# A process is what all of them have, and a device.
+process_src := $(addprefix user/vhost-user/,endpoint.c memory.c queue.c session.c)
+
+$(B)/bin/shunt-blk: $(call obj,$(process_src) $(addprefix user/vhost-user/,blk.c blk_file.c shunt-blk.c)) \
+		$(B)/lib/libshunt.a $(B)/lib/libring.a
 	$(call link,$(filter %.o %.a,$^))
 
 $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a

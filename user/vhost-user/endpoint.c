@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Sockets for front-ends, see endpoint.h. */
+#define _GNU_SOURCE
+#include "endpoint.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+/* For the handler: the socket that we made */
+static const char *made;
+
+static void end(int sig)
+{
+	(void)sig;
+	if (made)
+		unlink(made);
+	/* What queues have under way may never end; what it has not written yet it has not acknowledged. */
+	_exit(0);
+}
+
+static void handle_signals(void)
+{
+	struct sigaction sa = { .sa_handler = end };
+
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGINT, &sa, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static int no_socket(const char *path, int fd, int err)
+{
+	if (fd >= 0)
+		close(fd);
+	return log_err("--socket-path=%s: %s", path, strerror(err));
+}
+
+/* A socket that nobody listens at was left behind: it is taken away. */
+static int listen_at(const char *path)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return no_socket(path, -1, ENAMETOOLONG);
+	strcpy(addr.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return no_socket(path, fd, errno);
+	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+		return no_socket(path, fd, EADDRINUSE);
+	if (errno == ECONNREFUSED)
+		unlink(path);
+	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 1))
+		return no_socket(path, fd, errno);
+	made = path;
+	return fd;
+}
+
+static int is_listening(int fd)
+{
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) ? -errno : on;
+}
+
+int vu_endpoint_open(struct vu_endpoint *e)
+{
+	handle_signals();
+	if (e->path) {
+		e->fd = listen_at(e->path);
+		return e->fd < 0 ? -1 : 0;
+	}
+	if (is_listening(e->fd) < 0)
+		return log_err("--fd=%d: %s", e->fd, strerror(errno));
+	return 0;
+}
+
+int vu_endpoint_serve(struct vu_endpoint *e, const struct vu_device *d)
+{
+	int sock;
+
+	if (!is_listening(e->fd))
+		return vu_session_run(d, e->fd);
+	for (;;) {
+		sock = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC);
+		if (sock < 0 && (errno == EINTR || errno == ECONNABORTED))
+			continue;
+		if (sock < 0)
+			return log_err("accept: %s", strerror(errno));
+		vu_session_run(d, sock);
+		close(sock);
+	}
+}

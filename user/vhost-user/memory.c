@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Guest memory, see memory.h. */
+#define _GNU_SOURCE
+#include "memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+struct vu_mem *vu_mem_new(void)
+{
+	struct vu_mem *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return NULL;
+	m->map = calloc(1, sizeof(*m->map) + VU_MEM_SLOTS * sizeof(m->map->region[0]));
+	if (m->map)
+		return m;
+	free(m);
+	return NULL;
+}
+
+void vu_mem_free(struct vu_mem *m)
+{
+	unsigned int i;
+
+	if (!m)
+		return;
+	for (i = 0; i < m->nr; i++)
+		munmap(m->region[i].map, m->region[i].map_len);
+	free(m->map);
+	free(m);
+}
+
+/* The map says what the table says. */
+static void update_map(struct vu_mem *m)
+{
+	unsigned int i;
+
+	m->map->nr = m->nr;
+	for (i = 0; i < m->nr; i++)
+		m->map->region[i] = (struct vring_region){
+			.gpa = m->region[i].r.gpa,
+			.size = m->region[i].r.size,
+			.uaddr = (uintptr_t)m->region[i].va,
+			.perm = VRING_PERM_RW,
+		};
+}
+
+static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a < b + b_size && b < a + a_size;
+}
+
+static bool region_ok(const struct vu_mem *m, const struct vhost_user_region *r)
+{
+	unsigned int i;
+
+	if (!r->size || r->gpa + r->size < r->size || r->uaddr + r->size < r->size ||
+	    r->offset + r->size < r->size)
+		return false;
+	for (i = 0; i < m->nr; i++) {
+		const struct vhost_user_region *o = &m->region[i].r;
+
+		if (overlap(r->gpa, r->size, o->gpa, o->size) || overlap(r->uaddr, r->size, o->uaddr, o->size))
+			return false;
+	}
+	return true;
+}
+
+int vu_mem_add(struct vu_mem *m, const struct vhost_user_region *r, int fd)
+{
+	struct vu_region new = { .r = *r };
+	struct stat st;
+	unsigned int i;
+
+	if (!region_ok(m, r) || fstat(fd, &st))
+		return -EINVAL;
+	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < r->offset + r->size)
+		return -EINVAL;
+	if (m->nr == VU_MEM_SLOTS)
+		return -ENOSPC;
+	/* From the start: an offset need not be a multiple of the file's (huge) pages. */
+	new.map_len = r->offset + r->size;
+	new.map = mmap(NULL, new.map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (new.map == MAP_FAILED)
+		return -errno;
+	/* A dump of guests' memory is of no use. */
+	madvise(new.map, new.map_len, MADV_DONTDUMP);
+	new.va = (unsigned char *)new.map + r->offset;
+	for (i = m->nr; i && m->region[i - 1].r.gpa > r->gpa; i--)
+		m->region[i] = m->region[i - 1];
+	m->region[i] = new;
+	m->nr++;
+	update_map(m);
+	return 0;
+}
+
+int vu_mem_del(struct vu_mem *m, const struct vhost_user_region *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr; i++) {
+		struct vu_region *o = &m->region[i];
+
+		if (o->r.gpa != r->gpa || o->r.size != r->size || o->r.uaddr != r->uaddr)
+			continue;
+		munmap(o->map, o->map_len);
+		memmove(o, o + 1, (m->nr - i - 1) * sizeof(*o));
+		m->nr--;
+		update_map(m);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+void *vu_mem_va(const struct vu_mem *m, uint64_t uaddr, uint64_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr; i++) {
+		const struct vu_region *o = &m->region[i];
+		uint64_t at = uaddr - o->r.uaddr;
+
+		if (at < o->r.size)
+			return len <= o->r.size - at ? o->va + at : NULL;
+	}
+	return NULL;
+}

@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0
+/* A virtqueue's thread, see queue.h. */
+#define _GNU_SOURCE
+#include "queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/virtio_config.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+
+#define SQ_ENTRIES	256
+/* Room for the end of every request, and what else there is: an overflow is possible, and no loss. */
+#define CQ_ENTRIES	(2 * VU_QUEUE_NUM_MAX)
+#define BATCH		64
+/* Segments of a batch. One buffer may have all of them. */
+#define BATCH_IOV	4096
+/* The kick has been seen to be on its way within this time, or polling is of no use. */
+#define WINDOW_MIN_NS	1000
+
+/* What a completion is of, where it is not of a request: addresses that no request has */
+enum { TAG_NONE, TAG_WAKE, TAG_KICK };
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t feature(const struct vu_queue *q, unsigned int bit)
+{
+	return q->ring.features >> bit & 1;
+}
+
+/* --- what the device calls --- */
+
+struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q)
+{
+	struct io_uring_sqe *sqe;
+
+	/* A full ring empties by being submitted. The kernel may be short of memory for a moment. */
+	while (!(sqe = io_uring_get_sqe(&q->uring)))
+		if (io_uring_submit(&q->uring) < 0)
+			io_uring_get_events(&q->uring);
+	return sqe;
+}
+
+void vu_queue_break(struct vu_queue *q, const char *why)
+{
+	uint64_t one = 1;
+
+	if (q->vr.err.code == VRING_OK)
+		log_warn("queue %u: %s", q->index, why);
+	else
+		log_warn("queue %u: %s: descriptor %u, %#llx", q->index, why, q->vr.err.head,
+			 (unsigned long long)q->vr.err.value);
+	q->running = false;
+	q->broken = true;
+	if (q->ring.err >= 0 && write(q->ring.err, &one, sizeof(one)) < 0)
+		log_warn("queue %u: error event: %s", q->index, strerror(errno));
+}
+
+void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len)
+{
+	req->elem.len = len;
+	q->done[q->nr_done++] = req->elem;
+	req->next = q->free;
+	q->free = req;
+	q->inflight--;
+}
+
+/* --- to the driver --- */
+
+/*
+ * Interrupt the driver. Where the eventfd cannot block, it is written by the next submission, which
+ * saves a system call.
+ */
+static void queue_signal(struct vu_queue *q)
+{
+	static const uint64_t one = 1;
+	struct io_uring_sqe *sqe;
+
+	if (q->ring.call < 0)
+		return;
+	if (!q->call_by_ring) {
+		if (write(q->ring.call, &one, sizeof(one)) < 0 && errno != EAGAIN)
+			log_warn("queue %u: call event: %s", q->index, strerror(errno));
+		return;
+	}
+	sqe = vu_queue_sqe(q);
+	io_uring_prep_write(sqe, q->ring.call, &one, sizeof(one), 0);
+	io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
+	io_uring_sqe_set_data64(sqe, TAG_NONE);
+}
+
+/* A broken ring is told nothing more. */
+static void queue_publish(struct vu_queue *q)
+{
+	unsigned int n = q->nr_done;
+	int ret;
+
+	q->nr_done = 0;
+	if (!n || q->broken)
+		return;
+	ret = vring_complete_batch(&q->vr, q->done, n);
+	if (!ret)
+		ret = vring_need_notify(&q->vr);
+	if (ret < 0)
+		vu_queue_break(q, vring_strerror(q->vr.err.code));
+	else if (ret)
+		queue_signal(q);
+}
+
+static void set_call(struct vu_queue *q, int fd)
+{
+	int flags = fd < 0 ? 0 : fcntl(fd, F_GETFL);
+
+	q->ring.call = fd;
+	q->call_by_ring = flags > 0 && flags & O_NONBLOCK && q->uring.features & IORING_FEAT_CQE_SKIP;
+}
+
+/* --- from the driver --- */
+
+/* Return: buffers taken */
+static int queue_pop(struct vu_queue *q)
+{
+	int n, i, total = 0;
+
+	while (q->running && q->inflight < q->ring.num) {
+		unsigned int room = q->ring.num - q->inflight;
+
+		q->batch.max_elem = room < BATCH ? (uint16_t)room : BATCH;
+		n = vring_pop_batch(&q->vr, q->ring.mem, &q->batch);
+		if (n < 0)
+			vu_queue_break(q, vring_strerror(q->vr.err.code));
+		if (n <= 0)
+			break;
+		for (i = 0; i < n && q->running; i++) {
+			struct vu_req *req = q->free;
+
+			q->free = req->next;
+			req->elem = q->batch.elem[i];
+			q->inflight++;
+			q->ops->request(q, req, &q->batch.iov[req->elem.iov]);
+		}
+		total += n;
+	}
+	return total;
+}
+
+static void arm_poll(struct vu_queue *q, int fd, uint64_t tag)
+{
+	struct io_uring_sqe *sqe = vu_queue_sqe(q);
+
+	/* Nobody reads the eventfd: each write to it is an event, and several at once are one. */
+	io_uring_prep_poll_multishot(sqe, fd, POLLIN);
+	io_uring_sqe_set_data64(sqe, tag);
+}
+
+static void queue_event(struct vu_queue *q, uint64_t tag, const struct io_uring_cqe *cqe)
+{
+	/* A multishot poll ends when completions overflow. */
+	if (tag == TAG_NONE || cqe->flags & IORING_CQE_F_MORE || cqe->res == -ECANCELED)
+		return;
+	if (tag == TAG_WAKE)
+		arm_poll(q, q->wake, TAG_WAKE);
+	else if (q->running && cqe->res < 0)
+		vu_queue_break(q, "the kick cannot be polled");
+	else if (q->running)
+		arm_poll(q, q->ring.kick, TAG_KICK);
+}
+
+static void queue_reap(struct vu_queue *q)
+{
+	struct io_uring_cqe *cqe;
+	unsigned int head, n = 0;
+
+	io_uring_for_each_cqe(&q->uring, head, cqe) {
+		n++;
+		if (cqe->user_data <= TAG_KICK)
+			queue_event(q, cqe->user_data, cqe);
+		else
+			q->ops->done(q, (struct vu_req *)(uintptr_t)cqe->user_data, cqe->res);
+	}
+	io_uring_cq_advance(&q->uring, n);
+}
+
+/* --- the thread --- */
+
+/* Is there something that would end the wait at once? */
+static bool queue_ready(struct vu_queue *q)
+{
+	if (io_uring_cq_ready(&q->uring) || *q->uring.sq.kflags & IORING_SQ_TASKRUN)
+		return true;
+	return q->running && q->inflight < q->ring.num && vring_has_work(&q->vr);
+}
+
+/*
+ * Poll for as long as that was of use lately. The window grows while it is met, and shrinks to
+ * nothing but a try while it is not.
+ */
+static bool queue_poll(struct vu_queue *q)
+{
+	uint64_t end;
+
+	if (q->running && q->ring.kick < 0)
+		return true;
+	if (!q->poll_ns || !q->running)
+		return false;
+	for (end = now_ns() + q->window_ns; now_ns() < end; ) {
+		if (!queue_ready(q))
+			continue;
+		q->window_ns = q->window_ns * 2 < q->poll_ns ? q->window_ns * 2 : q->poll_ns;
+		return true;
+	}
+	q->window_ns = q->window_ns / 2 > WINDOW_MIN_NS ? q->window_ns / 2 : WINDOW_MIN_NS;
+	return false;
+}
+
+/* May the thread sleep? Then the driver is asked for a kick. */
+static bool queue_may_sleep(struct vu_queue *q)
+{
+	int ret;
+
+	if (!q->running || q->inflight == q->ring.num)
+		return true;
+	ret = vring_kicks_on(&q->vr);
+	if (ret < 0)
+		vu_queue_break(q, vring_strerror(q->vr.err.code));
+	return ret <= 0;
+}
+
+static void queue_round(struct vu_queue *q)
+{
+	unsigned int wait = 0;
+
+	queue_publish(q);
+	if (!queue_pop(q)) {
+		if (q->poll_ns && io_uring_sq_ready(&q->uring))
+			io_uring_submit(&q->uring);
+		wait = !queue_poll(q) && queue_may_sleep(q);
+	}
+	/* Some may have ended at once. */
+	queue_publish(q);
+	if (wait)
+		io_uring_submit_and_wait(&q->uring, 1);
+	else
+		io_uring_submit_and_get_events(&q->uring);
+	queue_reap(q);
+	if (wait && q->running && vring_kicks_off(&q->vr) < 0)
+		vu_queue_break(q, vring_strerror(q->vr.err.code));
+}
+
+static int uring_init(struct vu_queue *q)
+{
+	static const unsigned int flags[] = {
+		IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
+		0,
+	};
+	struct io_uring_params p;
+	unsigned int i;
+	int ret = -EINVAL;
+
+	for (i = 0; i < ARRAY_SIZE(flags) && ret == -EINVAL; i++) {
+		memset(&p, 0, sizeof(p));
+		p.flags = flags[i] | IORING_SETUP_CQSIZE;
+		p.cq_entries = CQ_ENTRIES;
+		ret = io_uring_queue_init_params(SQ_ENTRIES, &q->uring, &p);
+	}
+	if (ret)
+		return ret;
+	if (q->file >= 0)
+		ret = io_uring_register_files(&q->uring, &q->file, 1);
+	if (ret)
+		io_uring_queue_exit(&q->uring);
+	return ret;
+}
+
+static void *queue_thread(void *arg)
+{
+	struct vu_queue *q = arg;
+	void (*work)(struct vu_queue *q, void *arg);
+	char name[16];
+
+	snprintf(name, sizeof(name), "queue-%u", q->index);
+	pthread_setname_np(pthread_self(), name);
+	q->error = uring_init(q);
+	sem_post(&q->worked);
+	if (q->error)
+		return NULL;
+	arm_poll(q, q->wake, TAG_WAKE);
+	while (!q->ended) {
+		queue_round(q);
+		work = __atomic_load_n(&q->work, __ATOMIC_ACQUIRE);
+		if (!work)
+			continue;
+		work(q, q->work_arg);
+		__atomic_store_n(&q->work, NULL, __ATOMIC_RELAXED);
+		sem_post(&q->worked);
+	}
+	io_uring_queue_exit(&q->uring);
+	return NULL;
+}
+
+/* --- control --- */
+
+static void wait_worked(struct vu_queue *q)
+{
+	while (sem_wait(&q->worked))
+		;
+}
+
+static void queue_call(struct vu_queue *q, void (*work)(struct vu_queue *q, void *arg), void *arg)
+{
+	q->work_arg = arg;
+	__atomic_store_n(&q->work, work, __ATOMIC_RELEASE);
+	eventfd_write(q->wake, 1);
+	wait_worked(q);
+}
+
+struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigned int index, int file,
+			      unsigned int poll_us)
+{
+	struct vu_queue *q = calloc(1, sizeof(*q));
+	sigset_t all, old;
+	int ret = ENOMEM;
+
+	if (!q)
+		goto fail;
+	q->ops = ops;
+	q->dev = dev;
+	q->index = index;
+	q->file = file;
+	q->poll_ns = poll_us * 1000;
+	q->window_ns = q->poll_ns;
+	q->batch.elem = calloc(BATCH, sizeof(*q->batch.elem));
+	q->batch.iov = calloc(BATCH_IOV, sizeof(*q->batch.iov));
+	q->batch.max_iov = BATCH_IOV;
+	q->wake = eventfd(0, EFD_CLOEXEC);
+	sem_init(&q->worked, 0, 0);
+	if (!q->batch.elem || !q->batch.iov || q->wake < 0)
+		goto free;
+	/* Signals are the control thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = pthread_create(&q->thread, NULL, queue_thread, q);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (ret)
+		goto free;
+	wait_worked(q);
+	if (!q->error)
+		return q;
+	pthread_join(q->thread, NULL);
+	ret = -q->error;
+	if (ret == EPERM)
+		log_err("io_uring is not allowed here: see kernel.io_uring_disabled");
+free:
+	if (q->wake >= 0)
+		close(q->wake);
+	sem_destroy(&q->worked);
+	free(q->batch.elem);
+	free(q->batch.iov);
+	free(q);
+fail:
+	log_err("queue %u: %s", index, strerror(ret));
+	return NULL;
+}
+
+static void do_end(struct vu_queue *q, void *arg)
+{
+	(void)arg;
+	q->ended = true;
+}
+
+void vu_queue_free(struct vu_queue *q)
+{
+	if (!q)
+		return;
+	queue_call(q, do_end, NULL);
+	pthread_join(q->thread, NULL);
+	close(q->wake);
+	sem_destroy(&q->worked);
+	free(q->batch.elem);
+	free(q->batch.iov);
+	free(q);
+}
+
+static void free_reqs(struct vu_queue *q)
+{
+	free(q->reqs);
+	free(q->done);
+	q->reqs = NULL;
+	q->done = NULL;
+}
+
+static int alloc_reqs(struct vu_queue *q)
+{
+	unsigned int i;
+
+	q->reqs = calloc(q->ring.num, q->ops->req_size);
+	q->done = calloc(q->ring.num, sizeof(*q->done));
+	if (!q->reqs || !q->done) {
+		free_reqs(q);
+		return -ENOMEM;
+	}
+	q->free = NULL;
+	for (i = q->ring.num; i--; ) {
+		struct vu_req *req = (struct vu_req *)(q->reqs + i * q->ops->req_size);
+
+		req->next = q->free;
+		q->free = req;
+	}
+	return 0;
+}
+
+/* What split rings have of the device's position is in guest memory. */
+static int ring_start(struct vu_queue *q)
+{
+	struct vring_cursor pos = { .avail = (uint16_t)q->ring.base, .used = (uint16_t)(q->ring.base >> 16) };
+
+	q->vr = (struct vring_engine){
+		.num = q->ring.num,
+		.packed = feature(q, VIRTIO_F_RING_PACKED),
+		.in_order = feature(q, VIRTIO_F_IN_ORDER),
+		.event_idx = feature(q, VIRTIO_RING_F_EVENT_IDX),
+		.desc = q->ring.desc,
+		.avail = q->ring.avail,
+		.used = q->ring.used,
+	};
+	if (!q->vr.packed && vring_load_used(&q->vr, &pos.used))
+		return -EFAULT;
+	return vring_start(&q->vr, pos);
+}
+
+struct start {
+	const struct vu_ring *ring;
+	int ret;
+};
+
+static void do_start(struct vu_queue *q, void *arg)
+{
+	struct start *s = arg;
+
+	q->ring = *s->ring;
+	s->ret = alloc_reqs(q);
+	if (!s->ret)
+		s->ret = ring_start(q);
+	if (s->ret) {
+		free_reqs(q);
+		return;
+	}
+	q->nr_done = 0;
+	q->inflight = 0;
+	q->broken = false;
+	q->window_ns = q->poll_ns;
+	q->running = true;
+	set_call(q, q->ring.call);
+	if (q->ring.kick >= 0)
+		arm_poll(q, q->ring.kick, TAG_KICK);
+}
+
+int vu_queue_start(struct vu_queue *q, const struct vu_ring *ring)
+{
+	struct start s = { .ring = ring };
+
+	queue_call(q, do_start, &s);
+	return s.ret;
+}
+
+static void do_stop(struct vu_queue *q, void *arg)
+{
+	struct io_uring_sqe *sqe;
+	uint32_t *base = arg;
+
+	q->running = false;
+	if (q->ring.kick >= 0) {
+		sqe = vu_queue_sqe(q);
+		io_uring_prep_poll_remove(sqe, TAG_KICK);
+		io_uring_sqe_set_data64(sqe, TAG_NONE);
+	}
+	while (q->inflight) {
+		io_uring_submit_and_wait(&q->uring, 1);
+		queue_reap(q);
+	}
+	queue_publish(q);
+	/* The interrupt, and that the kick is not polled any more, before the caller closes the two */
+	io_uring_submit(&q->uring);
+	*base = q->vr.pos.avail;
+	if (q->vr.packed)
+		*base |= (uint32_t)q->vr.pos.used << 16;
+	free_reqs(q);
+}
+
+uint32_t vu_queue_stop(struct vu_queue *q)
+{
+	uint32_t base;
+
+	queue_call(q, do_stop, &base);
+	return base;
+}
+
+static void do_set_call(struct vu_queue *q, void *arg)
+{
+	set_call(q, *(int *)arg);
+	/* What was published while there was none */
+	queue_signal(q);
+}
+
+void vu_queue_set_call(struct vu_queue *q, int fd)
+{
+	queue_call(q, do_set_call, &fd);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A virtqueue and the thread that serves it.
+ *
+ * Each queue has a thread and an io_uring of its own. The thread pops what the driver made
+ * available, gives it to the device, submits what the device prepared, reaps what has ended,
+ * publishes it once and signals at most once; it sleeps in the system call that submits.
+ *
+ * Contexts: *control* is the thread that owns the session; it configures a queue by having a function
+ * run on the queue's thread while it waits, so nothing is shared and nothing is locked. *queue* is
+ * the queue's thread; the device's operations run there.
+ */
+#ifndef VHOST_USER_QUEUE_H
+#define VHOST_USER_QUEUE_H
+
+#include <liburing.h>
+#include <pthread.h>
+#include <semaphore.h>
+
+#include "ring/vring.h"
+
+struct vu_queue;
+
+/* Largest ring, and so the most requests that a queue has under way */
+#define VU_QUEUE_NUM_MAX 1024
+
+/**
+ * struct vu_req - a buffer of the driver's, from the pop to its end
+ *
+ * The device's own requests begin with it.
+ */
+struct vu_req {
+	struct vring_elem elem;
+	struct vu_req *next;
+};
+
+/**
+ * struct vu_queue_ops - what a device does with its queues; context: queue
+ * @req_size: bytes of its requests
+ * @request: a buffer has come; @iov holds its segments (elem.nr_out to read, then elem.nr_in to
+ *	write) and is gone when the function returns. Its memory stays until vu_req_end(), which
+ *	may come at once.
+ * @done: an operation of @req has ended, with @res; tagged by io_uring_sqe_set_data(sqe, req)
+ */
+struct vu_queue_ops {
+	size_t req_size;
+	void (*request)(struct vu_queue *q, struct vu_req *req, struct iovec *iov);
+	void (*done)(struct vu_queue *q, struct vu_req *req, int res);
+};
+
+/**
+ * struct vu_ring - how to run a queue
+ * @num: size of the ring, at most VU_QUEUE_NUM_MAX
+ * @features: that were negotiated
+ * @desc: @avail: @used: our addresses, aligned as the layout asks
+ * @base: as in SET_VRING_BASE: where the driver's next buffer is; packed: where the next used one
+ *	goes, too, in the upper half
+ * @kick: an eventfd, or -1: the queue polls. @call: an eventfd or -1. @err: an eventfd or -1. They
+ *	stay the caller's, and open while the queue runs.
+ * @mem: guest memory, which stays as it is while the queue runs
+ */
+struct vu_ring {
+	uint32_t num;
+	uint64_t features;
+	void *desc;
+	void *avail;
+	void *used;
+	uint32_t base;
+	int kick;
+	int call;
+	int err;
+	const struct vring_mem *mem;
+};
+
+/**
+ * struct vu_queue - private, but for @dev and @index
+ * @dev: the device's
+ * @index: number of the queue
+ */
+struct vu_queue {
+	void *dev;
+	unsigned int index;
+
+	const struct vu_queue_ops *ops;
+	int file;
+	unsigned int poll_ns;
+	pthread_t thread;
+	int wake;
+	sem_t worked;
+	void (*work)(struct vu_queue *q, void *arg);
+	void *work_arg;
+
+	struct io_uring uring;
+	int error;
+	bool running;
+	bool broken;
+	bool ended;
+	struct vu_ring ring;
+	bool call_by_ring;
+	struct vring_engine vr;
+	struct vring_batch batch;
+	struct vring_elem *done;
+	unsigned int nr_done;
+	char *reqs;
+	struct vu_req *free;
+	unsigned int inflight;
+	unsigned int window_ns;
+};
+
+/**
+ * vu_queue_new() - make a thread and its ring. Context: control
+ * @dev: for vu_queue.dev
+ * @file: registered with the ring as file 0; or -1
+ * @poll_us: longest time to poll before sleeping, 0 never
+ *
+ * Return: the queue, not running; or NULL after one logged line
+ */
+struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigned int index, int file,
+			      unsigned int poll_us);
+/** vu_queue_free() - ends the thread of a queue that is stopped; NULL is fine. Context: control */
+void vu_queue_free(struct vu_queue *q);
+
+/**
+ * vu_queue_start() - serve a ring. Context: control
+ *
+ * Return: 0; -EINVAL for a base that is not in the ring, -EFAULT, -ENOMEM. The queue does not run, then.
+ */
+int vu_queue_start(struct vu_queue *q, const struct vu_ring *ring);
+/**
+ * vu_queue_stop() - end what is under way, and serve no more. Context: control
+ *
+ * Return: the base to go on from
+ */
+uint32_t vu_queue_stop(struct vu_queue *q);
+/** vu_queue_set_call() - another eventfd for a queue that runs. Signals it once. Context: control */
+void vu_queue_set_call(struct vu_queue *q, int fd);
+
+/** vu_queue_sqe() - Return: an entry to fill in, never NULL. Context: queue */
+struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q);
+/** vu_req_end() - the device is done with a request, and wrote @len bytes. Context: queue */
+void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len);
+/** vu_queue_break() - the driver's ring makes no sense: nothing more is taken from it. Context: queue */
+void vu_queue_break(struct vu_queue *q, const char *why);
+
+#endif

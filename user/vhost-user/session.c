@@ -1,0 +1,549 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The vhost-user protocol, see session.h: one row a message, and what each does. */
+#define _GNU_SOURCE
+#include "session.h"
+
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/log.h"
+#include "memory.h"
+
+#define BIT64(n) (1ULL << (n))
+
+#define RING_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_F_RING_PACKED) | \
+		       BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX) | \
+		       BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
+
+#define PROTOCOL_FEATURES (BIT64(VHOST_USER_PROTOCOL_F_MQ) | BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+			   BIT64(VHOST_USER_PROTOCOL_F_CONFIG) | \
+			   BIT64(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
+			   BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+
+/*
+ * A ring as the front-end has described it. It runs in a queue while it is started (a kick came) and
+ * enabled.
+ */
+struct vu_vring {
+	uint32_t num;
+	struct vhost_vring_addr addr;
+	uint32_t base;
+	int kick;
+	int call;
+	int err;
+	bool started;
+	bool enabled;
+	bool running;
+	struct vu_queue *queue;
+};
+
+struct vu_session {
+	const struct vu_device *d;
+	uint64_t features;
+	uint64_t protocol_features;
+	struct vu_mem *mem;
+	struct vu_vring vring[VU_QUEUES_MAX];
+};
+
+/* --- rings --- */
+
+static bool has_feature(const struct vu_session *s, unsigned int bit)
+{
+	return s->features >> bit & 1;
+}
+
+/* Where the ring is in our memory. Return: 0; -EINVAL, -EFAULT */
+static int ring_locate(const struct vu_session *s, const struct vu_vring *v, struct vu_ring *r)
+{
+	bool packed = has_feature(s, VIRTIO_F_RING_PACKED);
+	uint64_t num = v->num, event = sizeof(struct vring_packed_desc_event);
+
+	if (!num || (!packed && num & (num - 1)))
+		return -EINVAL;
+	r->desc = vu_mem_va(s->mem, v->addr.desc_user_addr, num * sizeof(struct vring_desc));
+	r->avail = vu_mem_va(s->mem, v->addr.avail_user_addr,
+			     packed ? event : sizeof(struct vring_avail) + (num + 1) * sizeof(uint16_t));
+	r->used = vu_mem_va(s->mem, v->addr.used_user_addr,
+			    packed ? event : sizeof(struct vring_used) + num * sizeof(struct vring_used_elem) +
+			    sizeof(uint16_t));
+	if (!r->desc || !r->avail || !r->used)
+		return -EFAULT;
+	if ((uintptr_t)r->desc % 16 || (uintptr_t)r->avail % (packed ? 4 : 2) || (uintptr_t)r->used % 4)
+		return -EINVAL;
+	return 0;
+}
+
+static int vring_run(struct vu_session *s, struct vu_vring *v)
+{
+	struct vu_ring r = {
+		.num = v->num,
+		.features = s->features,
+		.base = v->base,
+		.kick = v->kick,
+		.call = v->call,
+		.err = v->err,
+		.mem = s->mem->map,
+	};
+	unsigned int index = (unsigned int)(v - s->vring);
+	int ret = ring_locate(s, v, &r);
+
+	if (!ret && !v->queue) {
+		v->queue = vu_queue_new(s->d->queue_ops, s->d->dev, index, s->d->file, s->d->poll_us);
+		ret = v->queue ? 0 : -ENOMEM;
+	}
+	if (!ret)
+		ret = vu_queue_start(v->queue, &r);
+	v->running = !ret;
+	if (ret)
+		log_warn("queue %u cannot run: %u descriptors at %#llx: %s", index, v->num,
+			 (unsigned long long)v->addr.desc_user_addr, strerror(-ret));
+	return ret;
+}
+
+static void vring_halt(struct vu_vring *v)
+{
+	if (v->running)
+		v->base = vu_queue_stop(v->queue);
+	v->running = false;
+}
+
+/* Without protocol features there is no message that enables. */
+static bool vring_wanted(const struct vu_session *s, const struct vu_vring *v)
+{
+	return v->started && (v->enabled || !has_feature(s, VHOST_USER_F_PROTOCOL_FEATURES));
+}
+
+static int vring_update(struct vu_session *s, struct vu_vring *v)
+{
+	if (!vring_wanted(s, v))
+		vring_halt(v);
+	else if (!v->running)
+		return vring_run(s, v);
+	return 0;
+}
+
+static void put_fd(int *fd, int new)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = new;
+}
+
+static void vring_reset(struct vu_vring *v)
+{
+	vring_halt(v);
+	put_fd(&v->kick, -1);
+	put_fd(&v->call, -1);
+	put_fd(&v->err, -1);
+	*v = (struct vu_vring){ .kick = -1, .call = -1, .err = -1, .queue = v->queue };
+}
+
+static void stop_all(struct vu_session *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->d->num_queues; i++)
+		vring_halt(&s->vring[i]);
+}
+
+/* Those that are to run. Return: 0 or the first error */
+static int start_all(struct vu_session *s)
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; i < s->d->num_queues; i++)
+		ret = ret ?: vring_update(s, &s->vring[i]);
+	return ret;
+}
+
+/* Return: the ring that a message is about, or NULL */
+static struct vu_vring *vring_of(struct vu_session *s, uint32_t index)
+{
+	return index < s->d->num_queues ? &s->vring[index] : NULL;
+}
+
+/* --- messages. Return: 0; 1 with a reply in @m; or a negative errno --- */
+
+static int reply_u64(struct vhost_user_msg *m, uint64_t value)
+{
+	m->u64 = value;
+	m->hdr.size = sizeof(m->u64);
+	return 1;
+}
+
+static uint64_t offered(const struct vu_session *s)
+{
+	return s->d->features | RING_FEATURES;
+}
+
+static int get_features(struct vu_session *s, struct vhost_user_msg *m)
+{
+	return reply_u64(m, offered(s));
+}
+
+static int set_features(struct vu_session *s, struct vhost_user_msg *m)
+{
+	if (m->u64 & ~offered(s))
+		return -EINVAL;
+	if (m->u64 == s->features)
+		return 0;
+	stop_all(s);
+	s->features = m->u64;
+	s->d->set_features(s->d->dev, m->u64);
+	return start_all(s);
+}
+
+static int set_owner(struct vu_session *s, struct vhost_user_msg *m)
+{
+	(void)s;
+	(void)m;
+	return 0;
+}
+
+static int get_protocol_features(struct vu_session *s, struct vhost_user_msg *m)
+{
+	(void)s;
+	return reply_u64(m, PROTOCOL_FEATURES);
+}
+
+static int set_protocol_features(struct vu_session *s, struct vhost_user_msg *m)
+{
+	if (m->u64 & ~PROTOCOL_FEATURES)
+		return -EINVAL;
+	s->protocol_features = m->u64;
+	return 0;
+}
+
+static int get_queue_num(struct vu_session *s, struct vhost_user_msg *m)
+{
+	return reply_u64(m, s->d->num_queues);
+}
+
+static int reset_device(struct vu_session *s, struct vhost_user_msg *m)
+{
+	unsigned int i;
+
+	(void)m;
+	for (i = 0; i < s->d->num_queues; i++)
+		vring_reset(&s->vring[i]);
+	return 0;
+}
+
+/* The table as a whole; the old one stands if the new one is bad. */
+static int set_mem_table(struct vu_session *s, struct vhost_user_msg *m)
+{
+	struct vu_mem *new, *old = s->mem;
+	unsigned int i;
+	int ret = 0;
+
+	if (m->mem.nr > VHOST_USER_MEM_REGIONS || m->nr_fds != m->mem.nr ||
+	    m->hdr.size != 8 + m->mem.nr * sizeof(m->mem.region[0]))
+		return -EINVAL;
+	new = vu_mem_new();
+	if (!new)
+		return -ENOMEM;
+	for (i = 0; i < m->mem.nr && !ret; i++)
+		ret = vu_mem_add(new, &m->mem.region[i], m->fds[i]);
+	if (ret) {
+		vu_mem_free(new);
+		return ret;
+	}
+	stop_all(s);
+	s->mem = new;
+	vu_mem_free(old);
+	return start_all(s);
+}
+
+static int get_max_mem_slots(struct vu_session *s, struct vhost_user_msg *m)
+{
+	(void)s;
+	return reply_u64(m, VU_MEM_SLOTS);
+}
+
+static int add_mem_reg(struct vu_session *s, struct vhost_user_msg *m)
+{
+	int ret;
+
+	stop_all(s);
+	ret = vu_mem_add(s->mem, &m->mem_reg.region, m->fds[0]);
+	return start_all(s) ?: ret;
+}
+
+/* A descriptor may come along, for no purpose. */
+static int rem_mem_reg(struct vu_session *s, struct vhost_user_msg *m)
+{
+	int ret;
+
+	stop_all(s);
+	ret = vu_mem_del(s->mem, &m->mem_reg.region);
+	return start_all(s) ?: ret;
+}
+
+static int set_vring_num(struct vu_session *s, struct vhost_user_msg *m)
+{
+	struct vu_vring *v = vring_of(s, m->state.index);
+
+	if (!v || !m->state.num || m->state.num > VU_QUEUE_NUM_MAX)
+		return -EINVAL;
+	if (v->running)
+		return -EBUSY;
+	v->num = m->state.num;
+	return 0;
+}
+
+static int set_vring_addr(struct vu_session *s, struct vhost_user_msg *m)
+{
+	struct vu_vring *v = vring_of(s, m->addr.index);
+
+	if (!v)
+		return -EINVAL;
+	vring_halt(v);
+	v->addr = m->addr;
+	return vring_update(s, v);
+}
+
+static int set_vring_base(struct vu_session *s, struct vhost_user_msg *m)
+{
+	struct vu_vring *v = vring_of(s, m->state.index);
+
+	if (!v)
+		return -EINVAL;
+	if (v->running)
+		return -EBUSY;
+	v->base = m->state.num;
+	return 0;
+}
+
+static int get_vring_base(struct vu_session *s, struct vhost_user_msg *m)
+{
+	struct vu_vring *v = vring_of(s, m->state.index);
+
+	if (!v)
+		return -EINVAL;
+	vring_halt(v);
+	v->started = false;
+	put_fd(&v->kick, -1);
+	m->state.num = v->base;
+	m->hdr.size = sizeof(m->state);
+	return 1;
+}
+
+static int set_vring_enable(struct vu_session *s, struct vhost_user_msg *m)
+{
+	struct vu_vring *v = vring_of(s, m->state.index);
+
+	if (!v || m->state.num > 1)
+		return -EINVAL;
+	v->enabled = m->state.num;
+	return vring_update(s, v);
+}
+
+/* SET_VRING_KICK, _CALL, _ERR: which ring, and the descriptor, or -1 for none */
+static struct vu_vring *vring_fd(struct vu_session *s, struct vhost_user_msg *m, int *fd)
+{
+	bool none = m->u64 & VHOST_USER_VRING_NOFD;
+
+	if (m->u64 & ~(uint64_t)(VHOST_USER_VRING_IDX_MASK | VHOST_USER_VRING_NOFD) || m->nr_fds != !none)
+		return NULL;
+	*fd = vhost_user_take_fd(m, 0);
+	return vring_of(s, m->u64 & VHOST_USER_VRING_IDX_MASK);
+}
+
+static int refuse_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+	return -EINVAL;
+}
+
+static int set_vring_kick(struct vu_session *s, struct vhost_user_msg *m)
+{
+	int fd = -1;
+	struct vu_vring *v = vring_fd(s, m, &fd);
+
+	if (!v)
+		return refuse_fd(fd);
+	vring_halt(v);
+	put_fd(&v->kick, fd);
+	v->started = true;
+	return vring_update(s, v);
+}
+
+static int set_vring_call(struct vu_session *s, struct vhost_user_msg *m)
+{
+	int fd = -1, old;
+	struct vu_vring *v = vring_fd(s, m, &fd);
+
+	if (!v)
+		return refuse_fd(fd);
+	old = v->call;
+	v->call = fd;
+	if (v->running)
+		vu_queue_set_call(v->queue, fd);
+	put_fd(&old, -1);
+	return 0;
+}
+
+static int set_vring_err(struct vu_session *s, struct vhost_user_msg *m)
+{
+	int fd = -1;
+	struct vu_vring *v = vring_fd(s, m, &fd);
+
+	if (!v)
+		return refuse_fd(fd);
+	vring_halt(v);
+	put_fd(&v->err, fd);
+	return vring_update(s, v);
+}
+
+static bool config_ok(const struct vu_session *s, const struct vhost_user_msg *m)
+{
+	return m->hdr.size == VHOST_USER_CONFIG_HDR + m->config.size &&
+	       m->config.offset <= s->d->config_size && m->config.size <= s->d->config_size - m->config.offset;
+}
+
+/* A reply without data says that there is no such configuration. */
+static int get_config(struct vu_session *s, struct vhost_user_msg *m)
+{
+	uint8_t config[VHOST_USER_CONFIG_SIZE] = { 0 };
+
+	if (!config_ok(s, m)) {
+		m->config.size = 0;
+		m->hdr.size = VHOST_USER_CONFIG_HDR;
+		return 1;
+	}
+	s->d->get_config(s->d->dev, config);
+	memcpy(m->config.data, config + m->config.offset, m->config.size);
+	return 1;
+}
+
+static int set_config(struct vu_session *s, struct vhost_user_msg *m)
+{
+	if (!config_ok(s, m))
+		return -EINVAL;
+	return s->d->set_config(s->d->dev, m->config.offset, m->config.data, m->config.size);
+}
+
+/* --- the table --- */
+
+/*
+ * @min: @max: bytes of payload. @fds_min: @fds_max: descriptors. @needs: a protocol feature.
+ * @replies: by nature, so that REPLY_ACK adds nothing
+ */
+static const struct message {
+	const char *name;
+	int (*handle)(struct vu_session *s, struct vhost_user_msg *m);
+	uint16_t min, max;
+	uint8_t fds_min, fds_max;
+	uint32_t needs;
+	bool replies;
+} messages[] = {
+#define MSG(_id, _fn, _min, _max, ...) \
+	[VHOST_USER_##_id] = { .name = #_id, .handle = _fn, .min = _min, .max = _max, __VA_ARGS__ }
+	MSG(GET_FEATURES, get_features, 0, 0, .replies = true),
+	MSG(SET_FEATURES, set_features, 8, 8),
+	MSG(SET_OWNER, set_owner, 0, 0),
+	MSG(RESET_OWNER, set_owner, 0, 0),
+	MSG(SET_MEM_TABLE, set_mem_table, 8, 8 + VHOST_USER_MEM_REGIONS * sizeof(struct vhost_user_region),
+	    .fds_max = VHOST_USER_MEM_REGIONS),
+	MSG(SET_VRING_NUM, set_vring_num, 8, 8),
+	MSG(SET_VRING_ADDR, set_vring_addr, sizeof(struct vhost_vring_addr), sizeof(struct vhost_vring_addr)),
+	MSG(SET_VRING_BASE, set_vring_base, 8, 8),
+	MSG(GET_VRING_BASE, get_vring_base, 8, 8, .replies = true),
+	MSG(SET_VRING_KICK, set_vring_kick, 8, 8, .fds_max = 1),
+	MSG(SET_VRING_CALL, set_vring_call, 8, 8, .fds_max = 1),
+	MSG(SET_VRING_ERR, set_vring_err, 8, 8, .fds_max = 1),
+	MSG(GET_PROTOCOL_FEATURES, get_protocol_features, 0, 0, .replies = true),
+	MSG(SET_PROTOCOL_FEATURES, set_protocol_features, 8, 8),
+	MSG(GET_QUEUE_NUM, get_queue_num, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_MQ), .replies = true),
+	MSG(SET_VRING_ENABLE, set_vring_enable, 8, 8),
+	MSG(GET_CONFIG, get_config, VHOST_USER_CONFIG_HDR, VHOST_USER_CONFIG_HDR + VHOST_USER_CONFIG_SIZE,
+	    .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIG), .replies = true),
+	MSG(SET_CONFIG, set_config, VHOST_USER_CONFIG_HDR, VHOST_USER_CONFIG_HDR + VHOST_USER_CONFIG_SIZE,
+	    .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIG)),
+	MSG(RESET_DEVICE, reset_device, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_RESET_DEVICE)),
+	MSG(GET_MAX_MEM_SLOTS, get_max_mem_slots, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS),
+	    .replies = true),
+	MSG(ADD_MEM_REG, add_mem_reg, 8 + sizeof(struct vhost_user_region), 8 + sizeof(struct vhost_user_region),
+	    .fds_min = 1, .fds_max = 1, .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)),
+	MSG(REM_MEM_REG, rem_mem_reg, 8 + sizeof(struct vhost_user_region), 8 + sizeof(struct vhost_user_region),
+	    .fds_max = 1, .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)),
+#undef MSG
+};
+
+static const struct message *message_of(const struct vu_session *s, const struct vhost_user_msg *m)
+{
+	const struct message *t;
+
+	if (m->hdr.request >= ARRAY_SIZE(messages) || !messages[m->hdr.request].handle)
+		return NULL;
+	t = &messages[m->hdr.request];
+	return t->needs & ~s->protocol_features ? NULL : t;
+}
+
+/*
+ * Return: 0 go on; -1 the session is over. One that asked for an answer hears of what went wrong, and may
+ * go on; others would go on believing that it went well.
+ */
+static int dispatch(struct vu_session *s, int sock, struct vhost_user_msg *m)
+{
+	const struct message *t = message_of(s, m);
+	bool ack = m->hdr.flags & VHOST_USER_NEED_REPLY &&
+		   s->protocol_features & BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK) && !(t && t->replies);
+	int ret;
+
+	if (!t) {
+		ret = log_err("message %u, which was not negotiated", m->hdr.request);
+	} else if (m->hdr.size < t->min || m->hdr.size > t->max || m->nr_fds < t->fds_min || m->nr_fds > t->fds_max) {
+		return log_err("%s of %u bytes with %u descriptors", t->name, m->hdr.size, m->nr_fds);
+	} else {
+		ret = t->handle(s, m);
+		if (ret < 0)
+			log_err("%s: %s", t->name, strerror(-ret));
+	}
+	if (ack)
+		ret = reply_u64(m, ret < 0);
+	if (ret <= 0)
+		return ret;
+	vhost_user_close_fds(m);
+	m->hdr.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
+	ret = vhost_user_send(sock, m);
+	return ret ? log_err("reply: %s", strerror(-ret)) : 0;
+}
+
+int vu_session_run(const struct vu_device *d, int sock)
+{
+	struct vu_session *s = calloc(1, sizeof(*s));
+	struct vhost_user_msg m;
+	unsigned int i;
+	int ret = -1;
+
+	if (s)
+		s->mem = vu_mem_new();
+	if (!s || !s->mem) {
+		free(s);
+		return log_err("session: %s", strerror(ENOMEM));
+	}
+	s->d = d;
+	for (i = 0; i < d->num_queues; i++)
+		s->vring[i] = (struct vu_vring){ .kick = -1, .call = -1, .err = -1 };
+	while ((ret = vhost_user_recv(sock, &m)) > 0) {
+		ret = dispatch(s, sock, &m);
+		vhost_user_close_fds(&m);
+		if (ret)
+			break;
+	}
+	if (ret < -1)
+		ret = log_err("receiving: %s", strerror(-ret));
+	for (i = 0; i < d->num_queues; i++) {
+		vring_reset(&s->vring[i]);
+		vu_queue_free(s->vring[i].queue);
+	}
+	vu_mem_free(s->mem);
+	free(s);
+	return ret;
+}

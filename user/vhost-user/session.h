@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A front-end's session with a device: the vhost-user protocol, back-end side.
+ *
+ * Everything here is the control thread's: it may wait for queues to end what is under way, and for the
+ * front-end. What a front-end sends is checked before anything is done with it; a message that makes
+ * no sense ends the session, and the device is as new for the next one.
+ */
+#ifndef VHOST_USER_SESSION_H
+#define VHOST_USER_SESSION_H
+
+#include "queue.h"
+
+#define VU_QUEUES_MAX 64
+
+/**
+ * struct vu_device - a kind of device, and one of it
+ * @name: of the program, for people
+ * @dev: for its operations
+ * @queue_ops: see queue.h
+ * @num_queues: that it has
+ * @file: the queues' file 0, or -1
+ * @poll_us: longest time a queue polls before it sleeps
+ * @features: of the device's type; those of the ring are the session's
+ * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE
+ * @get_config: fill all of it. Context: control
+ * @set_config: the driver wrote; 0 or a negative errno. Context: control
+ * @set_features: what was negotiated; no queue runs. Context: control
+ */
+struct vu_device {
+	const char *name;
+	void *dev;
+	const struct vu_queue_ops *queue_ops;
+	unsigned int num_queues;
+	int file;
+	unsigned int poll_us;
+	uint64_t features;
+	uint32_t config_size;
+	void (*get_config)(void *dev, void *config);
+	int (*set_config)(void *dev, uint32_t offset, const uint8_t *data, uint32_t size);
+	void (*set_features)(void *dev, uint64_t features);
+};
+
+/**
+ * vu_session_run() - serve one front-end until it is gone
+ * @sock: connected; stays the caller's
+ *
+ * Return: 0 when it left, -1 when it was left, after one logged line
+ */
+int vu_session_run(const struct vu_device *d, int sock);
+
+#endif
