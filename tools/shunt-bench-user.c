@@ -18,6 +18,10 @@
 
 #define USER_VERSION	1
 #define USER_HDR	12
+#define USER_CONFIG	256
+#define USER_CONFIG_HDR	12
+/* Protocol feature */
+#define USER_F_CONFIG	9
 
 struct user_region {
 	uint64_t gpa;
@@ -39,10 +43,21 @@ struct user_msg {
 			uint32_t padding;
 			struct user_region region;
 		} mem;
+		struct {
+			uint32_t offset;
+			uint32_t size;
+			uint32_t flags;
+			uint8_t data[USER_CONFIG];
+		} config;
 	};
 } __attribute__((packed));
 
-enum { USER_SET_MEM_TABLE = 5 };
+enum {
+	USER_SET_MEM_TABLE = 5,
+	USER_SET_PROTOCOL_FEATURES = 16,
+	USER_GET_CONFIG = 24,
+	USER_SET_CONFIG = 25,
+};
 
 /* @file: the payload is a queue's index, and the file comes along */
 static const struct {
@@ -133,4 +148,39 @@ int vdrv_user_set_mem(int sock, const struct vdrv_mem *mem)
 	};
 
 	return user_send(sock, &m, mem->fd);
+}
+
+static int user_want_config(int sock)
+{
+	struct user_msg m = { .request = USER_SET_PROTOCOL_FEATURES, .size = 8, .u64 = 1 << USER_F_CONFIG };
+
+	return user_send(sock, &m, -1);
+}
+
+int vdrv_user_get_config(int sock, void *config, uint32_t len)
+{
+	struct user_msg m = { .request = USER_GET_CONFIG, .size = USER_CONFIG_HDR + len, .config.size = len };
+	ssize_t size = USER_HDR + USER_CONFIG_HDR + (ssize_t)len;
+	int ret = len > USER_CONFIG ? -EINVAL : user_want_config(sock) ?: user_send(sock, &m, -1);
+
+	if (ret)
+		return ret;
+	if (recv(sock, &m, (size_t)size, MSG_WAITALL) != size || m.config.size != len)
+		return -EPIPE;
+	memcpy(config, m.config.data, len);
+	return 0;
+}
+
+int vdrv_user_set_config(int sock, uint32_t offset, const void *data, uint32_t len)
+{
+	struct user_msg m = { .request = USER_SET_CONFIG, .size = USER_CONFIG_HDR + len,
+			      .config = { .offset = offset, .size = len } };
+	uint64_t features;
+
+	if (len > USER_CONFIG)
+		return -EINVAL;
+	memcpy(m.config.data, data, len);
+	/* It has been heard of when the next answer comes. */
+	return user_want_config(sock) ?: user_send(sock, &m, -1) ?:
+	       vdrv_user_call(sock, VHOST_GET_FEATURES, &features);
 }

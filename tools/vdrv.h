@@ -88,6 +88,9 @@ int vdrv_dev_set_backend(struct vdrv_dev *d, unsigned int index, int fd);
 int vdrv_user_open(const char *path);
 int vdrv_user_call(int sock, unsigned long request, void *arg);
 int vdrv_user_set_mem(int sock, const struct vdrv_mem *mem);
+/* Read configuration space, or write to it at @offset, of a back end that has it */
+int vdrv_user_get_config(int sock, void *config, uint32_t len);
+int vdrv_user_set_config(int sock, uint32_t offset, const void *data, uint32_t len);
 /* Size of the header in front of each frame in the ring with these features */
 size_t vdrv_net_hdr_len(uint64_t features);
 

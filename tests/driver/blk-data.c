@@ -231,7 +231,7 @@ int main(int argc, char **argv)
 	path = argv[optind];
 	fd = blk_file(path, O_RDWR, direct);
 	ret = blk_open(&b, &o);
-	t_need(ret, BLK_DEVICE);
+	t_need(ret, blk_device());
 	t_need(blk_info(&b, fd, &info), "info");
 	unit = info.logical_block_size;
 	blk_close(&b);
@@ -243,7 +243,8 @@ int main(int argc, char **argv)
 	if (!quick) {
 		test_shapes(fd, 256);
 		test_large(fd);
-		test_workers(fd);
+		if (!b.q.dev.user)
+			test_workers(fd);
 	}
 	test_mix(fd);
 	return t_done();

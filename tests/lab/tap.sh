@@ -6,6 +6,7 @@
 #	is GOT WANT TEXT	ok if equal
 #	like GOT REGEX TEXT	ok if REGEX (extended) matches
 #	skip TEXT REASON
+#	python_tap SECONDS ARGUMENTS...	runs Python from standard input; see below
 
 tap_n=0
 tap_bad=0
@@ -53,4 +54,24 @@ like() {
 done_testing() {
 	echo "1..$tap_n"
 	exit $((tap_bad > 0))
+}
+
+# python_tap SECONDS ARGUMENTS...: Python from standard input, which has report(ok, what) and done()
+python_tap() {
+	local limit=$1 tap='
+import sys
+n = failed = 0
+
+def report(ok, what):
+    global n, failed
+    n += 1
+    failed += not ok
+    print("%sok %d - %s" % ("" if ok else "not ", n, what), flush=True)
+
+def done():
+    print("1..%d" % n)
+    sys.exit(failed > 0)
+'
+	shift
+	timeout -k 2 "$limit" python3 -c "$tap$(cat)" "$@"
 }

@@ -29,6 +29,7 @@
  * @sector: where it begins
  * @len: bytes of data
  * @moved: of them done
+ * @pending: @error: DISCARD, WRITE_ZEROES: operations under way, and what went wrong with one
  * @iov: segments of data, @nr_iov of them; in @inner if there is room
  * @first: the first of them that is not done
  * @bounce: NULL, or what is read and written instead, aligned, @len bytes
@@ -41,6 +42,8 @@ struct blk_req {
 	uint64_t sector;
 	uint32_t len;
 	uint32_t moved;
+	uint32_t pending;
+	int error;
 	struct iovec *iov;
 	uint32_t nr_iov;
 	uint32_t first;
@@ -245,39 +248,54 @@ static int req_flush(struct vu_queue *q, struct blk_req *req)
 	return 0;
 }
 
-/* DISCARD, WRITE_ZEROES: one range */
-static int req_range(struct vu_queue *q, struct blk_req *req, struct segs *s)
+/* How a range is treated. Return: a mode of fallocate(), or a negative errno */
+static int range_mode(const struct blk *b, const struct blk_req *req,
+		      const struct virtio_blk_discard_write_zeroes *r)
 {
-	struct virtio_blk_discard_write_zeroes range;
+	bool discard = req->type == VIRTIO_BLK_T_DISCARD;
+	uint32_t flags = le32toh(r->flags);
+	uint64_t nr = le32toh(r->num_sectors);
+
+	if (flags & ~(discard ? 0U : VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP))
+		return -EOPNOTSUPP;
+	if (nr > BLK_RANGE_MAX >> SECTOR_SHIFT || !range_ok(b, le64toh(r->sector), nr))
+		return -EIO;
+	if (discard || (flags && b->config.write_zeroes_may_unmap))
+		return FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+	return FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+}
+
+/* DISCARD, WRITE_ZEROES: all ranges are good, or nothing is done. */
+static int req_ranges(struct vu_queue *q, struct blk_req *req, struct segs *s)
+{
+	bool discard = req->type == VIRTIO_BLK_T_DISCARD;
+	struct virtio_blk_discard_write_zeroes r[BLK_RANGES_MAX];
 	const struct blk *b = q->dev;
 	struct io_uring_sqe *sqe;
-	uint64_t sector, nr;
-	uint32_t flags;
-	bool discard = req->type == VIRTIO_BLK_T_DISCARD;
-	int mode = FALLOC_FL_PUNCH_HOLE;
+	uint32_t i, n = (uint32_t)(s->len / sizeof(r[0]));
+	int mode[BLK_RANGES_MAX];
 
 	if (!(b->features >> (discard ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_WRITE_ZEROES) & 1))
 		return b->rdonly ? -EROFS : -EOPNOTSUPP;
-	if (s->len != sizeof(range))
+	if (!s->len || s->len % sizeof(r[0]) || s->len > sizeof(r))
 		return -EIO;
-	segs_take(s, &range, sizeof(range));
-	sector = le64toh(range.sector);
-	nr = le32toh(range.num_sectors);
-	flags = le32toh(range.flags);
-	if (flags & ~(discard ? 0U : VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP))
-		return -EOPNOTSUPP;
-	if (nr > BLK_RANGE_MAX >> SECTOR_SHIFT || !range_ok(b, sector, nr))
-		return -EIO;
-	if (!nr) {
-		req_end(q, req, 0);
-		return 0;
+	segs_take(s, r, s->len);
+	for (i = 0; i < n; i++) {
+		mode[i] = range_mode(b, req, &r[i]);
+		if (mode[i] < 0)
+			return mode[i];
 	}
-	if (!discard && !(flags && b->features >> VIRTIO_BLK_F_DISCARD & 1))
-		mode = FALLOC_FL_ZERO_RANGE;
-	sqe = vu_queue_sqe(q);
-	io_uring_prep_fallocate(sqe, 0, mode | FALLOC_FL_KEEP_SIZE, (off_t)(sector << SECTOR_SHIFT),
-				(off_t)(nr << SECTOR_SHIFT));
-	req_submit(sqe, req);
+	for (i = 0; i < n; i++) {
+		if (!r[i].num_sectors)
+			continue;
+		sqe = vu_queue_sqe(q);
+		io_uring_prep_fallocate(sqe, 0, mode[i], (off_t)(le64toh(r[i].sector) << SECTOR_SHIFT),
+					(off_t)le32toh(r[i].num_sectors) << SECTOR_SHIFT);
+		req_submit(sqe, req);
+		req->pending++;
+	}
+	if (!req->pending)
+		req_end(q, req, 0);
 	return 0;
 }
 
@@ -302,7 +320,7 @@ static int req_dispatch(struct vu_queue *q, struct blk_req *req, struct segs *ou
 		return req_flush(q, req);
 	case VIRTIO_BLK_T_DISCARD:
 	case VIRTIO_BLK_T_WRITE_ZEROES:
-		return req_range(q, req, out);
+		return req_ranges(q, req, out);
 	case VIRTIO_BLK_T_GET_ID:
 		return req_get_id(q, req, in);
 	default:
@@ -329,6 +347,8 @@ static void blk_request(struct vu_queue *q, struct vu_req *r, struct iovec *iov)
 	req->sector = le64toh(hdr.sector);
 	req->len = 0;
 	req->moved = 0;
+	req->pending = 0;
+	req->error = 0;
 	req->iov = req->inner;
 	req->nr_iov = 0;
 	req->first = 0;
@@ -338,25 +358,40 @@ static void blk_request(struct vu_queue *q, struct vu_req *r, struct iovec *iov)
 		req_end(q, req, ret);
 }
 
+static void rw_done(struct vu_queue *q, struct blk_req *req, int res)
+{
+	uint32_t left = req->len - req->moved;
+
+	if (res == -EAGAIN || res == -EINTR) {
+		rw_submit(q, req);
+	} else if (res > 0 && (uint32_t)res < left) {
+		rw_advance(req, (uint32_t)res);
+		rw_submit(q, req);
+	} else {
+		/* Nothing: the file has become shorter. */
+		req_end(q, req, res > 0 ? 0 : -EIO);
+	}
+}
+
+/* A discard is a hint, which a device behind partitions or mappings may not take. */
+static void ranges_done(struct vu_queue *q, struct blk_req *req, int res)
+{
+	if (res < 0 && !(req->type == VIRTIO_BLK_T_DISCARD && res == -EOPNOTSUPP))
+		req->error = res;
+	if (!--req->pending)
+		req_end(q, req, req->error);
+}
+
 static void blk_done(struct vu_queue *q, struct vu_req *r, int res)
 {
 	struct blk_req *req = (struct blk_req *)r;
-	bool rw = req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_OUT;
 
-	if (rw && (res == -EAGAIN || res == -EINTR)) {
-		rw_submit(q, req);
-	} else if (rw && res > 0 && (uint32_t)res < req->len - req->moved) {
-		rw_advance(req, (uint32_t)res);
-		rw_submit(q, req);
-	} else if (rw && !res) {
-		/* The file has become shorter. */
-		req_end(q, req, -EIO);
-	} else if (req->type == VIRTIO_BLK_T_DISCARD && res == -EOPNOTSUPP) {
-		/* A hint, which a device behind partitions or mappings may not take. */
-		req_end(q, req, 0);
-	} else {
-		req_end(q, req, res < 0 ? (rw ? -EIO : res) : 0);
-	}
+	if (req->type == VIRTIO_BLK_T_FLUSH)
+		req_end(q, req, res < 0 ? -EIO : 0);
+	else if (req->type == VIRTIO_BLK_T_IN || req->type == VIRTIO_BLK_T_OUT)
+		rw_done(q, req, res);
+	else
+		ranges_done(q, req, res);
 }
 
 const struct vu_queue_ops blk_queue_ops = {

@@ -17,6 +17,8 @@
 /* Bytes of data in a request, and of a range to discard or to fill with zeroes */
 #define BLK_LEN_MAX	(64U << 20)
 #define BLK_RANGE_MAX	(1U << 30)
+/* Ranges in a request */
+#define BLK_RANGES_MAX	32
 
 /**
  * struct blk_opts - what the command line says

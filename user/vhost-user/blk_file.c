@@ -17,6 +17,8 @@
 #include "lib/log.h"
 
 #define SECTOR_SHIFT	9
+/* How long a lock is waited for */
+#define LOCK_MS		1000
 #define BIT64(n) (1ULL << (n))
 
 static int refuse(const char *path, const char *why)
@@ -27,16 +29,23 @@ static int refuse(const char *path, const char *why)
 /*
  * One writer, or many readers: whoever else locks the file, QEMU among them, sees it. Locks are taken
  * before anything of the file is read.
+ *
+ * A process that was killed keeps its lock until its io_uring is gone, and with it all that it had
+ * under way; for whoever takes its place it is worth waiting.
  */
 static int lock_file(const struct blk *b, const char *path)
 {
 	struct flock l = { .l_type = b->rdonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+	unsigned int tries = LOCK_MS / 10;
 
-	if (!fcntl(b->fd, F_OFD_SETLK, &l))
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return refuse(path, "it is locked: another process has it in use");
-	return refuse(path, strerror(errno));
+	while (fcntl(b->fd, F_OFD_SETLK, &l)) {
+		if (errno != EAGAIN && errno != EACCES)
+			return refuse(path, strerror(errno));
+		if (!tries--)
+			return refuse(path, "it is locked: another process has it in use");
+		usleep(10000);
+	}
+	return 0;
 }
 
 /* Does the file take this? Behind its end, where nothing changes. */
@@ -139,14 +148,15 @@ static int blk_limits(struct blk *b, const char *path)
 	c->seg_max = BLK_SEG_MAX;
 	if (b->features & BIT64(VIRTIO_BLK_F_DISCARD)) {
 		c->max_discard_sectors = BLK_RANGE_MAX >> SECTOR_SHIFT;
-		c->max_discard_seg = 1;
+		c->max_discard_seg = BLK_RANGES_MAX;
 		if (!c->discard_sector_alignment)
 			c->discard_sector_alignment = c->blk_size >> SECTOR_SHIFT;
 	}
 	if (b->features & BIT64(VIRTIO_BLK_F_WRITE_ZEROES)) {
 		c->max_write_zeroes_sectors = BLK_RANGE_MAX >> SECTOR_SHIFT;
-		c->max_write_zeroes_seg = 1;
-		c->write_zeroes_may_unmap = !!(b->features & BIT64(VIRTIO_BLK_F_DISCARD));
+		c->max_write_zeroes_seg = BLK_RANGES_MAX;
+		/* A block device refuses a hole that it cannot make, instead of writing zeroes. */
+		c->write_zeroes_may_unmap = S_ISREG(st.st_mode) && b->features & BIT64(VIRTIO_BLK_F_DISCARD);
 	}
 	return 0;
 }

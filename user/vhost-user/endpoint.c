@@ -42,24 +42,32 @@ static int no_socket(const char *path, int fd, int err)
 	return log_err("--socket-path=%s: %s", path, strerror(err));
 }
 
-/* A socket that nobody listens at was left behind: it is taken away. */
+/*
+ * The socket gets its name when it listens, so that whoever sees it can connect. One that was left
+ * behind and that nobody listens at is replaced; anything else of that name is not.
+ */
 static int listen_at(const char *path)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	struct sockaddr_un addr = { .sun_family = AF_UNIX }, tmp = addr;
+	int n = snprintf(tmp.sun_path, sizeof(tmp.sun_path), "%s.%d", path, (int)getpid());
+	struct stat st;
 	int fd;
 
-	if (strlen(path) >= sizeof(addr.sun_path))
+	if ((size_t)n >= sizeof(tmp.sun_path))
 		return no_socket(path, -1, ENAMETOOLONG);
 	strcpy(addr.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return no_socket(path, fd, errno);
-	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)))
+	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)) || (!lstat(path, &st) && !S_ISSOCK(st.st_mode)))
 		return no_socket(path, fd, EADDRINUSE);
-	if (errno == ECONNREFUSED)
-		unlink(path);
-	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) || listen(fd, 1))
+	if (bind(fd, (struct sockaddr *)&tmp, sizeof(tmp)))
 		return no_socket(path, fd, errno);
+	if (listen(fd, 1) || rename(tmp.sun_path, path)) {
+		no_socket(path, fd, errno);
+		unlink(tmp.sun_path);
+		return -1;
+	}
 	made = path;
 	return fd;
 }

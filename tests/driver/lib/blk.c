@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 
 #include "tests/driver/lib/blk.h"
@@ -74,10 +76,21 @@ const char *blk_status(int ret)
 	return ret < 0 || ret > VIRTIO_BLK_S_UNSUPP ? t_err(ret) : names[ret];
 }
 
+const char *blk_device(void)
+{
+	return getenv("BLK_SOCKET") ?: BLK_DEVICE;
+}
+
 int blk_open(struct blk *b, const struct reqs_opt *o)
 {
-	int ret = reqs_open(&b->q, BLK_DEVICE, o);
+	struct reqs_opt opt = *o;
+	int ret;
 
+	/* What the VMM settles with the driver, where that is not the module's matter */
+	if (getenv("BLK_SOCKET"))
+		opt.features = (o->features ?: BLK_FEATURES) | VDRV_BIT(VIRTIO_BLK_F_FLUSH) |
+			       VDRV_BIT(VIRTIO_BLK_F_CONFIG_WCE);
+	ret = reqs_open(&b->q, blk_device(), &opt);
 	b->q.complete = complete;
 	return ret;
 }
@@ -91,6 +104,8 @@ int blk_backend(struct blk *b, unsigned int q, int fd, uint32_t flags)
 {
 	struct vhost_blk_backend be = { .index = q, .fd = fd, .flags = flags };
 
+	if (b->q.dev.user)
+		return 0;
 	return ioctl(b->q.dev.fd, VHOST_BLK_SET_BACKEND, &be) ? reqs_bad(&b->q, "back end", -errno) : 0;
 }
 
@@ -109,8 +124,29 @@ int blk_start(struct blk *b, const struct reqs_opt *o, int fd)
 	return blk_open(b, o) ?: blk_backends(b, fd, 0);
 }
 
+static int user_info(struct blk *b, struct vhost_blk_info *info)
+{
+	struct virtio_blk_config c;
+	int ret = vdrv_user_get_config(b->q.dev.fd, &c, sizeof(c));
+
+	if (ret)
+		return reqs_bad(&b->q, "configuration", ret);
+	*info = (struct vhost_blk_info){
+		.size = sizeof(*info),
+		.capacity = le64toh(c.capacity),
+		.logical_block_size = le32toh(c.blk_size),
+		.max_discard_sectors = le32toh(c.max_discard_sectors),
+		.max_discard_seg = le32toh(c.max_discard_seg),
+		.max_write_zeroes_sectors = le32toh(c.max_write_zeroes_sectors),
+		.max_write_zeroes_seg = le32toh(c.max_write_zeroes_seg),
+	};
+	return 0;
+}
+
 int blk_info(struct blk *b, int fd, struct vhost_blk_info *info)
 {
+	if (b->q.dev.user)
+		return user_info(b, info);
 	*info = (struct vhost_blk_info){ .size = sizeof(*info), .fd = fd };
 	return ioctl(b->q.dev.fd, VHOST_BLK_GET_INFO, info) ? reqs_bad(&b->q, "info", -errno) : 0;
 }
@@ -123,5 +159,9 @@ int blk_stats(struct blk *b, unsigned int q, struct vhost_blk_stats *st)
 
 int blk_writeback(struct blk *b, uint32_t on)
 {
+	const uint8_t wce = (uint8_t)on;
+
+	if (b->q.dev.user)
+		return vdrv_user_set_config(b->q.dev.fd, offsetof(struct virtio_blk_config, wce), &wce, 1);
 	return ioctl(b->q.dev.fd, VHOST_BLK_SET_WRITEBACK, &on) ? reqs_bad(&b->q, "writeback", -errno) : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A virtio-blk driver for /dev/vhost-blk: requests in any shape over descriptors, several queues, any
- * depth. What the device reads of a request is header and data, what it writes data and the status byte.
+ * A virtio-blk driver for /dev/vhost-blk, or for the vhost-user process that listens at BLK_SOCKET, if that
+ * is set: requests in any shape over descriptors, several queues, any depth. What the device reads of a request is header and data, what it writes data and the status byte.
  *
  * Functions return 0 or a negative errno, and then say in reqs.why what was wrong.
  */
@@ -57,12 +57,14 @@ struct blk {
 /* Device, memory, rings: all but back ends. -EOPNOTSUPP: features that are not offered */
 int blk_open(struct blk *b, const struct reqs_opt *o);
 void blk_close(struct blk *b);
-/* VHOST_BLK_SET_BACKEND for one queue, or for all */
+/* VHOST_BLK_SET_BACKEND for one queue, or for all; a process has its file */
 int blk_backend(struct blk *b, unsigned int q, int fd, uint32_t flags);
 int blk_backends(struct blk *b, int fd, uint32_t flags);
 /* blk_open() and blk_backends() */
 int blk_start(struct blk *b, const struct reqs_opt *o, int fd);
 
+/* The device's name, for messages */
+const char *blk_device(void);
 int blk_info(struct blk *b, int fd, struct vhost_blk_info *info);
 int blk_stats(struct blk *b, unsigned int q, struct vhost_blk_stats *st);
 int blk_writeback(struct blk *b, uint32_t on);
