@@ -328,7 +328,7 @@ static int req_dispatch(struct vu_queue *q, struct blk_req *req, struct segs *ou
 	}
 }
 
-static void blk_request(struct vu_queue *q, struct vu_req *r, struct iovec *iov)
+static const char *blk_request(struct vu_queue *q, struct vu_req *r, struct iovec *iov)
 {
 	struct blk_req *req = (struct blk_req *)r;
 	struct segs out = { .iov = iov, .nr = r->elem.nr_out, .len = r->elem.out_len };
@@ -336,11 +336,8 @@ static void blk_request(struct vu_queue *q, struct vu_req *r, struct iovec *iov)
 	struct virtio_blk_outhdr hdr;
 	int ret;
 
-	if (out.len < sizeof(hdr) || !in.len) {
-		vu_queue_break(q, "a request without header or status");
-		vu_req_end(q, r, 0);
-		return;
-	}
+	if (out.len < sizeof(hdr) || !in.len)
+		return "a request without header or status";
 	segs_take(&out, &hdr, sizeof(hdr));
 	req->status = segs_cut_last(&in);
 	req->type = le32toh(hdr.type);
@@ -356,6 +353,7 @@ static void blk_request(struct vu_queue *q, struct vu_req *r, struct iovec *iov)
 	ret = req_dispatch(q, req, &out, &in);
 	if (ret)
 		req_end(q, req, ret);
+	return NULL;
 }
 
 static void rw_done(struct vu_queue *q, struct blk_req *req, int res)

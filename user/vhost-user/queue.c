@@ -55,7 +55,19 @@ struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q)
 	return sqe;
 }
 
-void vu_queue_break(struct vu_queue *q, const char *why)
+void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len)
+{
+	req->elem.len = len;
+	q->done[q->nr_done++] = req->elem;
+	req->next = q->free;
+	q->free = req;
+	q->inflight--;
+}
+
+/* --- to the driver --- */
+
+/* The driver's ring makes no sense: nothing more is taken from it. */
+static void queue_break(struct vu_queue *q, const char *why)
 {
 	uint64_t one = 1;
 
@@ -69,17 +81,6 @@ void vu_queue_break(struct vu_queue *q, const char *why)
 	if (q->ring.err >= 0 && write(q->ring.err, &one, sizeof(one)) < 0)
 		log_warn("queue %u: error event: %s", q->index, strerror(errno));
 }
-
-void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len)
-{
-	req->elem.len = len;
-	q->done[q->nr_done++] = req->elem;
-	req->next = q->free;
-	q->free = req;
-	q->inflight--;
-}
-
-/* --- to the driver --- */
 
 /*
  * Interrupt the driver. Where the eventfd cannot block, it is written by the next submission, which
@@ -116,7 +117,7 @@ static void queue_publish(struct vu_queue *q)
 	if (!ret)
 		ret = vring_need_notify(&q->vr);
 	if (ret < 0)
-		vu_queue_break(q, vring_strerror(q->vr.err.code));
+		queue_break(q, vring_strerror(q->vr.err.code));
 	else if (ret)
 		queue_signal(q);
 }
@@ -131,9 +132,28 @@ static void set_call(struct vu_queue *q, int fd)
 
 /* --- from the driver --- */
 
+/* Give the device one buffer of the batch. */
+static const char *queue_take(struct vu_queue *q, const struct vring_elem *e)
+{
+	struct vu_req *req = q->free;
+	const char *why;
+
+	q->free = req->next;
+	q->inflight++;
+	req->elem = *e;
+	why = q->ops->request(q, req, &q->batch.iov[e->iov]);
+	if (why) {
+		req->next = q->free;
+		q->free = req;
+		q->inflight--;
+	}
+	return why;
+}
+
 /* Return: buffers taken */
 static int queue_pop(struct vu_queue *q)
 {
+	const char *why = NULL;
 	int n, i, total = 0;
 
 	while (q->running && q->inflight < q->ring.num) {
@@ -141,19 +161,15 @@ static int queue_pop(struct vu_queue *q)
 
 		q->batch.max_elem = room < BATCH ? (uint16_t)room : BATCH;
 		n = vring_pop_batch(&q->vr, q->ring.mem, &q->batch);
-		if (n < 0)
-			vu_queue_break(q, vring_strerror(q->vr.err.code));
+		for (i = 0; i < n && !why; i++)
+			why = queue_take(q, &q->batch.elem[i]);
+		if (why)
+			vring_rewind(&q->vr, &q->batch.elem[--i]);
+		if (n < 0 || why)
+			queue_break(q, why ?: vring_strerror(q->vr.err.code));
 		if (n <= 0)
 			break;
-		for (i = 0; i < n && q->running; i++) {
-			struct vu_req *req = q->free;
-
-			q->free = req->next;
-			req->elem = q->batch.elem[i];
-			q->inflight++;
-			q->ops->request(q, req, &q->batch.iov[req->elem.iov]);
-		}
-		total += n;
+		total += i;
 	}
 	return total;
 }
@@ -175,7 +191,7 @@ static void queue_event(struct vu_queue *q, uint64_t tag, const struct io_uring_
 	if (tag == TAG_WAKE)
 		arm_poll(q, q->wake, TAG_WAKE);
 	else if (q->running && cqe->res < 0)
-		vu_queue_break(q, "the kick cannot be polled");
+		queue_break(q, "the kick cannot be polled");
 	else if (q->running)
 		arm_poll(q, q->ring.kick, TAG_KICK);
 }
@@ -236,7 +252,7 @@ static bool queue_may_sleep(struct vu_queue *q)
 		return true;
 	ret = vring_kicks_on(&q->vr);
 	if (ret < 0)
-		vu_queue_break(q, vring_strerror(q->vr.err.code));
+		queue_break(q, vring_strerror(q->vr.err.code));
 	return ret <= 0;
 }
 
@@ -258,7 +274,7 @@ static void queue_round(struct vu_queue *q)
 		io_uring_submit_and_get_events(&q->uring);
 	queue_reap(q);
 	if (wait && q->running && vring_kicks_off(&q->vr) < 0)
-		vu_queue_break(q, vring_strerror(q->vr.err.code));
+		queue_break(q, vring_strerror(q->vr.err.code));
 }
 
 static int uring_init(struct vu_queue *q)

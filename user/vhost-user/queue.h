@@ -39,12 +39,13 @@ struct vu_req {
  * @req_size: bytes of its requests
  * @request: a buffer has come; @iov holds its segments (elem.nr_out to read, then elem.nr_in to
  *	write) and is gone when the function returns. Its memory stays until vu_req_end(), which
- *	may come at once.
+ *	may come at once. Return: NULL; or what is wrong, when it is no request at all: then it has
+ *	not been taken, and the ring is broken
  * @done: an operation of @req has ended, with @res; tagged by io_uring_sqe_set_data(sqe, req)
  */
 struct vu_queue_ops {
 	size_t req_size;
-	void (*request)(struct vu_queue *q, struct vu_req *req, struct iovec *iov);
+	const char *(*request)(struct vu_queue *q, struct vu_req *req, struct iovec *iov);
 	void (*done)(struct vu_queue *q, struct vu_req *req, int res);
 };
 
@@ -139,7 +140,5 @@ void vu_queue_set_call(struct vu_queue *q, int fd);
 struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q);
 /** vu_req_end() - the device is done with a request, and wrote @len bytes. Context: queue */
 void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len);
-/** vu_queue_break() - the driver's ring makes no sense: nothing more is taken from it. Context: queue */
-void vu_queue_break(struct vu_queue *q, const char *why);
 
 #endif

@@ -1,0 +1,187 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The vhost-user protocol of our processes, by a front-end written from the specification: what it takes,
+# what it refuses, and that a front-end that makes no sense costs its own session and nothing else.
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/lab/tap.sh"
+blk=${BLK:-$top/build/san/bin/shunt-blk}
+[ -x "$blk" ] || blk=$top/build/bin/shunt-blk
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+truncate -s 1M disk
+PYTHONPATH=$top/tests/unit python_tap 300 "$blk" <<'P'
+import os, select, socket, struct, subprocess, time
+from vhost_user import *
+
+p = subprocess.Popen([sys.argv[1], "--socket-path=s", "--blk-file=disk", "--num-queues=2", "--serial=me"],
+                     stderr=open("err", "w"))
+while not os.path.exists("s"):
+    time.sleep(0.05)
+fds = lambda: len(os.listdir("/proc/%d/fd" % p.pid))
+
+def alive():
+    """A good session is served."""
+    with Front("s") as f:
+        f.setup()
+        return f.get_id() == b"me"
+
+report(alive(), "a request by a front-end of our own")
+time.sleep(0.3)
+idle = fds()
+
+# --- what a session is ---
+with Front("s") as f:
+    offered = f.ask(GET_FEATURES)
+    report(offered >> 32 & 1 and offered >> 34 & 1 and offered >> 30 & 1, "VERSION_1, RING_PACKED, protocol features")
+    report(f.ask(GET_PROTOCOL_FEATURES) == 1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | 1 << RESET | 1 << MEM_SLOTS,
+           "protocol features: those that are honoured")
+    f.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | 1 << MEM_SLOTS))
+    report(f.ask(GET_QUEUE_NUM) == 2, "two queues")
+    report(f.ask(GET_MAX_MEM_SLOTS) == 509, "509 memory slots")
+    c = f.config(0, 60)
+    report(struct.unpack_from("<Q", c)[0] == 2048 and struct.unpack_from("<H", c, 34)[0] == 2, "configuration")
+    report(f.config(250, 1) is None and f.config(0, 200) is None, "configuration that is not there: no data")
+    report(f.acked(SET_CONFIG, struct.pack("<III", 32, 1, 0) + b"\0") == 0 and f.config(32, 1) == b"\0",
+           "writethrough is set")
+    report(f.acked(SET_CONFIG, struct.pack("<III", 0, 8, 0) + bytes(8)) != 0, "the capacity is not")
+    report(f.acked(SET_FEATURES, u64(1 << 63)) != 0, "features that were not offered")
+    report(f.acked(SET_VRING_NUM, state(2, 8)) != 0, "queue 2 of two")
+    report(f.acked(SET_VRING_NUM, state(0, 0)) != 0 and f.acked(SET_VRING_NUM, state(0, 4096)) != 0, "sizes")
+    f.acked(SET_CONFIG, struct.pack("<III", 32, 1, 0) + b"\1")
+
+with Front("s") as f:
+    f.setup(enable=False)
+    f.submit_id()
+    report(not f.used(0.2), "a ring that is started and not enabled is not served")
+    f.tell(SET_VRING_ENABLE, state(0, 1))
+    report(f.used(2) and f.id() == b"me", "enabled, it is, without another kick")
+    f.tell(SET_VRING_ENABLE, state(0, 0))
+    f.ask(GET_FEATURES)
+    f.submit_id()
+    report(not f.used(0.2), "disabled, it is not")
+    f.tell(SET_VRING_ENABLE, state(0, 1))
+    report(f.used(2), "enabled again, nothing is lost")
+    report(f.base() == 2, "GET_VRING_BASE: two requests")
+    f.submit_id()
+    report(not f.used(0.2), "stopped, it is not served")
+    f.tell(SET_VRING_BASE, state(0, 2))
+    f.start()
+    report(f.used(2), "started from there, it goes on: the kick is not needed")
+
+with Front("s") as f:
+    f.setup(call=False)
+    f.submit_id()
+    report(f.used(2), "without an eventfd to call")
+    f.set_call()
+    report(f.called(2), "one that comes later is signalled once")
+
+with Front("s") as f:
+    f.setup(kick=False)
+    f.submit_id(kick=False)
+    report(f.used(2), "no kick eventfd: the ring is polled")
+
+with Front("s") as f:
+    f.setup()
+    f.get_id()
+    f.map_again()
+    report(f.get_id() == b"me", "a new memory table while the ring runs")
+    f.tell(SET_PROTOCOL_FEATURES, u64(1 << REPLY_ACK))
+    refused = f.acked(SET_MEM_TABLE, struct.pack("<II", 0, 0)) != 0
+    f.submit_id()
+    report(refused and not f.used(0.2), "a table without the ring's memory stops it")
+    f.map_again()
+    report(f.used(2), "and one with it starts it again")
+
+with Front("s") as f:
+    f.setup(slots=True)
+    report(f.get_id() == b"me", "memory by ADD_MEM_REG")
+    f.tell(SET_PROTOCOL_FEATURES, u64(1 << REPLY_ACK | 1 << MEM_SLOTS))
+    more = os.memfd_create("more")
+    os.ftruncate(more, 4096)
+    region = lambda i: u64(0) + struct.pack("<QQQQ", 0x80000000 + i * 8192, 4096, 0x80000000 + i * 8192, 0)
+    report(not any(f.acked(ADD_MEM_REG, region(i), [more]) for i in range(508)), "509 regions")
+    report(f.acked(ADD_MEM_REG, region(508), [more]) != 0, "and not one more")
+    report(f.get_id() == b"me", "it runs with them")
+    report(f.acked(REM_MEM_REG, region(7)) == 0 and f.acked(REM_MEM_REG, region(7)) != 0, "a region goes, once")
+    report(f.acked(ADD_MEM_REG, region(7), [more]) == 0, "and comes back")
+    os.close(more)
+
+# --- what a hostile driver does ---
+def hostile(what, poke):
+    with Front("s") as f:
+        f.setup()
+        poke(f)
+        ok = f.broken(2) and f.base() == 0
+    report(ok and alive(), "a ring with " + what + ": its error event, and the next session")
+
+hostile("a head behind its end", lambda f: f.submit(head=77))
+hostile("an index that jumps", lambda f: f.submit(jump=5000))
+hostile("a chain that loops", lambda f: f.submit([(f.data, 16, 1, 0)]))
+hostile("an address outside of memory", lambda f: f.submit([(1 << 40, 16, 1, 1), (f.data, 20, 2, 0)]))
+hostile("data that wraps", lambda f: f.submit([((1 << 64) - 8, 16, 1, 1), (f.data, 20, 2, 0)]))
+hostile("no header", lambda f: f.submit([(f.data, 20, 2, 0)]))
+hostile("no status", lambda f: f.submit([(f.data, 16, 0, 0)]))
+hostile("an indirect table of length 0", lambda f: f.submit([(f.data, 0, 4, 0)]))
+
+# --- what ends a session ---
+pipe = os.pipe()
+small = os.memfd_create("small")
+os.ftruncate(small, 4096)
+table = lambda *r: struct.pack("<II", len(r), 0) + b"".join(struct.pack("<QQQQ", *x) for x in r)
+bad = (
+    ("version 0", lambda f: f.raw(struct.pack("<III", GET_FEATURES, 0, 0))),
+    ("a payload of 4 GiB", lambda f: f.raw(struct.pack("<III", SET_FEATURES, 1, 0xffffffff))),
+    ("an unknown message", lambda f: f.tell(200)),
+    ("message 0", lambda f: f.tell(0)),
+    ("the dirty log, which is not offered", lambda f: f.tell(6, bytes(16), [small])),
+    ("a message that was not negotiated", lambda f: f.tell(GET_QUEUE_NUM)),
+    ("features of 4 bytes", lambda f: f.tell(SET_FEATURES, bytes(4))),
+    ("features of 12 bytes", lambda f: f.tell(SET_FEATURES, bytes(12))),
+    ("features with a file", lambda f: f.tell(SET_FEATURES, bytes(8), [small])),
+    ("features that were not offered", lambda f: f.tell(SET_FEATURES, u64(1 << 62))),
+    ("nine regions", lambda f: f.tell(SET_MEM_TABLE, struct.pack("<II", 9, 0) + bytes(256), [small] * 8)),
+    ("a region without its file", lambda f: f.tell(SET_MEM_TABLE, table((0, 4096, 0, 0)))),
+    ("a file without its region", lambda f: f.tell(SET_MEM_TABLE, table(), [small])),
+    ("a table that is cut", lambda f: f.tell(SET_MEM_TABLE, table((0, 4096, 0, 0))[:-8], [small])),
+    ("a region behind its file's end", lambda f: f.tell(SET_MEM_TABLE, table((0, 8192, 0, 0)), [small])),
+    ("an offset behind the file's end", lambda f: f.tell(SET_MEM_TABLE, table((0, 4096, 0, 4096)), [small])),
+    ("an offset that wraps", lambda f: f.tell(SET_MEM_TABLE, table((0, 4096, 0, (1 << 64) - 4096)), [small])),
+    ("a region that wraps", lambda f: f.tell(SET_MEM_TABLE, table(((1 << 64) - 4096, 8192, 0, 0)), [small])),
+    ("a region of 0 bytes", lambda f: f.tell(SET_MEM_TABLE, table((0, 0, 0, 0)), [small])),
+    ("regions that overlap", lambda f: f.tell(SET_MEM_TABLE, table((0, 4096, 0, 0), (4095, 1, 8192, 0)), [small] * 2)),
+    ("regions that overlap at the front-end", lambda f: f.tell(SET_MEM_TABLE, table((0, 4096, 0, 0), (8192, 4096, 1, 0)),
+                                                               [small] * 2)),
+    ("memory that is a pipe", lambda f: f.tell(SET_MEM_TABLE, table((0, 4096, 0, 0)), [pipe[0]])),
+    ("a kick without eventfd", lambda f: f.tell(SET_VRING_KICK, u64(0))),
+    ("a kick with one too many", lambda f: f.tell(SET_VRING_KICK, u64(0x100), [small])),
+    ("a kick of queue 9", lambda f: f.tell(SET_VRING_KICK, u64(9), [small])),
+    ("nine files", lambda f: f.tell(SET_VRING_KICK, u64(0), [small] * 9)),
+    ("a ring of 3", lambda f: (f.setup(start=False), f.tell(SET_VRING_NUM, state(0, 3)), f.start())),
+    ("a ring at nowhere", lambda f: (f.setup(start=False), f.addr(0x1234560, 0x1234560, 0x1234560), f.start())),
+    ("a ring at an odd address", lambda f: (f.setup(start=False), f.addr(UADDR + 8, UADDR + 4096, UADDR + 8192),
+                                            f.start())),
+    ("a ring over the end of memory", lambda f: (f.setup(start=False),
+                                                 f.addr(UADDR + SIZE - 16, UADDR + 4096, UADDR + 8192), f.start())),
+)
+for what, send in bad:
+    with Front("s") as f:
+        send(f)
+        ended = f.ended(2)
+    report(ended and alive(), what + " ends the session, and the next one is served")
+with Front("s") as f:
+    f.raw(struct.pack("<III", SET_FEATURES, 1, 8) + bytes(3))
+report(alive(), "half a message, and gone")
+for i in range(50):
+    with Front("s") as f:
+        f.setup()
+        f.submit_id()
+report(alive(), "gone with a request under way, 50 times")
+time.sleep(0.2)
+report(fds() == idle, "no file descriptor is left: %d, %d at first" % (fds(), idle))
+p.terminate()
+report(p.wait(10) == 0, "it ends well")
+lines = open("err").read().splitlines()
+report(len(lines) >= len(bad) and all(l.startswith("shunt-blk: ") for l in lines), "each was complained of")
+done()
+P

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A vhost-user front-end with one split ring, from the specification: for tests of back-ends."""
+import array
+import mmap
+import os
+import select
+import socket
+import struct
+import time
+
+GET_FEATURES, SET_FEATURES, SET_OWNER = 1, 2, 3
+SET_MEM_TABLE = 5
+SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
+SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR = 12, 13, 14
+GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM, SET_VRING_ENABLE = 15, 16, 17, 18
+GET_CONFIG, SET_CONFIG = 24, 25
+RESET_DEVICE = 34
+GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG = 36, 37, 38
+# Protocol features
+MQ, REPLY_ACK, CONFIG, RESET, MEM_SLOTS = 0, 3, 9, 13, 15
+
+GPA, UADDR, SIZE = 0x40000000, 0x7f0000000000, 1 << 16
+AVAIL, USED, DATA = 4096, 8192, 12288
+NUM = 8
+VERSION_1, PROTOCOL = 1 << 32, 1 << 30
+BLK_GET_ID = 8
+
+
+def u64(n):
+    return struct.pack("<Q", n)
+
+
+def state(index, num):
+    return struct.pack("<II", index, num)
+
+
+class Front:
+    def __init__(self, path):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+        self.sock.settimeout(5)
+        self.fd = os.memfd_create("guest")
+        os.ftruncate(self.fd, SIZE)
+        self.mem = mmap.mmap(self.fd, SIZE)
+        self.kick, self.call, self.err = (os.eventfd(0, os.EFD_NONBLOCK) for _ in range(3))
+        self.avail = self.seen = 0
+        self.data = GPA + DATA
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.sock.close()
+        self.mem.close()
+        for fd in (self.fd, self.kick, self.call, self.err):
+            os.close(fd)
+
+    # --- messages ---
+
+    def raw(self, data, fds=()):
+        anc = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        try:
+            self.sock.sendmsg([data], anc)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def tell(self, request, payload=b"", fds=(), flags=1):
+        self.raw(struct.pack("<III", request, flags, len(payload)) + payload, fds)
+
+    def reply(self):
+        request, flags, size = struct.unpack("<III", self.sock.recv(12, socket.MSG_WAITALL))
+        assert flags == 5, flags
+        return self.sock.recv(size, socket.MSG_WAITALL) if size else b""
+
+    def ask(self, request):
+        self.tell(request)
+        return struct.unpack("<Q", self.reply())[0]
+
+    def acked(self, request, payload=b"", fds=()):
+        self.tell(request, payload, fds, 9)
+        return struct.unpack("<Q", self.reply())[0]
+
+    def config(self, offset, size):
+        self.tell(GET_CONFIG, struct.pack("<III", offset, size, 0) + bytes(size))
+        return self.reply()[12:] or None
+
+    def ended(self, seconds):
+        self.sock.settimeout(seconds)
+        try:
+            while self.sock.recv(4096):
+                pass
+            return True
+        except ConnectionResetError:
+            return True
+        except socket.timeout:
+            return False
+
+    # --- the ring ---
+
+    def table(self):
+        self.tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, SIZE, UADDR, 0), [self.fd])
+
+    def map_again(self):
+        self.table()
+
+    def addr(self, desc, avail, used):
+        self.tell(SET_VRING_ADDR, struct.pack("<IIQQQQ", 0, 0, desc, used, avail, 0))
+
+    def set_call(self):
+        self.tell(SET_VRING_CALL, u64(0), [self.call])
+
+    def start(self, kick=True):
+        if kick:
+            self.tell(SET_VRING_KICK, u64(0), [self.kick])
+        else:
+            self.tell(SET_VRING_KICK, u64(0x100))
+
+    def setup(self, enable=True, call=True, kick=True, slots=False, start=True):
+        self.tell(SET_OWNER)
+        if slots:
+            self.tell(SET_PROTOCOL_FEATURES, u64(1 << MEM_SLOTS))
+        self.tell(SET_FEATURES, u64(VERSION_1 | PROTOCOL))
+        if slots:
+            self.tell(ADD_MEM_REG, u64(0) + struct.pack("<QQQQ", GPA, SIZE, UADDR, 0), [self.fd])
+        else:
+            self.table()
+        self.tell(SET_VRING_NUM, state(0, NUM))
+        self.tell(SET_VRING_BASE, state(0, 0))
+        self.addr(UADDR, UADDR + AVAIL, UADDR + USED)
+        self.tell(SET_VRING_ERR, u64(0), [self.err])
+        if call:
+            self.set_call()
+        if enable:
+            self.tell(SET_VRING_ENABLE, state(0, 1))
+        if start:
+            self.start(kick)
+
+    def submit(self, descs=(), head=0, jump=1, kick=True):
+        """@descs: (address, length, flags, next)"""
+        for i, d in enumerate(descs):
+            struct.pack_into("<QIHH", self.mem, 16 * i, *d)
+        struct.pack_into("<H", self.mem, AVAIL + 4 + 2 * (self.avail % NUM), head)
+        self.avail = (self.avail + jump) & 0xffff
+        struct.pack_into("<H", self.mem, AVAIL + 2, self.avail)
+        if kick:
+            os.eventfd_write(self.kick, 1)
+
+    def submit_id(self, kick=True):
+        self.mem[DATA:DATA + 16] = struct.pack("<IIQ", BLK_GET_ID, 0, 0)
+        self.mem[DATA + 64:DATA + 85] = b"\xff" * 21
+        self.submit([(self.data, 16, 1, 1), (self.data + 64, 20, 3, 2), (self.data + 84, 1, 2, 0)], kick=kick)
+
+    def used(self, seconds):
+        """One more is used, within that time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            idx = struct.unpack_from("<H", self.mem, USED + 2)[0]
+            if idx != self.seen:
+                self.seen = (self.seen + 1) & 0xffff
+                return idx == self.seen
+            time.sleep(0.001)
+        return False
+
+    def id(self):
+        assert self.mem[DATA + 84] == 0, self.mem[DATA + 84]
+        return self.mem[DATA + 64:DATA + 84].rstrip(b"\0")
+
+    def get_id(self):
+        self.submit_id()
+        assert self.used(5)
+        return self.id()
+
+    @staticmethod
+    def event(fd, seconds):
+        return bool(select.select([fd], [], [], seconds)[0])
+
+    def called(self, seconds):
+        return self.event(self.call, seconds)
+
+    def broken(self, seconds):
+        return self.event(self.err, seconds)
+
+    def base(self):
+        self.tell(GET_VRING_BASE, state(0, 0))
+        return struct.unpack("<II", self.reply())[1]
