@@ -10,7 +10,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 truncate -s 1M disk
-PYTHONPATH=$top/tests/unit python_tap 300 "$blk" <<'P'
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 300 "$blk" <<'P'
 import os, select, socket, struct, subprocess, time
 from vhost_user import *
 
