@@ -144,6 +144,22 @@ for how in "" "--packed" "--queues 2" "--packed --queues 2 --indirect"; do
 done
 stop "shunt-bench"
 
+# --- QEMU, and its firmware's driver ---
+as --32 "$top/tests/unit/bootdisk.S" -o boot.o && ld -m elf_i386 -Ttext 0x7c00 --oformat binary -o boot boot.o
+head -c 4096 /dev/urandom >pattern
+truncate -s 0 disk
+truncate -s 16M disk
+dd if=boot of=disk conv=notrunc status=none
+dd if=pattern of=disk bs=512 seek=8 conv=notrunc status=none
+start --blk-file=disk --num-queues=2
+timeout 120 qemu-system-x86_64 -M pc,memory-backend=m -accel kvm -accel tcg -m 64 -nodefaults -display none \
+	-object memory-backend-memfd,id=m,size=64M,share=on -chardev socket,id=c,path=s \
+	-device vhost-user-blk-pci,chardev=c,num-queues=2,bootindex=0 -device isa-debug-exit,iobase=0xf4,iosize=4 \
+	>qemu.out 2>&1
+is $? 85 "QEMU's vhost-user-blk-pci: the firmware boots from the disk, and writes to it"
+check "what it read is what it wrote" cmp pattern <(dd if=disk bs=512 skip=16 count=8 status=none)
+stop "QEMU"
+
 # --- a socket from outside ---
 # given CODE: Python that has the process's arguments for a socket, and a bench for another
 given() {
