@@ -111,9 +111,13 @@ do_install() {
 		put 644 "$file" "$prefix/share/man/man${file##*.}"
 	done
 	put 644 "$top/packaging/60-shunt.rules" "$prefix/lib/udev/rules.d"
+	for file in "$top"/packaging/50-*.json; do
+		sed "s,@prefix@,$prefix," "$file" >"$tmp/${file##*/}"
+		put 644 "$tmp/${file##*/}" "$prefix/share/qemu/vhost-user"
+	done
 	depmod_all < <(printf '%s\n' "${done_list[@]}")
 	udev_reload
-	say "installed programs, man pages and udev rules below $dest$prefix"
+	say "installed programs, man pages, vhost-user descriptors and udev rules below $dest$prefix"
 }
 
 do_uninstall() {
