@@ -38,7 +38,7 @@ else
 cflags += -O2 -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 ldflags := -pie -pthread -Wl,-z,relro,-z,now
 endif
-libs := -luring -ljansson
+libs := -Wl,--as-needed -luring -ljansson -lseccomp -lcap-ng
 # CFLAGS and LDFLAGS belong to whoever calls make.
 CFLAGS ?=
 LDFLAGS ?=

@@ -160,6 +160,19 @@ is $? 85 "QEMU's vhost-user-blk-pci: the firmware boots from the disk, and write
 check "what it read is what it wrote" cmp pattern <(dd if=disk bs=512 skip=16 count=8 status=none)
 stop "QEMU"
 
+# --- the sandbox, which a build with sanitizers has not all of ---
+blk=$top/build/bin/shunt-blk
+start --blk-file=disk --num-queues=4 --serial="a serial of twenty.."
+check "in the sandbox: blk-req" env BLK_SOCKET=s timeout 120 "$top/build/tests/driver/blk-req" disk
+is "$(cat /proc/$pid/task/*/status | grep -E '^(CapPrm|CapEff|NoNewPrivs|Seccomp):' | sort -u | tr -s ' \t' ' ')" \
+	"$(printf '%s\n' 'CapEff: 0000000000000000' 'CapPrm: 0000000000000000' 'NoNewPrivs: 1' 'Seccomp: 2')" \
+	"all threads are in it"
+before=$(cut -d' ' -f14,15 /proc/$pid/stat)
+sleep 1
+is "$(cut -d' ' -f14,15 /proc/$pid/stat)" "$before" "idle, it uses no processor"
+stop "in the sandbox"
+blk=${BLK:-$build/bin/shunt-blk}
+
 # --- a socket from outside ---
 # given CODE: Python that has the process's arguments for a socket, and a bench for another
 given() {

@@ -15,7 +15,7 @@ build() { # name sources...
 
 	shift
 	${CC:-gcc} -std=gnu11 -g -O1 -fsanitize=thread -pthread -I. -Iuser -Ikernel/include/uapi \
-		"tests/unit/$name.c" user/lib/*.c "$@" -luring -ljansson -lcmocka -o "$out/$name"
+		"tests/unit/$name.c" user/lib/*.c "$@" -luring -ljansson -lseccomp -lcap-ng -lcmocka -o "$out/$name"
 }
 
 run() { # name loop

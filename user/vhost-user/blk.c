@@ -392,7 +392,13 @@ static void blk_done(struct vu_queue *q, struct vu_req *r, int res)
 		ranges_done(q, req, res);
 }
 
+static const uint8_t opcodes[] = {
+	IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
+	IORING_OP_NOP,
+};
+
 const struct vu_queue_ops blk_queue_ops = {
+	.opcodes = opcodes,
 	.req_size = sizeof(struct blk_req),
 	.request = blk_request,
 	.done = blk_done,

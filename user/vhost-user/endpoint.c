@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/sandbox.h"
 
 /* For the handler: the socket that we made */
 static const char *made;
@@ -92,14 +93,12 @@ int vu_endpoint_open(struct vu_endpoint *e)
 	return 0;
 }
 
-int vu_endpoint_serve(struct vu_endpoint *e, const struct vu_device *d)
+static int accept_all(int listener, const struct vu_device *d)
 {
 	int sock;
 
-	if (!is_listening(e->fd))
-		return vu_session_run(d, e->fd);
 	for (;;) {
-		sock = accept4(e->fd, NULL, NULL, SOCK_CLOEXEC);
+		sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (sock < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
 		if (sock < 0)
@@ -107,4 +106,32 @@ int vu_endpoint_serve(struct vu_endpoint *e, const struct vu_device *d)
 		vu_session_run(d, sock);
 		close(sock);
 	}
+}
+
+static int make_queues(struct vu_device *d)
+{
+	unsigned int i;
+
+	for (i = 0; i < d->num_queues; i++) {
+		d->queue[i] = vu_queue_new(d->queue_ops, d->dev, i, d->file, d->poll_us);
+		if (!d->queue[i])
+			return -1;
+	}
+	return 0;
+}
+
+int vu_endpoint_serve(struct vu_endpoint *e, struct vu_device *d)
+{
+	bool listening = is_listening(e->fd);
+	unsigned int i;
+	int ret;
+
+	ret = sandbox_rights() || make_queues(d) || sandbox_calls() ? -1 : 0;
+	if (!ret)
+		ret = listening ? accept_all(e->fd, d) : vu_session_run(d, e->fd);
+	for (i = 0; i < d->num_queues; i++)
+		vu_queue_free(d->queue[i]);
+	if (made)
+		unlink(made);
+	return ret;
 }

@@ -28,9 +28,10 @@ int vu_endpoint_open(struct vu_endpoint *e);
 
 /**
  * vu_endpoint_serve() - one session after the other; only one on a connected socket
+ * @d: its queues are made first; then the process is in its sandbox
  *
  * Return: 0 when a connected front-end left, -1 after a failure; with a path it does not end
  */
-int vu_endpoint_serve(struct vu_endpoint *e, const struct vu_device *d);
+int vu_endpoint_serve(struct vu_endpoint *e, struct vu_device *d);
 
 #endif

@@ -37,6 +37,7 @@ struct vu_req {
 /**
  * struct vu_queue_ops - what a device does with its queues; context: queue
  * @req_size: bytes of its requests
+ * @opcodes: operations of io_uring that it uses, up to IORING_OP_NOP: the ring takes no others
  * @request: a buffer has come; @iov holds its segments (elem.nr_out to read, then elem.nr_in to
  *	write) and is gone when the function returns. Its memory stays until vu_req_end(), which
  *	may come at once. Return: NULL; or what is wrong, when it is no request at all: then it has
@@ -45,6 +46,7 @@ struct vu_req {
  */
 struct vu_queue_ops {
 	size_t req_size;
+	const uint8_t *opcodes;
 	const char *(*request)(struct vu_queue *q, struct vu_req *req, struct iovec *iov);
 	void (*done)(struct vu_queue *q, struct vu_req *req, int res);
 };

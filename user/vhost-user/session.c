@@ -37,7 +37,6 @@ struct vu_vring {
 	bool started;
 	bool enabled;
 	bool running;
-	struct vu_queue *queue;
 };
 
 struct vu_session {
@@ -76,6 +75,11 @@ static int ring_locate(const struct vu_session *s, const struct vu_vring *v, str
 	return 0;
 }
 
+static struct vu_queue *vring_queue(const struct vu_session *s, const struct vu_vring *v)
+{
+	return s->d->queue[v - s->vring];
+}
+
 static int vring_run(struct vu_session *s, struct vu_vring *v)
 {
 	struct vu_ring r = {
@@ -90,12 +94,8 @@ static int vring_run(struct vu_session *s, struct vu_vring *v)
 	unsigned int index = (unsigned int)(v - s->vring);
 	int ret = ring_locate(s, v, &r);
 
-	if (!ret && !v->queue) {
-		v->queue = vu_queue_new(s->d->queue_ops, s->d->dev, index, s->d->file, s->d->poll_us);
-		ret = v->queue ? 0 : -ENOMEM;
-	}
 	if (!ret)
-		ret = vu_queue_start(v->queue, &r);
+		ret = vu_queue_start(s->d->queue[index], &r);
 	v->running = !ret;
 	if (ret)
 		log_warn("queue %u cannot run: %u descriptors at %#llx: %s", index, v->num,
@@ -103,10 +103,10 @@ static int vring_run(struct vu_session *s, struct vu_vring *v)
 	return ret;
 }
 
-static void vring_halt(struct vu_vring *v)
+static void vring_halt(struct vu_session *s, struct vu_vring *v)
 {
 	if (v->running)
-		v->base = vu_queue_stop(v->queue);
+		v->base = vu_queue_stop(vring_queue(s, v));
 	v->running = false;
 }
 
@@ -119,7 +119,7 @@ static bool vring_wanted(const struct vu_session *s, const struct vu_vring *v)
 static int vring_update(struct vu_session *s, struct vu_vring *v)
 {
 	if (!vring_wanted(s, v))
-		vring_halt(v);
+		vring_halt(s, v);
 	else if (!v->running)
 		return vring_run(s, v);
 	return 0;
@@ -132,13 +132,13 @@ static void put_fd(int *fd, int new)
 	*fd = new;
 }
 
-static void vring_reset(struct vu_vring *v)
+static void vring_reset(struct vu_session *s, struct vu_vring *v)
 {
-	vring_halt(v);
+	vring_halt(s, v);
 	put_fd(&v->kick, -1);
 	put_fd(&v->call, -1);
 	put_fd(&v->err, -1);
-	*v = (struct vu_vring){ .kick = -1, .call = -1, .err = -1, .queue = v->queue };
+	*v = (struct vu_vring){ .kick = -1, .call = -1, .err = -1 };
 }
 
 static void stop_all(struct vu_session *s)
@@ -146,7 +146,7 @@ static void stop_all(struct vu_session *s)
 	unsigned int i;
 
 	for (i = 0; i < s->d->num_queues; i++)
-		vring_halt(&s->vring[i]);
+		vring_halt(s, &s->vring[i]);
 }
 
 /* Those that are to run. Return: 0 or the first error */
@@ -229,7 +229,7 @@ static int reset_device(struct vu_session *s, struct vhost_user_msg *m)
 
 	(void)m;
 	for (i = 0; i < s->d->num_queues; i++)
-		vring_reset(&s->vring[i]);
+		vring_reset(s, &s->vring[i]);
 	return 0;
 }
 
@@ -301,7 +301,7 @@ static int set_vring_addr(struct vu_session *s, struct vhost_user_msg *m)
 
 	if (!v)
 		return -EINVAL;
-	vring_halt(v);
+	vring_halt(s, v);
 	v->addr = m->addr;
 	return vring_update(s, v);
 }
@@ -324,7 +324,7 @@ static int get_vring_base(struct vu_session *s, struct vhost_user_msg *m)
 
 	if (!v)
 		return -EINVAL;
-	vring_halt(v);
+	vring_halt(s, v);
 	v->started = false;
 	put_fd(&v->kick, -1);
 	m->state.num = v->base;
@@ -367,7 +367,7 @@ static int set_vring_kick(struct vu_session *s, struct vhost_user_msg *m)
 
 	if (!v)
 		return refuse_fd(fd);
-	vring_halt(v);
+	vring_halt(s, v);
 	put_fd(&v->kick, fd);
 	v->started = true;
 	return vring_update(s, v);
@@ -383,7 +383,7 @@ static int set_vring_call(struct vu_session *s, struct vhost_user_msg *m)
 	old = v->call;
 	v->call = fd;
 	if (v->running)
-		vu_queue_set_call(v->queue, fd);
+		vu_queue_set_call(vring_queue(s, v), fd);
 	put_fd(&old, -1);
 	return 0;
 }
@@ -395,7 +395,7 @@ static int set_vring_err(struct vu_session *s, struct vhost_user_msg *m)
 
 	if (!v)
 		return refuse_fd(fd);
-	vring_halt(v);
+	vring_halt(s, v);
 	put_fd(&v->err, fd);
 	return vring_update(s, v);
 }
@@ -539,10 +539,8 @@ int vu_session_run(const struct vu_device *d, int sock)
 	}
 	if (ret < -1)
 		ret = log_err("receiving: %s", strerror(-ret));
-	for (i = 0; i < d->num_queues; i++) {
-		vring_reset(&s->vring[i]);
-		vu_queue_free(s->vring[i].queue);
-	}
+	for (i = 0; i < d->num_queues; i++)
+		vring_reset(s, &s->vring[i]);
 	vu_mem_free(s->mem);
 	free(s);
 	return ret;

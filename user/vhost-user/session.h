@@ -21,6 +21,7 @@
  * @num_queues: that it has
  * @file: the queues' file 0, or -1
  * @poll_us: longest time a queue polls before it sleeps
+ * @queue: the queues, when vu_endpoint_serve() has made them
  * @features: of the device's type; those of the ring are the session's
  * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE
  * @get_config: fill all of it. Context: control
@@ -34,6 +35,7 @@ struct vu_device {
 	unsigned int num_queues;
 	int file;
 	unsigned int poll_us;
+	struct vu_queue *queue[VU_QUEUES_MAX];
 	uint64_t features;
 	uint32_t config_size;
 	void (*get_config)(void *dev, void *config);

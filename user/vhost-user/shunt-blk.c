@@ -7,7 +7,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "blk.h"
 #include "endpoint.h"
@@ -181,7 +180,6 @@ int main(int argc, char **argv)
 	ret = parse(&o, argc, argv);
 	if (ret)
 		return ret < 0;
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (blk_open(&b, &o.blk) || vu_endpoint_open(&o.end))
 		return 1;
 	d.dev = &b;

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The sandbox of a process that serves a device: no new privileges, no capabilities, and the system
+ * calls that serving takes and no others. io_uring's operations are none of seccomp's: rings are made
+ * before, each restricted to its own (IORING_REGISTER_RESTRICTIONS), and no ring can be made after.
+ */
+#ifndef LIB_SANDBOX_H
+#define LIB_SANDBOX_H
+
+/**
+ * sandbox_rights() - give up capabilities and the way to new ones; before threads are made, which inherit that
+ *
+ * Return: 0, or -1 after one logged line
+ */
+int sandbox_rights(void);
+
+/**
+ * sandbox_calls() - restrict system calls, of all threads
+ *
+ * Files that are open stay usable; connections may be accepted, and memory mapped that cannot be executed.
+ * Any other system call ends the process. In a build with a sanitizer, which makes calls of its own,
+ * nothing is restricted.
+ *
+ * Return: 0, or -1 after one logged line
+ */
+int sandbox_calls(void);
+
+#endif
