@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-#	scripts/bench-blk.sh [-q] [-i] [-k 6.1|6.12] [-n RUNS] [-s SECONDS] [-w HOW] [-c CASES]
+#	scripts/bench-blk.sh [-q] [-i | -u] [-k 6.1|6.12] [-n RUNS] [-s SECONDS] [-w HOW] [-c CASES]
 #
 # Requests to one block device by several sides in turn, with no guest, all in one boot of the lab:
 #	blk	/dev/vhost-blk, driven from user space (shunt-bench)
@@ -13,18 +13,22 @@
 #
 #	-q	quick: one run of each
 #	-i	instead: instructions for each request, in the counting lab: the worker's, and everybody's
+#	-u	instead: shunt-blk in place of /dev/vhost-blk, on this machine and not in the lab, on loop alone
+#	-p	with -u: the longest time that it polls, in microseconds
 #	-w	how our driver waits: call (sleeps until it is called, as the others do), yield, spin
 #	-c	an expression (grep -E) for names of cases: randread-1, read-128k, ...
 set -eu -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/common.sh"
 
-runs=3 secs=1 kernels="6.1 6.12" how=call counting='' inside='' only=.
+runs=3 secs=1 kernels="6.1 6.12" how=call counting='' inside='' only=. user='' poll=0
 [ "${1:-}" != --inside ] || { shift; inside=1; }
-while getopts qik:n:s:w:c: o; do
+while getopts qiuk:n:s:w:c:p: o; do
 	case $o in
 	q)	runs=1 ;;
 	i)	counting=--icount ;;
+	u)	user=1 kernels=$(uname -r | cut -d. -f1,2) ;;
+	p)	poll=$OPTARG ;;
 	k)	kernels=$OPTARG ;;
 	n)	runs=$OPTARG ;;
 	s)	secs=$OPTARG ;;
@@ -37,6 +41,7 @@ bench=$top/build/bin/shunt-bench
 
 # The first is what the others are compared with.
 sides="blk uring fio qsd"
+[ -z "$user" ] || sides="user uring fio qsd"
 
 # name, then the arguments of all sides
 cases=(
@@ -81,7 +86,8 @@ run_bench() {
 	case $side in
 	uring)	args=(uring) ;;
 	blk)	args=(blk --wait "$how" --indirect) ;;
-	qsd)	args=(blk --wait "$how" --indirect --device "$tmp/qsd") ;;
+	qsd | user)
+		args=(blk --wait "$how" --indirect --device "$tmp/$side") ;;
 	esac
 	"$bench" "${args[@]}" --file "$dev" --rw "$rw" --bs "$bs" --depth "$depth" "$@"
 }
@@ -146,7 +152,7 @@ count() {
 # qsd DEVICE: the back end that is a process of its own
 qsd() {
 	qemu-storage-daemon --object iothread,id=t \
-		--blockdev "driver=host_device,filename=$1,node-name=d,aio=io_uring,cache.direct=on" \
+		--blockdev "driver=host_device,filename=$1,node-name=d,aio=io_uring,cache.direct=on,locking=off" \
 		--export "type=vhost-user-blk,id=e,node-name=d,addr.type=unix,addr.path=$tmp/qsd,writable=on,num-queues=2,iothread=t" &
 	qsd=$!
 	until [ -S "$tmp/qsd" ]; do
@@ -162,16 +168,21 @@ qsd_end() {
 	qsd=
 }
 
+# A loop device on a file in tmpfs
+loop() {
+	truncate -s 256M /dev/shm/bench-blk
+	# What is not there yet would be allocated by whoever comes first.
+	dd if=/dev/zero of=/dev/shm/bench-blk bs=1M count=256 conv=notrunc status=none
+	loop=$(losetup -f --show "$@" /dev/shm/bench-blk)
+	tmp=$(mktemp -d)
+	qsd=
+}
+
 if [ "$inside" ]; then
 	"$top/scripts/load.sh" ours >/dev/null
 	modprobe null_blk nr_devices=1 gb=1
 	modprobe loop
-	truncate -s 256M /dev/shm/bench-blk
-	# What is not there yet would be allocated by whoever comes first.
-	dd if=/dev/zero of=/dev/shm/bench-blk bs=1M count=256 conv=notrunc status=none
-	loop=$(losetup -f --show /dev/shm/bench-blk)
-	tmp=$(mktemp -d)
-	qsd=
+	loop
 	trap '[ -z "$qsd" ] || qsd_end; losetup -d "$loop"; modprobe -r null_blk; rm -rf "$tmp" /dev/shm/bench-blk' EXIT
 	what=measure
 	[ -z "$counting" ] || what=count
@@ -223,6 +234,21 @@ table() {
 }
 
 make -C "$top" user >/dev/null
+if [ "$user" ]; then
+	say "bench-blk: shunt-blk, $runs runs"
+	loop --direct-io=on
+	shunt_blk=
+	trap '[ -z "$qsd" ] || qsd_end; [ -z "$shunt_blk" ] || kill $shunt_blk; losetup -d "$loop"
+		rm -rf "$tmp" /dev/shm/bench-blk' EXIT
+	"$top/build/bin/shunt-blk" --socket-path="$tmp/user" --blk-file="$loop" --cache=none --num-queues=2 \
+		--poll-us="$poll" &
+	shunt_blk=$!
+	qsd "$loop"
+	measure loop "$loop" >"$tmp/results"
+	echo "Requests a second, and microseconds to the completion of half of them (median of $runs):"
+	table "$sides" <"$tmp/results"
+	exit
+fi
 for k in $kernels; do
 	make -C "$top" modules KDIR="$("$top/scripts/kernel.sh" kdir "$k")" >/dev/null
 done

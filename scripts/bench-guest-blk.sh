@@ -73,7 +73,7 @@ scsi_end() {
 	# The nexus stays while there are LUNs.
 	rm -f "$target/vhost/$wwn"/tpgt_1/lun/lun_*/{null,loop}
 	echo NULL >"$target/vhost/$wwn/tpgt_1/nexus"
-	rmdir "$target/vhost/$wwn"/tpgt_1/lun/lun_* "$target/vhost/$wwn/tpgt_1" "$target/vhost/$wwn"
+	rmdir "$target/vhost/$wwn"/tpgt_1/lun/lun_* "$target/vhost/$wwn/tpgt_1" "$target/vhost/$wwn" "$target/vhost"
 	rmdir "$target"/core/iblock_*/{null,loop} "$target"/core/iblock_* 2>/dev/null || true
 	modprobe -r vhost_scsi target_core_iblock || true
 }

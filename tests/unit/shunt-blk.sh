@@ -164,6 +164,14 @@ stop "QEMU"
 blk=$top/build/bin/shunt-blk
 start --blk-file=disk --num-queues=4 --serial="a serial of twenty.."
 check "in the sandbox: blk-req" env BLK_SOCKET=s timeout 120 "$top/build/tests/driver/blk-req" disk
+for layout in "" packed; do
+	check "in the sandbox${layout:+, $layout}: blk-data" env BLK_SOCKET=s DRIVER_LAYOUT=$layout timeout 120 \
+		"$top/build/tests/driver/blk-data" disk
+done
+for depth in 1 128 2; do
+	check "in the sandbox: reads, $depth at a time" \
+		"$bench" blk --device s --file disk --wait call --depth $depth --count 20000 --queues 2
+done
 is "$(cat /proc/$pid/task/*/status | grep -E '^(CapPrm|CapEff|NoNewPrivs|Seccomp):' | sort -u | tr -s ' \t' ' ')" \
 	"$(printf '%s\n' 'CapEff: 0000000000000000' 'CapPrm: 0000000000000000' 'NoNewPrivs: 1' 'Seccomp: 2')" \
 	"all threads are in it"

@@ -6,6 +6,7 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -83,6 +84,8 @@ int sandbox_calls(void)
 
 int sandbox_rights(void)
 {
+	/* glibc looks into /proc before it makes the heap of a thread smaller; this is for those made after. */
+	mallopt(M_ARENA_MAX, 1);
 	capng_clear(CAPNG_SELECT_BOTH);
 	if (capng_apply(CAPNG_SELECT_CAPS))
 		return log_err("sandbox: capabilities cannot be dropped");
