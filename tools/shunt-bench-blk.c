@@ -43,6 +43,8 @@ static int backend(struct req_bench *b)
 int bench_blk(const struct bench_opt *o, struct bench_result *r, const char **what)
 {
 	static const struct req_kind blk = {
+		/* Who knows of no cache gets none. */
+		.features = VDRV_BIT(VIRTIO_BLK_F_FLUSH),
 		.hdr_len = sizeof(struct virtio_blk_outhdr),
 		.resp_len = 1,
 		.prepare = prepare,

@@ -121,7 +121,8 @@ static int req_open(struct req_bench *b)
 	ret = open_memory(b);
 	if (!ret) {
 		b->what = "vhost device set-up";
-		ret = vdrv_dev_start(&b->dev, &b->mem, o->features);
+		ret = vdrv_dev_start(&b->dev, &b->mem,
+				     o->features | (b->kind->features & b->dev.offered));
 	}
 	for (q = 0; q < b->kind->others && !ret; q++)
 		ret = open_other(b, q);

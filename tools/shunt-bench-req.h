@@ -33,6 +33,7 @@ struct req_bench {
 /**
  * struct req_kind - a kind of device
  * @others: queues before those of requests, which have rings and nothing else
+ * @features: of the kind, acknowledged where they are offered
  * @hdr_len: what the device reads first
  * @resp_len: what it writes beside data
  * @resp_first: in front of data, not behind
@@ -43,6 +44,7 @@ struct req_bench {
  */
 struct req_kind {
 	unsigned int others;
+	uint64_t features;
 	uint32_t hdr_len;
 	uint32_t resp_len;
 	bool resp_first;

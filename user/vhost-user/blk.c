@@ -197,9 +197,10 @@ static int rw_segments(const struct blk *b, struct blk_req *req, const struct se
 	if (!req->iov)
 		return -ENOMEM;
 	for (i = 0; i < s->nr; i++) {
+		if (!s->iov[i].iov_len)
+			continue;
 		bits |= (uintptr_t)s->iov[i].iov_base | s->iov[i].iov_len;
-		if (s->iov[i].iov_len)
-			req->iov[req->nr_iov++] = s->iov[i];
+		req->iov[req->nr_iov++] = s->iov[i];
 	}
 	if (!(bits & b->mem_mask) && req->nr_iov <= IOV_MAX)
 		return 0;

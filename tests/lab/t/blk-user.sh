@@ -68,8 +68,8 @@ serve disk file --serial=file
 serve drive "$loop" --serial=block --cache=none --num-queues=2
 timeout 200 qemu-system-x86_64 -accel kvm -cpu host -M pc,memory-backend=m -m 384 -smp 2 -display none -vga none \
 	-nodefaults -object memory-backend-memfd,id=m,size=384M,share=on \
-	-chardev socket,id=root,path=root.sock -device vhost-user-blk-pci,chardev=root \
-	-chardev socket,id=disk,path=disk.sock -device vhost-user-blk-pci,chardev=disk \
+	-chardev socket,id=root,path=root.sock -device vhost-user-blk-pci,chardev=root,num-queues=1 \
+	-chardev socket,id=disk,path=disk.sock -device vhost-user-blk-pci,chardev=disk,num-queues=1 \
 	-chardev socket,id=drive,path=drive.sock -device vhost-user-blk-pci,chardev=drive,num-queues=2,packed=on \
 	-kernel "$guest/vmlinuz" -initrd "$guest/initramfs-blk-user" -append "console=ttyS0 quiet panic=-1" \
 	-serial file:serial </dev/null >qemu.out 2>&1
