@@ -189,7 +189,8 @@ static void rw_advance(struct blk_req *req, uint32_t moved)
 /* Keep the segments, but empty ones, and bounce what the file does not take as it is. */
 static int rw_segments(const struct blk *b, struct blk_req *req, const struct segs *s)
 {
-	uintptr_t bits = 0;
+	uintptr_t addr = 0;
+	size_t len = 0;
 	uint32_t i;
 
 	if (s->nr > REQ_IOV)
@@ -199,10 +200,11 @@ static int rw_segments(const struct blk *b, struct blk_req *req, const struct se
 	for (i = 0; i < s->nr; i++) {
 		if (!s->iov[i].iov_len)
 			continue;
-		bits |= (uintptr_t)s->iov[i].iov_base | s->iov[i].iov_len;
+		addr |= (uintptr_t)s->iov[i].iov_base;
+		len |= s->iov[i].iov_len;
 		req->iov[req->nr_iov++] = s->iov[i];
 	}
-	if (!(bits & b->mem_mask) && req->nr_iov <= IOV_MAX)
+	if (!(addr & b->mem_mask) && !(len & b->len_mask) && req->nr_iov <= IOV_MAX)
 		return 0;
 	req->bounce = aligned_alloc(BOUNCE_ALIGN, (req->len + BOUNCE_ALIGN - 1) & ~(BOUNCE_ALIGN - 1));
 	if (!req->bounce)

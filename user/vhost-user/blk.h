@@ -42,7 +42,7 @@ struct blk_opts {
  * @rdonly: it is, by the option or by itself
  * @capacity: in sectors
  * @block_mask: logical block size - 1: requests begin and end on a multiple
- * @mem_mask: alignment of data in memory - 1
+ * @mem_mask: @len_mask: alignment of data in memory, and of the length of each segment, - 1
  * @features: of virtio-blk
  * @config: the configuration space; wce is written by control and read by queues
  * @always_sync: the driver knows of no cache: writes are stable when they are done
@@ -54,6 +54,7 @@ struct blk {
 	uint64_t capacity;
 	uint32_t block_mask;
 	uint32_t mem_mask;
+	uint32_t len_mask;
 	uint64_t features;
 	struct virtio_blk_config config;
 	bool always_sync;

@@ -129,8 +129,9 @@ static int bdev_limits(struct blk *b, const struct stat *st)
 	return 0;
 }
 
-static int blk_limits(struct blk *b, const char *path)
+static int blk_limits(struct blk *b, const struct blk_opts *o)
 {
+	const char *path = o->path;
 	struct virtio_blk_config *c = &b->config;
 	struct stat st;
 	int ret;
@@ -143,6 +144,8 @@ static int blk_limits(struct blk *b, const char *path)
 	if (ret)
 		return refuse(path, strerror(-ret));
 	b->block_mask = c->blk_size - 1;
+	/* Older kernels take whole blocks in each segment. */
+	b->len_mask = o->direct ? b->block_mask : 0;
 	b->capacity &= ~(uint64_t)(b->block_mask >> SECTOR_SHIFT);
 	c->capacity = b->capacity;
 	c->seg_max = BLK_SEG_MAX;
@@ -170,7 +173,7 @@ int blk_open(struct blk *b, const struct blk_opts *o)
 	if (b->fd < 0)
 		return refuse(o->path, o->direct && errno == EINVAL ?
 			      "--cache=none: its file system has no O_DIRECT" : strerror(errno));
-	if (lock_file(b, o->path) || blk_limits(b, o->path)) {
+	if (lock_file(b, o->path) || blk_limits(b, o)) {
 		close(b->fd);
 		return -1;
 	}
