@@ -123,7 +123,7 @@ static void req_end(struct vu_queue *q, struct blk_req *req, int error)
 
 	if (!error && req->bounce && req->type == VIRTIO_BLK_T_IN)
 		copy_iov(req->iov, req->nr_iov, req->bounce, req->len, true);
-	*req->status = status_of(error);
+	__atomic_store_n(req->status, status_of(error), __ATOMIC_RELAXED);
 	if (req->iov != req->inner)
 		free(req->iov);
 	free(req->bounce);
