@@ -27,8 +27,9 @@
 
 #define BLK_FLAGS (VHOST_BLK_BACKEND_RDONLY | VHOST_BLK_BACKEND_NO_UNMAP)
 
-/* Requests popped, and completed, at once */
+/* Requests completed at once, and popped: of those the driver hears while the worker is at the next */
 #define BLK_BATCH 64
+#define BLK_POP 16
 
 /* No driver that heeds the limits comes near. */
 #define BLK_LEN_MAX SZ_64M

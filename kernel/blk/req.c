@@ -418,7 +418,7 @@ static int blk_pop(struct vhc_async *a, struct vhc_vq *vq)
 	struct blk_plug plug;
 	int i, n;
 
-	n = vhc_vq_pop(vq, min_t(u32, BLK_BATCH, chan->nr_req - a->inflight));
+	n = vhc_vq_pop(vq, min_t(u32, BLK_POP, chan->nr_req - a->inflight));
 	if (n <= 0)
 		return n;
 	blk_start_plug(&plug);
