@@ -27,8 +27,9 @@
 
 #define BLK_FLAGS (VHOST_BLK_BACKEND_RDONLY | VHOST_BLK_BACKEND_NO_UNMAP)
 
-/* Requests completed at once, and popped: of those the driver hears while the worker is at the next */
+/* Requests completed at once */
 #define BLK_BATCH 64
+/* And popped: the driver hears of those while the worker is at the next. */
 #define BLK_POP 16
 
 /* No driver that heeds the limits comes near. */
