@@ -15,20 +15,22 @@
 #	-i	instead: instructions for each request, in the counting lab: the worker's, and everybody's
 #	-u	instead: shunt-blk in place of /dev/vhost-blk, on this machine and not in the lab, on loop alone
 #	-p	with -u: the longest time that it polls, in microseconds
+#	-l	linger_us of vhost_blk, for the first side: how long its worker waits before it sleeps
 #	-w	how our driver waits: call (sleeps until it is called, as the others do), yield, spin
 #	-c	an expression (grep -E) for names of cases: randread-1, read-128k, ...
 set -eu -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/scripts/common.sh"
 
-runs=3 secs=1 kernels="6.1 6.12" how=call counting='' inside='' only=. user='' poll=0
+runs=3 secs=1 kernels="6.1 6.12" how=call counting='' inside='' only=. user='' poll=0 linger=10
 [ "${1:-}" != --inside ] || { shift; inside=1; }
-while getopts qiuk:n:s:w:c:p: o; do
+while getopts qiuk:n:s:w:c:p:l: o; do
 	case $o in
 	q)	runs=1 ;;
 	i)	counting=--icount ;;
 	u)	user=1 kernels=$(uname -r | cut -d. -f1,2) ;;
 	p)	poll=$OPTARG ;;
+	l)	linger=$OPTARG ;;
 	k)	kernels=$OPTARG ;;
 	n)	runs=$OPTARG ;;
 	s)	secs=$OPTARG ;;
@@ -180,6 +182,7 @@ loop() {
 
 if [ "$inside" ]; then
 	"$top/scripts/load.sh" ours >/dev/null
+	echo "$linger" >/sys/module/vhost_blk/parameters/linger_us
 	modprobe null_blk nr_devices=1 gb=1
 	modprobe loop
 	loop
@@ -257,7 +260,7 @@ trap 'rm -f "$results"' EXIT
 for k in $kernels; do
 	say "bench-blk: $k, $runs runs"
 	"$top/tests/lab/run" -k "$k" ${counting:+"$counting"} -t 1800 -- "$top/scripts/bench-blk.sh" \
-		--inside ${counting:+-i} -k "$k" -n "$runs" -s "$secs" -w "$how" -c "$only" >>"$results" ||
+		--inside ${counting:+-i} -k "$k" -n "$runs" -s "$secs" -w "$how" -c "$only" -l "$linger" >>"$results" ||
 		{ cat "$results" >&2; die "the lab failed on $k"; }
 done
 if [ "$counting" ]; then

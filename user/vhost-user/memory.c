@@ -82,8 +82,8 @@ int vu_mem_add(struct vu_mem *m, const struct vhost_user_region *r, int fd)
 		return -EINVAL;
 	if (m->nr == VU_MEM_SLOTS)
 		return -ENOSPC;
-	/* From the start: an offset need not be a multiple of the file's (huge) pages. */
-	new.map_len = r->offset + r->size;
+	/* From the start, and whole: an offset need not be a multiple of the file's (huge) pages, nor the size. */
+	new.map_len = (r->offset + r->size + (uint64_t)st.st_blksize - 1) & ~((uint64_t)st.st_blksize - 1);
 	new.map = mmap(NULL, new.map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (new.map == MAP_FAILED)
 		return -errno;
