@@ -143,7 +143,10 @@ build/fuzz/lib.a: $(fuzz_obj) $(B)/lib/libring.list $(B)/lib/libshunt.list
 	$(call quiet,AR)ar rcsD $@ $(filter %.o,$^)
 
 build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/lib.a
-	$(call quiet,LD)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $^ $(libs)
+	$(call quiet,LD)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs)
+
+build/fuzz/vhost_user_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
+	$(addprefix user/vhost-user/,session.c memory.c queue.c blk.c blk_file.c))
 
 # Objects reached through pattern rules only are worth keeping.
 .SECONDARY: $(call obj,$(wildcard tests/*/*.c tests/*/*/*.c)) \
