@@ -229,7 +229,7 @@ unload: ## unload the modules
 export prefix DESTDIR SIGN_KEY SIGN_CERT
 
 .PHONY: install
-install: user modules ## install modules, programs, man pages, udev rules [prefix= DESTDIR= KDIR= SIGN_KEY= SIGN_CERT=]
+install: user modules ## install modules, programs, man pages, udev rules, descriptors [prefix= DESTDIR= KDIR= SIGN_KEY= SIGN_CERT=]
 	@scripts/install.sh install $(KDIR)
 
 .PHONY: uninstall

@@ -84,13 +84,13 @@ with Front("s") as f:
 with Front("s") as f:
     f.setup()
     f.get_id()
-    f.map_again()
+    f.table()
     report(f.get_id() == b"me", "a new memory table while the ring runs")
     f.tell(SET_PROTOCOL_FEATURES, u64(1 << REPLY_ACK))
     refused = f.acked(SET_MEM_TABLE, struct.pack("<II", 0, 0)) != 0
     f.submit_id()
     report(refused and not f.used(0.2), "a table without the ring's memory stops it")
-    f.map_again()
+    f.table()
     report(f.used(2), "and one with it starts it again")
 
 with Front("s") as f:

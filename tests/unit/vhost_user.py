@@ -100,9 +100,6 @@ class Front:
     def table(self):
         self.tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, SIZE, UADDR, 0), [self.fd])
 
-    def map_again(self):
-        self.table()
-
     def addr(self, desc, avail, used):
         self.tell(SET_VRING_ADDR, struct.pack("<IIQQQQ", 0, 0, desc, used, avail, 0))
 

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECTOR_SHIFT	9
 #define SECTOR_SIZE	512U
 #define BOUNCE_ALIGN	4096U
 /* Segments that a request has room for by itself */

@@ -12,6 +12,8 @@
 
 #include "queue.h"
 
+#define SECTOR_SHIFT	9
+
 /* Segments of data in a request, as many as fit beside header and status in 128 descriptors */
 #define BLK_SEG_MAX	126
 /* Bytes of data in a request, and of a range to discard or to fill with zeroes */

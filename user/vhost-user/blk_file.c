@@ -14,12 +14,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "lib/bits.h"
 #include "lib/log.h"
 
-#define SECTOR_SHIFT	9
 /* How long a lock is waited for */
 #define LOCK_MS		1000
-#define BIT64(n) (1ULL << (n))
 
 static int refuse(const char *path, const char *why)
 {

@@ -371,6 +371,17 @@ static void queue_call(struct vu_queue *q, void (*work)(struct vu_queue *q, void
 	wait_worked(q);
 }
 
+/* Its thread is not there any more, or was never. */
+static void queue_release(struct vu_queue *q)
+{
+	if (q->wake >= 0)
+		close(q->wake);
+	sem_destroy(&q->worked);
+	free(q->batch.elem);
+	free(q->batch.iov);
+	free(q);
+}
+
 struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigned int index, int file,
 			      unsigned int poll_us)
 {
@@ -392,14 +403,14 @@ struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigne
 	q->wake = eventfd(0, EFD_CLOEXEC);
 	sem_init(&q->worked, 0, 0);
 	if (!q->batch.elem || !q->batch.iov || q->wake < 0)
-		goto free;
+		goto release;
 	/* Signals are the control thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = pthread_create(&q->thread, NULL, queue_thread, q);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (ret)
-		goto free;
+		goto release;
 	wait_worked(q);
 	if (!q->error)
 		return q;
@@ -407,13 +418,8 @@ struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigne
 	ret = -q->error;
 	if (ret == EPERM)
 		log_err("io_uring is not allowed here: see kernel.io_uring_disabled");
-free:
-	if (q->wake >= 0)
-		close(q->wake);
-	sem_destroy(&q->worked);
-	free(q->batch.elem);
-	free(q->batch.iov);
-	free(q);
+release:
+	queue_release(q);
 fail:
 	log_err("queue %u: %s", index, strerror(ret));
 	return NULL;
@@ -431,11 +437,7 @@ void vu_queue_free(struct vu_queue *q)
 		return;
 	queue_call(q, do_end, NULL);
 	pthread_join(q->thread, NULL);
-	close(q->wake);
-	sem_destroy(&q->worked);
-	free(q->batch.elem);
-	free(q->batch.iov);
-	free(q);
+	queue_release(q);
 }
 
 static void free_reqs(struct vu_queue *q)

@@ -9,10 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/bits.h"
 #include "lib/log.h"
 #include "memory.h"
-
-#define BIT64(n) (1ULL << (n))
 
 #define RING_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_F_RING_PACKED) | \
 		       BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX) | \

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/bits.h"
 #include "../lib/log.h"
 
 #define TUN_DEV		"/dev/net/tun"
@@ -33,8 +34,6 @@
 #define VIRTIO_NET_F_GUEST_USO6	55
 #define VIRTIO_NET_F_HOST_USO	56
 #endif
-
-#define BIT64(n)	(1ull << (n))
 
 extern char **environ;
 

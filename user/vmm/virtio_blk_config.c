@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The configuration space and the features of a virtio-blk device, from what vhost_blk says of the drive. */
 #include "virtio_blk.h"
+#include "../lib/bits.h"
 #include "../lib/log.h"
 
-#define BIT64(_n)	(1ull << (_n))
 /* header and status of a request that fills the queue */
 #define SEG_EXTRA	2
 

@@ -19,9 +19,9 @@
 #include "netdev.h"
 #include "vhost_kernel.h"
 #include "virtio_pci.h"
+#include "../lib/bits.h"
 #include "../lib/log.h"
 
-#define BIT64(_n)	(1ull << (_n))
 #define MTU_MIN		68
 #define MTU_DEFAULT	1500
 #define NET_QUEUES	2

@@ -21,9 +21,9 @@
 #include "device.h"
 #include "virtio_scsi.h"
 #include "vm.h"
+#include "../lib/bits.h"
 #include "../lib/log.h"
 
-#define BIT64(_n)		(1ull << (_n))
 #define CONFIGFS_TARGETS	"/sys/kernel/config/target"
 
 /* Header and response of a request that fills the queue */
