@@ -107,6 +107,17 @@ with Front("s") as f:
     report(f.acked(ADD_MEM_REG, region(7), [more]) == 0, "and comes back")
     os.close(more)
 
+with Front("s") as f:
+    f.setup()
+    f.tell(SET_PROTOCOL_FEATURES, u64(1 << REPLY_ACK | 1 << RESET))
+    ok = f.get_id() == b"me" and f.acked(RESET_DEVICE) == 0
+    f.submit_id()
+    report(ok and not f.used(0.2), "RESET_DEVICE: nothing is served")
+    f.mem[:DATA] = bytes(DATA)
+    f.avail = f.seen = 0
+    f.setup()
+    report(f.get_id() == b"me", "and it can be set up anew")
+
 # --- what a hostile driver does ---
 def hostile(what, poke):
     with Front("s") as f:
