@@ -52,8 +52,11 @@ unit_src := $(wildcard tests/unit/*.c)
 comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
+# Processes that serve a device; what each is made of stands below.
+processes := blk
+
 programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat \
-	$(B)/bin/shunt-target $(B)/bin/shunt-blk
+	$(B)/bin/shunt-target $(addprefix $(B)/bin/shunt-,$(processes))
 unit_tests := $(patsubst tests/unit/%.c,$(B)/tests/%,$(unit_src))
 
 .PHONY: help
@@ -101,11 +104,14 @@ $(B)/bin/shunt: $(call obj,$(vmm_src)) $(B)/lib/libshunt.a $(B)/lib/libvmm.list
 	$(call link,$(filter %.o %.a,$^))
 
 # A process is what all of them have, and a device.
-process_src := $(addprefix user/vhost-user/,endpoint.c memory.c queue.c session.c)
+process_src := $(addprefix user/vhost-user/,endpoint.c memory.c program.c queue.c session.c)
 
-$(B)/bin/shunt-blk: $(call obj,$(process_src) $(addprefix user/vhost-user/,blk.c blk_file.c shunt-blk.c)) \
+define process
+$(B)/bin/shunt-$(1): $(call obj,$(process_src) $(addprefix user/vhost-user/,shunt-$(1).c $(2))) \
 		$(B)/lib/libshunt.a $(B)/lib/libring.a
-	$(call link,$(filter %.o %.a,$^))
+	$$(call link,$$(filter %.o %.a,$$^),$(3))
+endef
+$(eval $(call process,blk,blk.c blk_file.c))
 
 $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
 	$(call link,$(filter %.o %.a,$^))

@@ -46,7 +46,6 @@ static struct blk blk;
 static struct vu_device device = {
 	.name = "fuzz",
 	.dev = &blk,
-	.queue_ops = &blk_queue_ops,
 	.num_queues = QUEUES,
 	.config_size = sizeof(struct virtio_blk_config),
 };
@@ -104,7 +103,6 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 		abort();
 	close(fd);
 	unlink(o.path);
-	device.file = blk.fd;
 	device.features = blk.features;
 	device.get_config = get_config;
 	device.set_config = set_config;

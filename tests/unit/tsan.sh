@@ -29,9 +29,8 @@ if ! build loop > "$out/log" 2>&1 || ! build chardev "${vmm[@]}" > "$out/log" 2>
 	exit 1
 fi
 # It warns of fences, which the ring engine has: guest memory is shared with who knows no sanitizer.
-if ${CC:-gcc} -std=gnu11 -g -O1 -fsanitize=thread -Wno-tsan -pthread -I. -Iuser -Ikernel/include/uapi user/vhost-user/*.c \
-	user/lib/*.c ring/*.c -luring -ljansson -lseccomp -lcap-ng -o "$out/shunt-blk" > "$out/log" 2>&1; then
-	check "sessions and rings of shunt-blk" env BLK="$out/shunt-blk" TSAN_OPTIONS=exitcode=66 tests/unit/vhost-user.sh
+if make B="$out" CFLAGS='-fsanitize=thread -Wno-tsan' LDFLAGS=-fsanitize=thread "$out/bin/shunt-blk" > "$out/log" 2>&1; then
+	check "sessions and rings of shunt-blk" env BLK="$out/bin/shunt-blk" TSAN_OPTIONS=exitcode=66 tests/unit/vhost-user.sh
 else
 	fail "shunt-blk builds"
 	sed 's/^/# /' "$out/log"

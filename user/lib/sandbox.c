@@ -50,13 +50,15 @@ static const int allowed[] = {
 	SCMP_SYS(exit_group),
 };
 
-static int allow(scmp_filter_ctx ctx)
+static int allow(scmp_filter_ctx ctx, const int *more)
 {
 	unsigned int i;
 	int ret = 0;
 
 	for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && !ret; i++)
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
+	for (; more && *more != -1 && !ret; more++)
+		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, *more, 0);
 	/* Not executable */
 	ret = ret ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	ret = ret ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
@@ -64,19 +66,20 @@ static int allow(scmp_filter_ctx ctx)
 	return ret ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0));
 }
 
-int sandbox_calls(void)
+int sandbox_calls(const int *more)
 {
 	scmp_filter_ctx ctx;
 	int ret;
 
 #ifdef SANITIZED
+	(void)more;
 	return 0;
 #endif
 	ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
 	if (!ctx)
 		return log_err("sandbox: no seccomp filter");
 	ret = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1);
-	ret = ret ?: allow(ctx);
+	ret = ret ?: allow(ctx, more);
 	ret = ret ?: seccomp_load(ctx);
 	seccomp_release(ctx);
 	return ret ? log_err("sandbox: seccomp: %s", strerror(-ret)) : 0;

@@ -16,6 +16,7 @@ int sandbox_rights(void);
 
 /**
  * sandbox_calls() - restrict system calls, of all threads
+ * @more: numbers of those that this process needs beside the common ones, up to -1; or NULL
  *
  * Files that are open stay usable; connections may be accepted, and memory mapped that cannot be executed.
  * Any other system call ends the process. In a build with a sanitizer, which makes calls of its own,
@@ -23,6 +24,6 @@ int sandbox_rights(void);
  *
  * Return: 0, or -1 after one logged line
  */
-int sandbox_calls(void);
+int sandbox_calls(const int *more);
 
 #endif

@@ -382,9 +382,10 @@ static void ranges_done(struct vu_queue *q, struct blk_req *req, int res)
 		req_end(q, req, req->error);
 }
 
-static void blk_done(struct vu_queue *q, struct vu_req *r, int res)
+static void blk_done(struct vu_queue *q, void *data, const struct io_uring_cqe *cqe)
 {
-	struct blk_req *req = (struct blk_req *)r;
+	struct blk_req *req = data;
+	int res = cqe->res;
 
 	if (req->type == VIRTIO_BLK_T_FLUSH)
 		req_end(q, req, res < 0 ? -EIO : 0);

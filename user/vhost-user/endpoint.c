@@ -113,7 +113,10 @@ static int make_queues(struct vu_device *d)
 	unsigned int i;
 
 	for (i = 0; i < d->num_queues; i++) {
-		d->queue[i] = vu_queue_new(d->queue_ops, d->dev, i, d->file, d->poll_us);
+		int file = -1;
+		const struct vu_queue_ops *ops = d->queue_ops(d->dev, i, &file);
+
+		d->queue[i] = vu_queue_new(ops, d->dev, i, file, d->poll_us);
 		if (!d->queue[i])
 			return -1;
 	}
@@ -126,7 +129,7 @@ int vu_endpoint_serve(struct vu_endpoint *e, struct vu_device *d)
 	unsigned int i;
 	int ret;
 
-	ret = sandbox_rights() || make_queues(d) || sandbox_calls() ? -1 : 0;
+	ret = sandbox_rights() || make_queues(d) || sandbox_calls(d->calls) ? -1 : 0;
 	if (!ret)
 		ret = listening ? accept_all(e->fd, d) : vu_session_run(d, e->fd);
 	for (i = 0; i < d->num_queues; i++)

@@ -43,6 +43,23 @@ static uint64_t feature(const struct vu_queue *q, unsigned int bit)
 	return q->ring.features >> bit & 1;
 }
 
+/* --- to the driver --- */
+
+void vu_queue_break(struct vu_queue *q, const char *why)
+{
+	uint64_t one = 1;
+
+	if (q->vr.err.code == VRING_OK)
+		log_warn("queue %u: %s", q->index, why);
+	else
+		log_warn("queue %u: %s: descriptor %u, %#llx", q->index, why, q->vr.err.head,
+			 (unsigned long long)q->vr.err.value);
+	q->running = false;
+	q->broken = true;
+	if (q->ring.err >= 0 && write(q->ring.err, &one, sizeof(one)) < 0)
+		log_warn("queue %u: error event: %s", q->index, strerror(errno));
+}
+
 /* --- what the device calls --- */
 
 struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q)
@@ -56,31 +73,69 @@ struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q)
 	return sqe;
 }
 
-void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len)
+static struct vu_req *req_new(struct vu_queue *q, const struct vring_elem *e)
 {
-	req->elem.len = len;
-	q->done[q->nr_done++] = req->elem;
+	struct vu_req *req = q->free;
+
+	q->free = req->next;
+	q->inflight++;
+	req->elem = *e;
+	return req;
+}
+
+static void req_free(struct vu_queue *q, struct vu_req *req)
+{
 	req->next = q->free;
 	q->free = req;
 	q->inflight--;
 }
 
-/* --- to the driver --- */
-
-/* The driver's ring makes no sense: nothing more is taken from it. */
-static void queue_break(struct vu_queue *q, const char *why)
+void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len)
 {
-	uint64_t one = 1;
+	req->elem.len = len;
+	q->done[q->nr_done++] = req->elem;
+	req_free(q, req);
+}
 
-	if (q->vr.err.code == VRING_OK)
-		log_warn("queue %u: %s", q->index, why);
-	else
-		log_warn("queue %u: %s: descriptor %u, %#llx", q->index, why, q->vr.err.head,
-			 (unsigned long long)q->vr.err.value);
-	q->running = false;
-	q->broken = true;
-	if (q->ring.err >= 0 && write(q->ring.err, &one, sizeof(one)) < 0)
-		log_warn("queue %u: error event: %s", q->index, strerror(errno));
+/* What was popped and not pulled is popped again, if at all. */
+static void pulled_last(struct vu_queue *q, const struct vring_elem *last)
+{
+	if (last)
+		vring_rewind(&q->vr, last);
+	else if (q->next < q->batch.nr_elem)
+		vring_rewind(&q->vr, &q->batch.elem[q->next]);
+	q->batch.nr_elem = 0;
+	q->next = 0;
+}
+
+void vu_req_back(struct vu_queue *q, struct vu_req *req)
+{
+	pulled_last(q, &req->elem);
+	req_free(q, req);
+}
+
+struct vu_req *vu_queue_pull(struct vu_queue *q, struct iovec **iov)
+{
+	unsigned int room = q->ring.num - q->inflight;
+	const struct vring_elem *e;
+	int n;
+
+	q->starved = false;
+	if (!q->running || !room)
+		return NULL;
+	if (q->next == q->batch.nr_elem) {
+		q->next = 0;
+		q->batch.max_elem = room < BATCH ? (uint16_t)room : BATCH;
+		n = vring_pop_batch(&q->vr, q->ring.mem, &q->batch);
+		q->starved = !n;
+		if (n < 0)
+			vu_queue_break(q, vring_strerror(q->vr.err.code));
+		if (n <= 0)
+			return NULL;
+	}
+	e = &q->batch.elem[q->next++];
+	*iov = &q->batch.iov[e->iov];
+	return req_new(q, e);
 }
 
 /*
@@ -118,7 +173,7 @@ static void queue_publish(struct vu_queue *q)
 	if (!ret)
 		ret = vring_need_notify(&q->vr);
 	if (ret < 0)
-		queue_break(q, vring_strerror(q->vr.err.code));
+		vu_queue_break(q, vring_strerror(q->vr.err.code));
 	else if (ret)
 		queue_signal(q);
 }
@@ -136,18 +191,11 @@ static void set_call(struct vu_queue *q, int fd)
 /* Give the device one buffer of the batch. */
 static const char *queue_take(struct vu_queue *q, const struct vring_elem *e)
 {
-	struct vu_req *req = q->free;
-	const char *why;
+	struct vu_req *req = req_new(q, e);
+	const char *why = q->ops->request(q, req, &q->batch.iov[e->iov]);
 
-	q->free = req->next;
-	q->inflight++;
-	req->elem = *e;
-	why = q->ops->request(q, req, &q->batch.iov[e->iov]);
-	if (why) {
-		req->next = q->free;
-		q->free = req;
-		q->inflight--;
-	}
+	if (why)
+		req_free(q, req);
 	return why;
 }
 
@@ -167,7 +215,7 @@ static int queue_pop(struct vu_queue *q)
 		if (why)
 			vring_rewind(&q->vr, &q->batch.elem[--i]);
 		if (n < 0 || why)
-			queue_break(q, why ?: vring_strerror(q->vr.err.code));
+			vu_queue_break(q, why ?: vring_strerror(q->vr.err.code));
 		if (n <= 0)
 			break;
 		total += i;
@@ -192,7 +240,7 @@ static void queue_event(struct vu_queue *q, uint64_t tag, const struct io_uring_
 	if (tag == TAG_WAKE)
 		arm_poll(q, q->wake, TAG_WAKE);
 	else if (q->running && cqe->res < 0)
-		queue_break(q, "the kick cannot be polled");
+		vu_queue_break(q, "the kick cannot be polled");
 	else if (q->running)
 		arm_poll(q, q->ring.kick, TAG_KICK);
 }
@@ -207,19 +255,33 @@ static void queue_reap(struct vu_queue *q)
 		if (cqe->user_data <= TAG_KICK)
 			queue_event(q, cqe->user_data, cqe);
 		else
-			q->ops->done(q, (struct vu_req *)(uintptr_t)cqe->user_data, cqe->res);
+			q->ops->done(q, io_uring_cqe_get_data(cqe), cqe);
 	}
 	io_uring_cq_advance(&q->uring, n);
 }
 
 /* --- the thread --- */
 
+/* Return: whether anything was done */
+static bool queue_work(struct vu_queue *q)
+{
+	if (!q->ops->run)
+		return queue_pop(q);
+	return q->running && q->ops->run(q);
+}
+
+/* Does the device wait for the driver? */
+static bool queue_hungry(const struct vu_queue *q)
+{
+	return q->running && (q->ops->run ? q->starved : q->inflight < q->ring.num);
+}
+
 /* Is there something that would end the wait at once? */
 static bool queue_ready(struct vu_queue *q)
 {
 	if (io_uring_cq_ready(&q->uring) || *q->uring.sq.kflags & IORING_SQ_TASKRUN)
 		return true;
-	return q->running && q->inflight < q->ring.num && vring_has_work(&q->vr);
+	return queue_hungry(q) && vring_has_work(&q->vr);
 }
 
 /*
@@ -249,11 +311,11 @@ static bool queue_may_sleep(struct vu_queue *q)
 {
 	int ret;
 
-	if (!q->running || q->inflight == q->ring.num)
+	if (!queue_hungry(q))
 		return true;
 	ret = vring_kicks_on(&q->vr);
 	if (ret < 0)
-		queue_break(q, vring_strerror(q->vr.err.code));
+		vu_queue_break(q, vring_strerror(q->vr.err.code));
 	return ret <= 0;
 }
 
@@ -262,7 +324,7 @@ static void queue_round(struct vu_queue *q)
 	unsigned int wait = 0;
 
 	queue_publish(q);
-	if (!queue_pop(q)) {
+	if (!queue_work(q)) {
 		if (q->poll_ns && io_uring_sq_ready(&q->uring))
 			io_uring_submit(&q->uring);
 		wait = !queue_poll(q) && queue_may_sleep(q);
@@ -275,7 +337,7 @@ static void queue_round(struct vu_queue *q)
 		io_uring_submit_and_get_events(&q->uring);
 	queue_reap(q);
 	if (wait && q->running && vring_kicks_off(&q->vr) < 0)
-		queue_break(q, vring_strerror(q->vr.err.code));
+		vu_queue_break(q, vring_strerror(q->vr.err.code));
 }
 
 /* liburing 2.3 declares functions for some of these, and lacks them. */
@@ -506,6 +568,9 @@ static void do_start(struct vu_queue *q, void *arg)
 	}
 	q->nr_done = 0;
 	q->inflight = 0;
+	q->next = 0;
+	q->batch.nr_elem = 0;
+	q->starved = false;
 	q->broken = false;
 	q->window_ns = q->poll_ns;
 	q->running = true;
@@ -533,10 +598,14 @@ static void do_stop(struct vu_queue *q, void *arg)
 		io_uring_prep_poll_remove(sqe, TAG_KICK);
 		io_uring_sqe_set_data64(sqe, TAG_NONE);
 	}
-	while (q->inflight) {
+	if (q->ops->stop)
+		q->ops->stop(q);
+	while (q->inflight || q->held) {
 		io_uring_submit_and_wait(&q->uring, 1);
 		queue_reap(q);
 	}
+	if (q->ops->run)
+		pulled_last(q, NULL);
 	queue_publish(q);
 	/* The interrupt, and that the kick is not polled any more, before the caller closes the two */
 	io_uring_submit(&q->uring);

@@ -42,13 +42,20 @@ struct vu_req {
  *	write) and is gone when the function returns. Its memory stays until vu_req_end(), which
  *	may come at once. Return: NULL; or what is wrong, when it is no request at all: then it has
  *	not been taken, and the ring is broken
- * @done: an operation of @req has ended, with @res; tagged by io_uring_sqe_set_data(sqe, req)
+ * @run: in place of @request, where buffers wait for the device and not the device for buffers:
+ *	the ring has started, a buffer may have come or an operation have ended: take what there is use
+ *	for, by vu_queue_pull(). Return: whether anything was done
+ * @stop: the ring is about to stop: end or cancel what is under way, of which vu_req_back() and
+ *	vu_queue_put() tell. May be NULL: all ends by itself
+ * @done: an operation has ended; @data is that of io_uring_sqe_set_data()
  */
 struct vu_queue_ops {
 	size_t req_size;
 	const uint8_t *opcodes;
 	const char *(*request)(struct vu_queue *q, struct vu_req *req, struct iovec *iov);
-	void (*done)(struct vu_queue *q, struct vu_req *req, int res);
+	bool (*run)(struct vu_queue *q);
+	void (*stop)(struct vu_queue *q);
+	void (*done)(struct vu_queue *q, void *data, const struct io_uring_cqe *cqe);
 };
 
 /**
@@ -102,6 +109,9 @@ struct vu_queue {
 	bool call_by_ring;
 	struct vring_engine vr;
 	struct vring_batch batch;
+	unsigned int next;
+	bool starved;
+	unsigned int held;
 	struct vring_elem *done;
 	unsigned int nr_done;
 	char *reqs;
@@ -142,5 +152,33 @@ void vu_queue_set_call(struct vu_queue *q, int fd);
 struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q);
 /** vu_req_end() - the device is done with a request, and wrote @len bytes. Context: queue */
 void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len);
+
+/**
+ * vu_queue_pull() - take the driver's next buffer, in a queue whose device has @run. Context: queue
+ * @iov: its segments, up to the next call
+ *
+ * Return: a request, for vu_req_end() or vu_req_back(); NULL when there is none: @run is called when there
+ * may be one
+ */
+struct vu_req *vu_queue_pull(struct vu_queue *q, struct iovec **iov);
+/**
+ * vu_req_back() - the device has no use for a request: the driver's next buffer is this one again
+ * @req: of those that have neither ended nor been given back the last that was pulled. Context: queue
+ */
+void vu_req_back(struct vu_queue *q, struct vu_req *req);
+/** vu_queue_break() - @why the driver's ring makes no sense: nothing more is taken from it. Context: queue */
+void vu_queue_break(struct vu_queue *q, const char *why);
+
+/** vu_queue_get() - an operation is under way that is no request's: the ring does not stop before it has ended */
+static inline void vu_queue_get(struct vu_queue *q)
+{
+	q->held++;
+}
+
+/** vu_queue_put() - it has ended */
+static inline void vu_queue_put(struct vu_queue *q)
+{
+	q->held--;
+}
 
 #endif

@@ -17,10 +17,10 @@
  * struct vu_device - a kind of device, and one of it
  * @name: of the program, for people
  * @dev: for its operations
- * @queue_ops: see queue.h
  * @num_queues: that it has
- * @file: the queues' file 0, or -1
+ * @queue_ops: what it does with queue @index, see queue.h. @file: out, the queue's file 0; or left at -1
  * @poll_us: longest time a queue polls before it sleeps
+ * @calls: system calls that serving takes beside those of sandbox_calls(), up to -1; or NULL
  * @queue: the queues, when vu_endpoint_serve() has made them
  * @features: of the device's type; those of the ring are the session's
  * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE
@@ -31,10 +31,10 @@
 struct vu_device {
 	const char *name;
 	void *dev;
-	const struct vu_queue_ops *queue_ops;
 	unsigned int num_queues;
-	int file;
+	const struct vu_queue_ops *(*queue_ops)(void *dev, unsigned int index, int *file);
 	unsigned int poll_us;
+	const int *calls;
 	struct vu_queue *queue[VU_QUEUES_MAX];
 	uint64_t features;
 	uint32_t config_size;
