@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* shunt-bench: reads and writes of a LUN through /dev/vhost-scsi. */
+/* shunt-bench: reads and writes of a LUN, through /dev/vhost-scsi or of a vhost-user back end. */
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
@@ -51,8 +51,8 @@ static bool good(const void *resp)
 	return r->response == VIRTIO_SCSI_S_OK && !r->status;
 }
 
-/* READ CAPACITY (16), in the place of the first slot's request */
-static int capacity(struct req_bench *b)
+/* READ CAPACITY (16), in the place of the first slot's request. Return: 0; -EAGAIN for another status than good */
+static int read_capacity(struct req_bench *b)
 {
 	struct virtio_scsi_cmd_req *req = vdrv_mem_va(&b->mem, b->slot[0].hdr_gpa);
 	const struct vdrv_buf buf[] = {
@@ -79,7 +79,7 @@ static int capacity(struct req_bench *b)
 	if (ret < 0)
 		return ret;
 	if (!good(vdrv_mem_va(&b->mem, b->slot[0].resp_gpa)))
-		return -ENXIO;
+		return -EAGAIN;
 	memcpy(&last, vdrv_mem_va(&b->mem, b->slot[0].data_gpa), sizeof(last));
 	memcpy(&size, vdrv_mem_va(&b->mem, b->slot[0].data_gpa + 8), sizeof(size));
 	b->io.blocks = be32toh(size) == BLOCK ? (be64toh(last) + 1) * BLOCK / b->o->block : 0;
@@ -87,15 +87,27 @@ static int capacity(struct req_bench *b)
 	return b->io.blocks ? 0 : -EINVAL;
 }
 
+/* A new initiator hears once of a unit attention. */
+static int capacity(struct req_bench *b)
+{
+	int ret = read_capacity(b);
+
+	if (ret == -EAGAIN)
+		ret = read_capacity(b);
+	b->what = "capacity of the LUN, with blocks of 512 bytes";
+	return ret == -EAGAIN ? -ENXIO : ret;
+}
+
 static int backend(struct req_bench *b)
 {
 	struct vhost_scsi_target t = { .vhost_tpgt = b->o->tpgt };
 
+	if (b->dev.user)
+		return capacity(b);
 	b->what = b->o->wwpn;
 	snprintf(t.vhost_wwpn, sizeof(t.vhost_wwpn), "%s", b->o->wwpn);
 	if (ioctl(b->dev.fd, VHOST_SCSI_SET_ENDPOINT, &t))
 		return -errno;
-	b->what = "capacity of the LUN, with blocks of 512 bytes";
 	return capacity(b);
 }
 

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shunt-bench.h"
@@ -40,7 +41,7 @@ static const struct {
 	const char *help;
 } options[] = {
 	{ { "device", 1, NULL, OPT_DEVICE }, "PATH",
-	  "vhost device (/dev/vhost-net, -blk, -scsi), or the socket of a vhost-user-blk back end" },
+	  "vhost device (/dev/vhost-net, -blk, -scsi), or the socket of a vhost-user back end" },
 	{ { "tap", 1, NULL, OPT_TAP }, "NAME", "tap to make or to join (a new one)" },
 	{ { "size", 1, NULL, OPT_SIZE }, "BYTES", "frame size without CRC, 18 to 65535 (64)" },
 	{ { "count", 1, NULL, OPT_COUNT }, "N", "packets to measure (100000)" },
@@ -142,7 +143,10 @@ static int check_blk(struct bench_opt *o)
 
 static int check_scsi(struct bench_opt *o)
 {
-	if (!o->wwpn)
+	struct stat st;
+
+	/* A vhost-user back end has LUNs of its own. */
+	if (!o->wwpn && (!o->device || stat(o->device, &st) || !S_ISSOCK(st.st_mode)))
 		return fail("%s", "--wwpn is wanted: a target (see shunt-target)");
 	o->file = NULL;
 	return check_requests(o);
@@ -238,7 +242,7 @@ static const struct {
 	  "/dev/vhost-net", bench_net_rx, check, report },
 	{ "blk", "requests to a block device or a file",
 	  "/dev/vhost-blk", bench_blk, check_blk, report_blk },
-	{ "scsi", "requests to a LUN of LIO's",
+	{ "scsi", "requests to a LUN: of LIO's, or of a vhost-user back end",
 	  "/dev/vhost-scsi", bench_scsi, check_scsi, report_blk },
 	{ "uring", "the same requests without vhost, by io_uring with fixed buffers",
 	  NULL, bench_uring, check_blk, report_blk },
