@@ -203,6 +203,20 @@ subprocess.run([bench, 'blk', '--device', 'given', '--file', 'disk', '--warmup',
 p.terminate()
 assert p.wait(10) == 0 and os.path.exists('given')
 "
+rm -f given
+check "the socket of systemd's activation; nobody else's" given "
+s = socket.socket(socket.AF_UNIX)
+s.bind('given')
+s.listen()
+def activated(pid):
+    return subprocess.Popen(['sh', '-c', 'LISTEN_FDS=1 LISTEN_PID=%s exec \"\$0\" --blk-file=disk' % pid, blk], pass_fds=[3])
+os.dup2(s.fileno(), 3, inheritable=True)
+p = activated('\$\$')
+subprocess.run([bench, 'blk', '--device', 'given', '--file', 'disk', '--warmup', '0', '--count', '10'], check=True)
+p.terminate()
+assert p.wait(10) == 0
+assert activated(1).wait(10) == 1
+"
 check "--fd, connected: it ends with its front-end" given "
 a, b = socket.socketpair()
 p = process(b)

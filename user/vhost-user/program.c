@@ -4,7 +4,9 @@
 #include "program.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/bits.h"
 #include "lib/log.h"
@@ -77,6 +79,17 @@ static void all_options(const struct vu_program *p, struct option *all)
 	all[n] = (struct option){ 0 };
 }
 
+/* The one socket that systemd has made for us, or -1: sd_listen_fds(3) */
+static int activated(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	uint64_t n;
+
+	if (!pid || parse_u64(pid, &n) || n != (uint64_t)getpid())
+		return -1;
+	return fds && !strcmp(fds, "1") ? 3 : -1;
+}
+
 int vu_program_parse(const struct vu_program *p, void *opts, struct vu_endpoint *end, unsigned int *poll_us,
 		     int argc, char **argv)
 {
@@ -101,6 +114,8 @@ int vu_program_parse(const struct vu_program *p, void *opts, struct vu_endpoint 
 	}
 	if (optind < argc)
 		return log_err("%s: not an option; see --help", argv[optind]);
+	if (!end->path && end->fd < 0)
+		end->fd = activated();
 	if (!end->path == (end->fd < 0))
 		return log_err("one of --socket-path=PATH and --fd=N is needed; see --help");
 	return 0;
