@@ -53,7 +53,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 # Processes that serve a device; what each is made of stands below.
-processes := blk
+processes := blk rng
 
 programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat \
 	$(B)/bin/shunt-target $(addprefix $(B)/bin/shunt-,$(processes))
@@ -112,6 +112,7 @@ $(B)/bin/shunt-$(1): $(call obj,$(process_src) $(addprefix user/vhost-user/,shun
 	$$(call link,$$(filter %.o %.a,$$^),$(3))
 endef
 $(eval $(call process,blk,blk.c blk_file.c))
+$(eval $(call process,rng,))
 
 $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
 	$(call link,$(filter %.o %.a,$^))

@@ -44,6 +44,19 @@ int vu_option_uint(const char *opt, const char *arg, unsigned int min, unsigned 
 	return vu_option_bad(opt, arg, takes);
 }
 
+int vu_option_size(const char *opt, const char *arg, uint64_t min, uint64_t *out)
+{
+	char takes[64];
+	uint64_t n;
+
+	if (!parse_size(arg, 1, &n) && n >= min) {
+		*out = n;
+		return 0;
+	}
+	snprintf(takes, sizeof(takes), "a size of at least %llu bytes, such as 64k", (unsigned long long)min);
+	return vu_option_bad(opt, arg, takes);
+}
+
 /* Return: as vu_program_parse() */
 static int parse_one(const struct vu_program *p, void *opts, struct vu_endpoint *end, unsigned int *poll_us,
 		     const struct option *o, char *arg)

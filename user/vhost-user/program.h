@@ -48,5 +48,7 @@ int vu_program_parse(const struct vu_program *p, void *opts, struct vu_endpoint 
 int vu_option_bad(const char *opt, const char *arg, const char *takes);
 /** vu_option_uint() - a number in [@min, @max]. Return: 0; -1 after one logged line */
 int vu_option_uint(const char *opt, const char *arg, unsigned int min, unsigned int max, unsigned int *out);
+/** vu_option_size() - bytes, as "64k" or "1G", @min at least. Return: 0; -1 after one logged line */
+int vu_option_size(const char *opt, const char *arg, uint64_t min, uint64_t *out);
 
 #endif

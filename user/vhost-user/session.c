@@ -192,7 +192,8 @@ static int set_features(struct vu_session *s, struct vhost_user_msg *m)
 		return 0;
 	stop_all(s);
 	s->features = m->u64;
-	s->d->set_features(s->d->dev, m->u64);
+	if (s->d->set_features)
+		s->d->set_features(s->d->dev, m->u64);
 	return start_all(s);
 }
 
@@ -203,15 +204,20 @@ static int set_owner(struct vu_session *s, struct vhost_user_msg *m)
 	return 0;
 }
 
+/* A device without configuration has no messages about it. */
+static uint64_t protocol_offered(const struct vu_session *s)
+{
+	return s->d->config_size ? PROTOCOL_FEATURES : PROTOCOL_FEATURES & ~BIT64(VHOST_USER_PROTOCOL_F_CONFIG);
+}
+
 static int get_protocol_features(struct vu_session *s, struct vhost_user_msg *m)
 {
-	(void)s;
-	return reply_u64(m, PROTOCOL_FEATURES);
+	return reply_u64(m, protocol_offered(s));
 }
 
 static int set_protocol_features(struct vu_session *s, struct vhost_user_msg *m)
 {
-	if (m->u64 & ~PROTOCOL_FEATURES)
+	if (m->u64 & ~protocol_offered(s))
 		return -EINVAL;
 	s->protocol_features = m->u64;
 	return 0;

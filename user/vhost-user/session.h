@@ -23,10 +23,10 @@
  * @calls: system calls that serving takes beside those of sandbox_calls(), up to -1; or NULL
  * @queue: the queues, when vu_endpoint_serve() has made them
  * @features: of the device's type; those of the ring are the session's
- * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE
+ * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE; 0: there is none
  * @get_config: fill all of it. Context: control
  * @set_config: the driver wrote; 0 or a negative errno. Context: control
- * @set_features: what was negotiated; no queue runs. Context: control
+ * @set_features: what was negotiated; no queue runs. May be NULL. Context: control
  */
 struct vu_device {
 	const char *name;

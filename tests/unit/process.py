@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A vhost-user process under test: started at the socket s, ended by SIGTERM, and what it said."""
+import os
+import subprocess
+import time
+
+
+class Process:
+    def __init__(self, program, *args, quiet=True, **how):
+        """@quiet: it is to complain of nothing"""
+        self.quiet = quiet
+        self.err = open("err", "w")
+        self.p = subprocess.Popen([program, "--socket-path=s", *args], stderr=self.err, **how)
+        while not os.path.exists("s") and self.alive():
+            time.sleep(0.01)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self.p.terminate()
+        status = self.p.wait(10)
+        self.err.close()
+        assert kind or status == 0, "status %d at SIGTERM: %s" % (status, self.said())
+        assert kind or not os.path.exists("s"), "a socket is left"
+        assert kind or not self.quiet or not self.said(), self.said()
+
+    def alive(self):
+        return self.p.poll() is None
+
+    def said(self):
+        return open("err").read()
+
+    def err_has(self, text, seconds=5):
+        end = time.monotonic() + seconds
+        while text not in self.said() and time.monotonic() < end:
+            time.sleep(0.01)
+        return text in self.said()
+
+    def sandboxed(self):
+        """No thread of it has capabilities or a way to new ones, and all have a filter."""
+        want = {"CapPrm": "0" * 16, "CapEff": "0" * 16, "NoNewPrivs": "1", "Seccomp": "2"}
+        for task in os.listdir("/proc/%d/task" % self.p.pid):
+            status = dict(l.split(":\t", 1) for l in
+                          open("/proc/%d/task/%s/status" % (self.p.pid, task)).read().splitlines() if ":\t" in l)
+            if any(status[k].strip() != v for k, v in want.items()):
+                return False
+        return True
+
+    def ticks(self):
+        return sum(int(x) for x in open("/proc/%d/stat" % self.p.pid).read().rsplit(")", 1)[1].split()[11:13])
+
+    def idle(self):
+        before = self.ticks()
+        time.sleep(0.5)
+        return self.ticks() - before < 5
+
+
+def refused(program, why, *args):
+    """Status 1, one line with @why, no socket. Return: for report()"""
+    r = subprocess.run([program, *args], capture_output=True, text=True, timeout=20)
+    ok = r.returncode == 1 and r.stderr.count("\n") == 1 and why in r.stderr and not os.path.exists("s")
+    if not ok:
+        print("# status %d: %s" % (r.returncode, r.stderr), flush=True)
+    return ok, "%s: it says why" % (" ".join(args) or "no option")
+
+
+def said(program, *args):
+    return subprocess.run([program, *args], capture_output=True, text=True, timeout=20).stdout
