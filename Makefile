@@ -111,7 +111,7 @@ $(B)/bin/shunt-$(1): $(call obj,$(process_src) $(addprefix user/vhost-user/,shun
 		$(B)/lib/libshunt.a $(B)/lib/libring.a
 	$$(call link,$$(filter %.o %.a,$$^),$(3))
 endef
-$(eval $(call process,blk,blk.c blk_file.c))
+$(eval $(call process,blk,blk.c blk_config.c disk_file.c disk_io.c))
 $(eval $(call process,rng,))
 
 $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
@@ -153,7 +153,7 @@ build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/lib.a
 	$(call quiet,LD)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs)
 
 build/fuzz/vhost_user_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
-	$(addprefix user/vhost-user/,session.c memory.c queue.c blk.c blk_file.c))
+	$(addprefix user/vhost-user/,session.c memory.c queue.c blk.c blk_config.c disk_file.c disk_io.c))
 
 # Objects reached through pattern rules only are worth keeping.
 .SECONDARY: $(call obj,$(wildcard tests/*/*.c tests/*/*/*.c)) \

@@ -92,23 +92,23 @@ static void set_features(void *dev, uint64_t features)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	struct blk_opts o = { .path = "/dev/shm/vhost-user-fuzz", .num_queues = QUEUES };
+	struct blk_opts o = { .disk.path = "/dev/shm/vhost-user-fuzz", .num_queues = QUEUES };
 	unsigned int i;
 	int fd;
 
 	(void)argc;
 	(void)argv;
-	fd = open(o.path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = open(o.disk.path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || ftruncate(fd, 1 << 20) || blk_open(&blk, &o))
 		abort();
 	close(fd);
-	unlink(o.path);
+	unlink(o.disk.path);
 	device.features = blk.features;
 	device.get_config = get_config;
 	device.set_config = set_config;
 	device.set_features = set_features;
 	for (i = 0; i < QUEUES; i++) {
-		device.queue[i] = vu_queue_new(&blk_queue_ops, &blk, i, blk.fd, 0);
+		device.queue[i] = vu_queue_new(&blk_queue_ops, &blk, i, blk.disk.fd, 0);
 		if (!device.queue[i])
 			abort();
 	}

@@ -45,14 +45,14 @@ static int option(void *opts, int val, const char *name, char *arg)
 
 	switch (val) {
 	case OPT_FILE:
-		o->path = arg;
+		o->disk.path = arg;
 		return 0;
 	case OPT_RDONLY:
-		o->rdonly = true;
+		o->disk.rdonly = true;
 		return 0;
 	case OPT_CACHE:
-		o->direct = !strcmp(arg, "none");
-		return o->direct || !strcmp(arg, "writeback") ? 0 : vu_option_bad(name, arg, "none or writeback");
+		o->disk.direct = !strcmp(arg, "none");
+		return o->disk.direct || !strcmp(arg, "writeback") ? 0 : vu_option_bad(name, arg, "none or writeback");
 	case OPT_QUEUES:
 		return vu_option_uint(name, arg, 1, VU_QUEUES_MAX, &o->num_queues);
 	default:
@@ -96,13 +96,13 @@ static void set_features(void *dev, uint64_t features)
 static const struct vu_queue_ops *queue_ops(void *dev, unsigned int index, int *file)
 {
 	(void)index;
-	*file = ((struct blk *)dev)->fd;
+	*file = ((struct blk *)dev)->disk.fd;
 	return &blk_queue_ops;
 }
 
 int main(int argc, char **argv)
 {
-	struct blk_opts o = { .num_queues = 1 };
+	struct blk_opts o = { .disk.option = "--blk-file", .num_queues = 1 };
 	struct vu_endpoint end = { .fd = -1 };
 	struct blk b;
 	struct vu_device d = {
@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 	ret = vu_program_parse(&program, &o, &end, &d.poll_us, argc, argv);
 	if (ret)
 		return ret < 0;
-	if (!o.path)
+	if (!o.disk.path)
 		return log_err("--blk-file=FILE is needed; see --help") < 0;
 	if (blk_open(&b, &o) || vu_endpoint_open(&end))
 		return 1;
