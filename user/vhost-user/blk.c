@@ -220,7 +220,7 @@ static void rw_done(struct vu_queue *q, struct blk_req *req, int res)
 	int ret = disk_io_done(q, &req->io, res);
 
 	if (ret <= 0)
-		req_end(q, req, ret);
+		req_end(q, req, ret ? -EIO : 0);
 }
 
 /* A discard is a hint, which a device behind partitions or mappings may not take. */

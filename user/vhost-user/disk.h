@@ -118,7 +118,7 @@ int disk_io_start(struct vu_queue *q, struct disk_io *io, const struct segs *s);
 /**
  * disk_io_done() - an operation has ended with @res
  *
- * Return: 1 another one is under way; 0 all is moved; or -EIO: disk_io_end() is due
+ * Return: 1 another one is under way; 0 all is moved; or a negative errno: disk_io_end() is due
  */
 int disk_io_done(struct vu_queue *q, struct disk_io *io, int res);
 /** disk_io_end() - let go of what it has; @good: the driver gets what was read */

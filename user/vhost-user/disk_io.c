@@ -168,7 +168,7 @@ int disk_io_done(struct vu_queue *q, struct disk_io *io, int res)
 
 	/* Nothing: the file has become shorter. */
 	if (!again && !less)
-		return res > 0 ? 0 : -EIO;
+		return res > 0 ? 0 : res ?: -EIO;
 	if (less)
 		io_advance(io, (uint32_t)res);
 	io_submit(q, io);

@@ -319,6 +319,22 @@ static bool queue_may_sleep(struct vu_queue *q)
 	return ret <= 0;
 }
 
+/* What other threads have for this one */
+static void queue_mail(struct vu_queue *q)
+{
+	struct vu_mail *m, *next;
+
+	if (!__atomic_load_n(&q->mail, __ATOMIC_RELAXED))
+		return;
+	m = __atomic_exchange_n(&q->mail, NULL, __ATOMIC_ACQUIRE);
+	queue_work(q);
+	queue_publish(q);
+	for (; m; m = next) {
+		next = m->next;
+		m->run(q, m);
+	}
+}
+
 static void queue_round(struct vu_queue *q)
 {
 	unsigned int wait = 0;
@@ -364,6 +380,16 @@ static int uring_restrict(struct vu_queue *q)
 	return uring_register(q, IORING_REGISTER_RESTRICTIONS, r, n);
 }
 
+static int uring_files(struct vu_queue *q)
+{
+	int fds[VU_FILES_MAX] = { q->file };
+	unsigned int n = q->file >= 0;
+
+	if (q->ops->files)
+		n = q->ops->files(q->dev, fds);
+	return n ? io_uring_register_files(&q->uring, fds, n) : 0;
+}
+
 static int uring_init(struct vu_queue *q)
 {
 	static const unsigned int flags[] = {
@@ -383,8 +409,7 @@ static int uring_init(struct vu_queue *q)
 	}
 	if (ret)
 		return ret;
-	if (q->file >= 0)
-		ret = io_uring_register_files(&q->uring, &q->file, 1);
+	ret = uring_files(q);
 	ret = ret ?: uring_restrict(q) ?: uring_register(q, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
 	if (ret)
 		io_uring_queue_exit(&q->uring);
@@ -406,6 +431,7 @@ static void *queue_thread(void *arg)
 	arm_poll(q, q->wake, TAG_WAKE);
 	while (!q->ended) {
 		queue_round(q);
+		queue_mail(q);
 		work = __atomic_load_n(&q->work, __ATOMIC_ACQUIRE);
 		if (!work)
 			continue;
@@ -603,6 +629,7 @@ static void do_stop(struct vu_queue *q, void *arg)
 	while (q->inflight || q->held) {
 		io_uring_submit_and_wait(&q->uring, 1);
 		queue_reap(q);
+		queue_mail(q);
 	}
 	if (q->ops->run)
 		pulled_last(q, NULL);
@@ -633,4 +660,12 @@ static void do_set_call(struct vu_queue *q, void *arg)
 void vu_queue_set_call(struct vu_queue *q, int fd)
 {
 	queue_call(q, do_set_call, &fd);
+}
+
+void vu_queue_post(struct vu_queue *q, struct vu_mail *mail)
+{
+	mail->next = __atomic_load_n(&q->mail, __ATOMIC_RELAXED);
+	while (!__atomic_compare_exchange_n(&q->mail, &mail->next, mail, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+	eventfd_write(q->wake, 1);
 }

@@ -23,6 +23,8 @@ struct vu_queue;
 
 /* Largest ring, and so the most requests that a queue has under way */
 #define VU_QUEUE_NUM_MAX 1024
+/* Most files that are registered with a ring */
+#define VU_FILES_MAX 256
 
 /**
  * struct vu_req - a buffer of the driver's, from the pop to its end
@@ -35,9 +37,21 @@ struct vu_req {
 };
 
 /**
+ * struct vu_mail - a function for a queue's thread to run; begins what else the sender has to say
+ *
+ * The sender keeps it as it is until @run has been called.
+ */
+struct vu_mail {
+	struct vu_mail *next;
+	void (*run)(struct vu_queue *q, struct vu_mail *mail);
+};
+
+/**
  * struct vu_queue_ops - what a device does with its queues; context: queue
  * @req_size: bytes of its requests
  * @opcodes: operations of io_uring that it uses, up to IORING_OP_NOP: the ring takes no others
+ * @files: fill @fds, of VU_FILES_MAX, with files to be registered with the ring, in place of the one that queue_ops of
+ *	session.h gives. May be NULL. Context: control. Return: how many
  * @request: a buffer has come; @iov holds its segments (elem.nr_out to read, then elem.nr_in to
  *	write) and is gone when the function returns. Its memory stays until vu_req_end(), which
  *	may come at once. Return: NULL; or what is wrong, when it is no request at all: then it has
@@ -52,6 +66,7 @@ struct vu_req {
 struct vu_queue_ops {
 	size_t req_size;
 	const uint8_t *opcodes;
+	unsigned int (*files)(void *dev, int *fds);
 	const char *(*request)(struct vu_queue *q, struct vu_req *req, struct iovec *iov);
 	bool (*run)(struct vu_queue *q);
 	void (*stop)(struct vu_queue *q);
@@ -99,6 +114,7 @@ struct vu_queue {
 	sem_t worked;
 	void (*work)(struct vu_queue *q, void *arg);
 	void *work_arg;
+	struct vu_mail *mail;
 
 	struct io_uring uring;
 	int error;
@@ -168,6 +184,14 @@ struct vu_req *vu_queue_pull(struct vu_queue *q, struct iovec **iov);
 void vu_req_back(struct vu_queue *q, struct vu_req *req);
 /** vu_queue_break() - @why the driver's ring makes no sense: nothing more is taken from it. Context: queue */
 void vu_queue_break(struct vu_queue *q, const char *why);
+
+/**
+ * vu_queue_post() - have @mail->run called on the thread of @q, and don't wait. Context: any
+ *
+ * By then the device has been given what the driver made available before, and the driver what had ended; also
+ * when the queue stops meanwhile, or does not run. Mails come in no order.
+ */
+void vu_queue_post(struct vu_queue *q, struct vu_mail *mail);
 
 /** vu_queue_get() - an operation is under way that is no request's: the ring does not stop before it has ended */
 static inline void vu_queue_get(struct vu_queue *q)

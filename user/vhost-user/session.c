@@ -228,6 +228,12 @@ static int get_queue_num(struct vu_session *s, struct vhost_user_msg *m)
 	return reply_u64(m, s->d->num_queues);
 }
 
+static void device_reset(const struct vu_session *s)
+{
+	if (s->d->reset)
+		s->d->reset(s->d->dev);
+}
+
 static int reset_device(struct vu_session *s, struct vhost_user_msg *m)
 {
 	unsigned int i;
@@ -235,6 +241,7 @@ static int reset_device(struct vu_session *s, struct vhost_user_msg *m)
 	(void)m;
 	for (i = 0; i < s->d->num_queues; i++)
 		vring_reset(s, &s->vring[i]);
+	device_reset(s);
 	return 0;
 }
 
@@ -536,6 +543,7 @@ int vu_session_run(const struct vu_device *d, int sock)
 	s->d = d;
 	for (i = 0; i < d->num_queues; i++)
 		s->vring[i] = (struct vu_vring){ .kick = -1, .call = -1, .err = -1 };
+	device_reset(s);
 	while ((ret = vhost_user_recv(sock, &m)) > 0) {
 		ret = dispatch(s, sock, &m);
 		vhost_user_close_fds(&m);

@@ -27,6 +27,7 @@
  * @get_config: fill all of it. Context: control
  * @set_config: the driver wrote; 0 or a negative errno. Context: control
  * @set_features: what was negotiated; no queue runs. May be NULL. Context: control
+ * @reset: a session begins, or the driver has reset the device; no queue runs. May be NULL. Context: control
  */
 struct vu_device {
 	const char *name;
@@ -41,6 +42,7 @@ struct vu_device {
 	void (*get_config)(void *dev, void *config);
 	int (*set_config)(void *dev, uint32_t offset, const uint8_t *data, uint32_t size);
 	void (*set_features)(void *dev, uint64_t features);
+	void (*reset)(void *dev);
 };
 
 /**
