@@ -50,15 +50,16 @@ static const int allowed[] = {
 	SCMP_SYS(exit_group),
 };
 
-static int allow(scmp_filter_ctx ctx, const int *more)
+static int allow(scmp_filter_ctx ctx, const struct sandbox_call *more)
 {
 	unsigned int i;
 	int ret = 0;
 
 	for (i = 0; i < sizeof(allowed) / sizeof(allowed[0]) && !ret; i++)
 		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
-	for (; more && *more != -1 && !ret; more++)
-		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, *more, 0);
+	for (; more && more->name && !ret; more++)
+		ret = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, seccomp_syscall_resolve_name(more->name), !!more->mask,
+				       SCMP_CMP(more->arg, SCMP_CMP_MASKED_EQ, more->mask, more->value));
 	/* Not executable */
 	ret = ret ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1, SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
 	ret = ret ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
@@ -66,7 +67,7 @@ static int allow(scmp_filter_ctx ctx, const int *more)
 	return ret ?: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0));
 }
 
-int sandbox_calls(const int *more)
+int sandbox_calls(const struct sandbox_call *more)
 {
 	scmp_filter_ctx ctx;
 	int ret;

@@ -7,6 +7,8 @@
 #ifndef LIB_SANDBOX_H
 #define LIB_SANDBOX_H
 
+#include <stdint.h>
+
 /**
  * sandbox_rights() - give up capabilities and the way to new ones; before threads are made, which inherit that
  *
@@ -15,8 +17,22 @@
 int sandbox_rights(void);
 
 /**
+ * struct sandbox_call - a system call
+ * @name: its name
+ * @arg: number of an argument that is looked at
+ * @mask: those of its bits, or 0: the call is allowed whatever its arguments are
+ * @value: that they have to have
+ */
+struct sandbox_call {
+	const char *name;
+	unsigned int arg;
+	uint64_t mask;
+	uint64_t value;
+};
+
+/**
  * sandbox_calls() - restrict system calls, of all threads
- * @more: numbers of those that this process needs beside the common ones, up to -1; or NULL
+ * @more: those that this process needs beside the common ones, up to one without a name; or NULL
  *
  * Files that are open stay usable; connections may be accepted, and memory mapped that cannot be executed.
  * Any other system call ends the process. In a build with a sanitizer, which makes calls of its own,
@@ -24,6 +40,6 @@ int sandbox_rights(void);
  *
  * Return: 0, or -1 after one logged line
  */
-int sandbox_calls(const int *more);
+int sandbox_calls(const struct sandbox_call *more);
 
 #endif

@@ -114,9 +114,15 @@ void vu_req_back(struct vu_queue *q, struct vu_req *req)
 	req_free(q, req);
 }
 
+/* Buffers that may be taken: a driver has no more than the ring holds before it hears of some. */
+static unsigned int queue_room(const struct vu_queue *q)
+{
+	return q->ring.num - q->inflight - q->nr_done;
+}
+
 struct vu_req *vu_queue_pull(struct vu_queue *q, struct iovec **iov)
 {
-	unsigned int room = q->ring.num - q->inflight;
+	unsigned int room = queue_room(q);
 	const struct vring_elem *e;
 	int n;
 
@@ -205,8 +211,8 @@ static int queue_pop(struct vu_queue *q)
 	const char *why = NULL;
 	int n, i, total = 0;
 
-	while (q->running && q->inflight < q->ring.num) {
-		unsigned int room = q->ring.num - q->inflight;
+	while (q->running && queue_room(q)) {
+		unsigned int room = queue_room(q);
 
 		q->batch.max_elem = room < BATCH ? (uint16_t)room : BATCH;
 		n = vring_pop_batch(&q->vr, q->ring.mem, &q->batch);

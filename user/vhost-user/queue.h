@@ -193,6 +193,12 @@ void vu_queue_break(struct vu_queue *q, const char *why);
  */
 void vu_queue_post(struct vu_queue *q, struct vu_mail *mail);
 
+/** vu_queue_full() - Return: whether the device has all the buffers that the ring can hold. Context: queue */
+static inline bool vu_queue_full(const struct vu_queue *q)
+{
+	return q->inflight == q->ring.num;
+}
+
 /** vu_queue_get() - an operation is under way that is no request's: the ring does not stop before it has ended */
 static inline void vu_queue_get(struct vu_queue *q)
 {

@@ -225,7 +225,7 @@ static int set_protocol_features(struct vu_session *s, struct vhost_user_msg *m)
 
 static int get_queue_num(struct vu_session *s, struct vhost_user_msg *m)
 {
-	return reply_u64(m, s->d->num_queues);
+	return reply_u64(m, s->d->queue_num ?: s->d->num_queues);
 }
 
 static void device_reset(const struct vu_session *s)

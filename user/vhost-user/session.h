@@ -9,6 +9,7 @@
 #ifndef VHOST_USER_SESSION_H
 #define VHOST_USER_SESSION_H
 
+#include "lib/sandbox.h"
 #include "queue.h"
 
 #define VU_QUEUES_MAX 64
@@ -18,9 +19,12 @@
  * @name: of the program, for people
  * @dev: for its operations
  * @num_queues: that it has
+ * @queue_num: that GET_QUEUE_NUM tells of, where that is another number: a NIC counts pairs; or 0
  * @queue_ops: what it does with queue @index, see queue.h. @file: out, the queue's file 0; or left at -1
  * @poll_us: longest time a queue polls before it sleeps
- * @calls: system calls that serving takes beside those of sandbox_calls(), up to -1; or NULL
+ * @start: make threads of its own, which inherit what the process has given up; 0, or -1 after one logged
+ *	line. May be NULL
+ * @calls: system calls that serving takes beside those of sandbox_calls(), up to one without a number; or NULL
  * @queue: the queues, when vu_endpoint_serve() has made them
  * @features: of the device's type; those of the ring are the session's
  * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE; 0: there is none
@@ -33,9 +37,11 @@ struct vu_device {
 	const char *name;
 	void *dev;
 	unsigned int num_queues;
+	unsigned int queue_num;
 	const struct vu_queue_ops *(*queue_ops)(void *dev, unsigned int index, int *file);
 	unsigned int poll_us;
-	const int *calls;
+	int (*start)(void *dev);
+	const struct sandbox_call *calls;
 	struct vu_queue *queue[VU_QUEUES_MAX];
 	uint64_t features;
 	uint32_t config_size;
