@@ -53,7 +53,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 # Processes that serve a device; what each is made of stands below.
-processes := blk rng
+processes := blk net rng
 
 programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat \
 	$(B)/bin/shunt-target $(addprefix $(B)/bin/shunt-,$(processes))
@@ -113,6 +113,7 @@ $(B)/bin/shunt-$(1): $(call obj,$(process_src) $(addprefix user/vhost-user/,shun
 endef
 $(eval $(call process,blk,blk.c blk_config.c disk_file.c disk_io.c))
 $(eval $(call process,rng,))
+$(eval $(call process,net,net.c net_rx.c net_file.c net_null.c net_tap.c net_user.c net_slirp.c net_pipe.c iov.c,-lslirp))
 
 $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
 	$(call link,$(filter %.o %.a,$^))

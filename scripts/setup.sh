@@ -11,7 +11,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 packages=(
 	# the programs and their libraries
-	gcc libc6-dev make pkg-config liburing-dev libjansson-dev libseccomp-dev libcap-ng-dev
+	gcc libc6-dev make pkg-config liburing-dev libjansson-dev libseccomp-dev libcap-ng-dev libslirp-dev
 	# the modules
 	linux-headers-amd64 linux-headers-6.12-amd64 kmod xz-utils dkms
 	# the lab, the guest in it and what measures

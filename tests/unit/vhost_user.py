@@ -35,13 +35,15 @@ def state(index, num):
 
 
 class Front:
+    size = SIZE
+
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.connect(path)
         self.sock.settimeout(5)
         self.fd = os.memfd_create("guest")
-        os.ftruncate(self.fd, SIZE)
-        self.mem = mmap.mmap(self.fd, SIZE)
+        os.ftruncate(self.fd, self.size)
+        self.mem = mmap.mmap(self.fd, self.size)
         self.kick, self.call, self.err = (os.eventfd(0, os.EFD_NONBLOCK) for _ in range(3))
         self.avail = self.seen = 0
         self.data = GPA + DATA
@@ -98,7 +100,7 @@ class Front:
     # --- the ring ---
 
     def table(self):
-        self.tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, SIZE, UADDR, 0), [self.fd])
+        self.tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, self.size, UADDR, 0), [self.fd])
 
     def addr(self, desc, avail, used):
         self.tell(SET_VRING_ADDR, struct.pack("<IIQQQQ", 0, 0, desc, used, avail, 0))
@@ -118,7 +120,7 @@ class Front:
             self.tell(SET_PROTOCOL_FEATURES, u64(1 << MEM_SLOTS))
         self.tell(SET_FEATURES, u64(VERSION_1 | PROTOCOL))
         if slots:
-            self.tell(ADD_MEM_REG, u64(0) + struct.pack("<QQQQ", GPA, SIZE, UADDR, 0), [self.fd])
+            self.tell(ADD_MEM_REG, u64(0) + struct.pack("<QQQQ", GPA, self.size, UADDR, 0), [self.fd])
         else:
             self.table()
         self.tell(SET_VRING_NUM, state(0, NUM))

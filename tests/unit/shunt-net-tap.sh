@@ -1,0 +1,119 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# shunt-net's back end tap, in a network namespace of its own.
+#
+# NET=program	the process (build/san/bin/shunt-net, else build/bin/shunt-net)
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/lab/tap.sh"
+net=${NET:-$top/build/san/bin/shunt-net}
+[ -x "$net" ] || net=$top/build/bin/shunt-net
+if [ "${1:-}" != inside ]; then
+	unshare -n true 2>/dev/null || { echo "1..0 # SKIP no rights to make a network"; exit 0; }
+	exec unshare -n "$0" inside
+fi
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
+import fcntl, socket
+from vhost_net import *
+
+def sh(command):
+    subprocess.run(command, shell=True, check=True)
+
+class Wire:
+    """The kernel's end of a tap. With @vnet, packets have a header of virtio's, of 10 bytes."""
+    def __init__(self, name, vnet=False):
+        self.s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        if vnet:
+            self.s.setsockopt(263, 15, 1)
+        self.s.bind((name, 0x88b5 if not vnet else 3))
+        self.s.settimeout(5)
+
+    def send(self, frame):
+        self.s.send(frame)
+
+    def receive(self, seconds=5):
+        self.s.settimeout(seconds)
+        try:
+            return self.s.recv(70000)
+        except socket.timeout:
+            return None
+
+def gso(size):
+    """A TCP segment of @size bytes over IPv4, to be cut to pieces of 1000: header of virtio, frame"""
+    tcp = struct.pack(">HHIIBBHHH", 1, 2, 3, 4, 0x50, 0x10, 100, 0, 0)
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp) + size, 1, 0x4000, 64, 6, 0, b"\n\0\0\1", b"\n\0\0\2")
+    f = b"\xff" * 6 + MAC + b"\x08\0" + ip + tcp + bytes((i * 7) & 0xff for i in range(size))
+    return struct.pack("<BBHHHH", 1, 1, 54, 1000, 34, 16), f
+
+program, plain = sys.argv[1:]
+sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1; ip link set lo up")
+p = Process(program, "--backend=tap", "--ifname=t0")
+sh("ip link set t0 up")
+wire = Wire("t0")
+with p.nic(start=False) as nic:
+    offered = nic.ask(GET_FEATURES)
+    report(all(offered >> f & 1 for f in (CSUM, GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, MRG_RXBUF)), "offloads")
+for packed in False, True:
+    for features in (), (MRG_RXBUF, EVENT_IDX):
+        what = "packed: %d, features %s" % (packed, features)
+        with p.nic(packed=packed, features=features) as nic:
+            nic.post(32)
+            ok = nic.send_all([frame(i) for i in range(30)])
+            report(ok and [wire.receive() for _ in range(30)] == [frame(i) for i in range(30)], what + ": sent, in order")
+            for i in range(200):
+                wire.send(frame(i, 60 + i))
+                if i % 20 == 19:
+                    got = [nic.receive_ours() for _ in range(20)]
+                    ok &= [g and g[1] for g in got] == [frame(j, 60 + j) for j in range(i - 19, i + 1)]
+            report(ok, what + ": received, in order")
+
+# --- packets that are longer than a buffer ---
+big = Wire("t0", vnet=True)
+hdr, data = gso(60000)
+with p.nic(features=(CSUM, GUEST_CSUM, GUEST_TSO4, MRG_RXBUF), num=256, packed=True) as nic:
+    nic.post(128)
+    for k in range(5):
+        big.send(hdr + data)
+        got = nic.receive()
+        while got and got[1][12:14] != b"\x08\0":
+            got = nic.receive()
+        report(got and got[1] == data and nic.buffers == 30 and got[0][1] == 1, "60054 bytes in 30 buffers, the header says GSO")
+        wire.send(frame(k))
+        got = nic.receive_ours()
+        report(got and got[1] == frame(k) and nic.buffers == 1, "and then a small one")
+with p.nic(features=(GUEST_CSUM, GUEST_TSO4)) as nic:
+    nic.post(32)
+    big.send(hdr + data)
+    wire.send(frame(1))
+    got = nic.receive_ours()
+    report(got and got[1] == frame(1), "without mergeable buffers it is dropped, and its buffer is used by the next")
+
+# --- stopped in the midst ---
+for packed in False, True:
+    with p.nic(packed=packed, features=[MRG_RXBUF]) as nic:
+        nic.post(40)
+        seen, lost, ok = -1, 0, True
+        for k in range(300):
+            wire.send(frame(k))
+            if k % 7 == 0:
+                bases = [nic.stop_ring(i) for i in (0, 1)]
+                for i in (0, 1):
+                    nic.start_ring(i, bases[i])
+            got = nic.receive_ours(0.001) if k % 3 else None
+            if got:
+                at = struct.unpack_from(">I", got[1], 14)[0]
+                ok &= at > seen
+                seen = at
+        while True:
+            got = nic.receive_ours(0.2)
+            if not got:
+                break
+            at = struct.unpack_from(">I", got[1], 14)[0]
+            ok &= at > seen
+            seen = at
+        report(ok and len(nic.posted[0]) == 40 and seen == 299, "stopped and started in the midst, packed: %d" % packed)
+report(p.end() == (0, ""), "SIGTERM")
+done()
+P

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What a NIC is, see net.h: features, configuration, and which queue is what. */
+#define _GNU_SOURCE
+#include "net.h"
+
+#include <errno.h>
+#include <linux/virtio_config.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bits.h"
+#include "lib/log.h"
+
+#define NO_QUEUE	(~0U)
+
+/* --- queues: which is what, is up to what was negotiated --- */
+
+static bool is_rx(const struct vu_queue *q)
+{
+	return !(q->index % 2);
+}
+
+static const struct vu_queue_ops *ops_of(const struct vu_queue *q)
+{
+	const struct net *n = q->dev;
+
+	if (q->index >= 2 * n->pairs)
+		return NULL;
+	return is_rx(q) ? &n->backend->rx : &n->backend->tx;
+}
+
+static bool net_run(struct vu_queue *q)
+{
+	const struct vu_queue_ops *ops = ops_of(q);
+
+	return ops && ops->run(q);
+}
+
+static void net_stop(struct vu_queue *q)
+{
+	const struct vu_queue_ops *ops = ops_of(q);
+
+	if (ops && ops->stop)
+		ops->stop(q);
+}
+
+static void net_done(struct vu_queue *q, void *data, const struct io_uring_cqe *cqe)
+{
+	const struct vu_queue_ops *ops = ops_of(q);
+
+	if (ops && ops->done)
+		ops->done(q, data, cqe);
+}
+
+static const uint8_t opcodes[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_NOP };
+
+static const struct vu_queue_ops net_queue_ops = {
+	.req_size = sizeof(struct net_req),
+	.opcodes = opcodes,
+	.run = net_run,
+	.stop = net_stop,
+	.done = net_done,
+};
+
+static const struct vu_queue_ops *queue_ops(void *dev, unsigned int index, int *file)
+{
+	*file = ((struct net *)dev)->file[index];
+	return &net_queue_ops;
+}
+
+/* --- the device --- */
+
+static void get_config(void *dev, void *config)
+{
+	const struct net *n = dev;
+
+	memcpy(config, &n->config, sizeof(n->config));
+}
+
+static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t size)
+{
+	(void)dev;
+	(void)offset;
+	(void)data;
+	(void)size;
+	return -EINVAL;
+}
+
+static void set_features(void *dev, uint64_t features)
+{
+	struct net *n = dev;
+
+	n->features = features;
+	n->mergeable = net_has(n, VIRTIO_NET_F_MRG_RXBUF);
+	n->hdr_len = n->mergeable || net_has(n, VIRTIO_F_VERSION_1) ? sizeof(struct virtio_net_hdr_mrg_rxbuf) :
+								       sizeof(struct virtio_net_hdr);
+	if (n->backend->offload)
+		n->backend->offload(n, features);
+}
+
+static void reset(void *dev)
+{
+	set_features(dev, 0);
+}
+
+static int start(void *dev)
+{
+	struct net *n = dev;
+
+	return n->backend->start ? n->backend->start(n) : 0;
+}
+
+int net_open(struct net *n, const struct net_opts *o)
+{
+	unsigned int i;
+
+	n->opts = o;
+	n->backend = o->backend;
+	n->pairs = o->pairs ?: o->nr_tap_fds ?: 1;
+	n->ctrl = NO_QUEUE;
+	n->offered = BIT64(VIRTIO_NET_F_STATUS) | BIT64(VIRTIO_NET_F_MRG_RXBUF) | n->backend->offloads;
+	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
+	n->config.max_virtqueue_pairs = htole16((uint16_t)n->pairs);
+	if (n->pairs > 1)
+		n->offered |= BIT64(VIRTIO_NET_F_MQ);
+	if (o->has_mac)
+		n->offered |= BIT64(VIRTIO_NET_F_MAC);
+	memcpy(n->config.mac, o->mac, ETH_ALEN);
+	if (o->mtu)
+		n->offered |= BIT64(VIRTIO_NET_F_MTU);
+	n->config.mtu = htole16((uint16_t)o->mtu);
+	for (i = 0; i < ARRAY_SIZE(n->file); i++)
+		n->file[i] = -1;
+	for (i = 0; i < n->pairs; i++) {
+		n->rx[i] = calloc(1, sizeof(*n->rx[i]));
+		if (!n->rx[i])
+			return log_err("%s", strerror(ENOMEM));
+	}
+	return n->backend->open(n, o);
+}
+
+void net_device(struct net *n, struct vu_device *d)
+{
+	d->dev = n;
+	d->num_queues = 2 * n->pairs;
+	/* A NIC counts pairs. */
+	d->queue_num = n->pairs;
+	d->queue_ops = queue_ops;
+	d->start = start;
+	d->calls = n->backend->calls;
+	d->features = n->offered;
+	d->config_size = sizeof(n->config);
+	d->get_config = get_config;
+	d->set_config = set_config;
+	d->set_features = set_features;
+	d->reset = reset;
+}

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * shunt-net: a virtio-net device on a tap, on a network stack in the process, or on nothing.
+ *
+ * net.c is the device: what it offers, and which queue is what. net_rx.c has the driver's receive buffers.
+ * net_ctrl.c is the control queue. The others are back ends: net_null.c, net_tap.c, net_user.c.
+ */
+#ifndef VHOST_USER_NET_H
+#define VHOST_USER_NET_H
+
+#include <linux/if_ether.h>
+#include <linux/virtio_net.h>
+#include <stdbool.h>
+
+#include "lib/sandbox.h"
+#include "queue.h"
+#include "session.h"
+
+/* As many as leave a queue for control */
+#define NET_PAIRS_MAX	((VU_QUEUES_MAX - 1) / 2)
+/* The longest packet there is, with its header */
+#define NET_PACKET_MAX	(sizeof(struct virtio_net_hdr_mrg_rxbuf) + ETH_HLEN + 4 + 65535)
+/* Segments that a buffer has room for by itself: those of a packet of 64 KiB in pages, and header */
+#define NET_REQ_IOV	20
+/* Segments of one operation */
+#define NET_IOV_MAX	1024
+/* Most packets under way to or from a file in one queue */
+#define NET_BATCH	64
+
+/* Back ends; those of files have all options in common. */
+enum { NET_NULL, NET_FILE, NET_USER, NET_BACKENDS };
+
+struct net;
+
+/**
+ * struct net_user_opts - options of the back end user, each as on the command line, or NULL
+ * @hostfwd: @nr_hostfwd of them
+ */
+struct net_user_opts {
+	const char *net;
+	const char *host;
+	const char *dhcpstart;
+	const char *dns;
+	const char *hostname;
+	bool restricted;
+	bool no_ipv6;
+	unsigned int nr_hostfwd;
+	const char *hostfwd[64];
+};
+
+/**
+ * struct net_opts - what the command line says
+ * @backend: where packets go
+ * @ifname: of the interface, or NULL
+ * @tap_fd: open queues of a tap, @nr_tap_fds of them
+ * @mac: @has_mac: the driver's address
+ * @mtu: or 0
+ * @pairs: 1..NET_PAIRS_MAX, or 0: as many as there are in @tap_fd, or one
+ * @generate: null: bytes of the packets that it makes, or 0
+ * @user: user's own
+ * @own: options that were given and that one back end has alone: the last of each
+ */
+struct net_opts {
+	const struct net_backend *backend;
+	const char *ifname;
+	int tap_fd[NET_PAIRS_MAX];
+	unsigned int nr_tap_fds;
+	unsigned char mac[ETH_ALEN];
+	bool has_mac;
+	unsigned int mtu;
+	unsigned int pairs;
+	unsigned int generate;
+	struct net_user_opts user;
+	const char *own[NET_BACKENDS];
+};
+
+/**
+ * struct net_backend - where packets come from and go to
+ * @name: as in --backend
+ * @kind: whose options it has
+ * @open: get ready; may take features away, and sets net.file. Return: 0, or -1 after one logged line
+ * @start: see vu_device.start; or NULL
+ * @calls: see vu_device.calls; or NULL
+ * @offload: features were negotiated, or the driver has changed its mind about GUEST_*: @features are those
+ *	in force. Context: control, or the control queue. Return: 0, or -1. May be NULL
+ * @rx: @tx: run, stop and done of queue.h. Context: queue
+ * @offloads: features that it may have beside those of any
+ */
+struct net_backend {
+	const char *name;
+	unsigned int kind;
+	int (*open)(struct net *n, const struct net_opts *o);
+	int (*start)(void *net);
+	const struct sandbox_call *calls;
+	int (*offload)(struct net *n, uint64_t features);
+	struct vu_queue_ops rx;
+	struct vu_queue_ops tx;
+	uint64_t offloads;
+};
+
+/**
+ * struct net_req - a buffer of the driver's
+ * @seq: which one it was to be pulled
+ * @len: bytes in its segments
+ * @iov: its segments, @nr_iov of them and room for one more; in @inner where they fit
+ */
+struct net_req {
+	struct vu_req r;
+	uint64_t seq;
+	size_t len;
+	unsigned int nr_iov;
+	struct iovec *iov;
+	struct iovec inner[NET_REQ_IOV + 1];
+};
+
+/**
+ * struct net_rx - receive buffers of a queue. Context: queue
+ * @held: pulled and not used: a circle of @nr_held from @first, oldest first
+ * @got: what the packet at hand goes into: @nr_got buffers of @got_len bytes
+ * @pulled: how many were, ever
+ * @used: the highest net_req.seq that was used
+ */
+struct net_rx {
+	struct net_req *held[VU_QUEUE_NUM_MAX];
+	unsigned int first;
+	unsigned int nr_held;
+	struct net_req *got[VU_QUEUE_NUM_MAX];
+	unsigned int nr_got;
+	size_t got_len;
+	uint64_t pulled;
+	uint64_t used;
+};
+
+/**
+ * struct net - a NIC
+ * @opts: the command line
+ * @backend: where packets go
+ * @pairs: of queues
+ * @offered: features of virtio-net
+ * @features: that were negotiated
+ * @hdr_len: bytes of the header that each packet has
+ * @mergeable: a packet may take several receive buffers
+ * @ctrl: index of the control queue, or more than any
+ * @config: the configuration space
+ * @file: of each queue: see queue_ops of vu_device
+ * @rx: of each pair
+ * @priv: of the back end, for each queue
+ */
+struct net {
+	const struct net_opts *opts;
+	const struct net_backend *backend;
+	unsigned int pairs;
+	uint64_t offered;
+	uint64_t features;
+	unsigned int hdr_len;
+	bool mergeable;
+	unsigned int ctrl;
+	struct virtio_net_config config;
+	int file[VU_QUEUES_MAX];
+	struct net_rx *rx[NET_PAIRS_MAX];
+	void *priv[VU_QUEUES_MAX];
+};
+
+extern const struct net_backend net_null, net_tap, net_user;
+
+/** net_open() - Return: 0, or -1 after one logged line */
+int net_open(struct net *n, const struct net_opts *o);
+/** net_device() - fill in the device of a NIC that is open */
+void net_device(struct net *n, struct vu_device *d);
+
+/** net_has() - Return: whether a feature was negotiated */
+static inline bool net_has(const struct net *n, unsigned int bit)
+{
+	return n->features >> bit & 1;
+}
+
+/* --- buffers to send. Context: queue --- */
+
+/**
+ * net_tx_pull() - the next packet of the driver's, which has a header
+ *
+ * Return: it, for net_req_end(), or NULL
+ */
+struct net_req *net_tx_pull(struct vu_queue *q);
+/** net_req_end() - in place of vu_req_end() */
+void net_req_end(struct vu_queue *q, struct net_req *req, uint32_t len);
+
+/* --- receive buffers. Context: queue --- */
+
+/** net_rx_of() - Return: the receive buffers of queue @q */
+static inline struct net_rx *net_rx_of(const struct vu_queue *q)
+{
+	return ((struct net *)q->dev)->rx[q->index / 2];
+}
+
+/** net_rx_take() - Return: the oldest receive buffer of the driver's that is not used, or NULL */
+struct net_req *net_rx_take(struct vu_queue *q);
+/** net_rx_put() - it is not used; the last that was taken first */
+void net_rx_put(struct vu_queue *q, struct net_req *req);
+/** net_rx_add() - @req, which was taken, is for the packet at hand */
+void net_rx_add(struct vu_queue *q, struct net_req *req);
+/**
+ * net_rx_gather() - take receive buffers for the packet at hand, until they hold @len bytes
+ *
+ * Return: 1; 0 there are not enough yet: those that there are stay gathered; -1 there never will be, and all
+ * have been put back
+ */
+int net_rx_gather(struct vu_queue *q, size_t len);
+/** net_rx_copy() - @len bytes of @from go to byte @off of the packet at hand */
+void net_rx_copy(struct vu_queue *q, size_t off, const void *from, size_t len);
+/** net_rx_finish() - the packet at hand is complete, with @len bytes; buffers that are not needed are put back */
+void net_rx_finish(struct vu_queue *q, size_t len);
+/** net_rx_scatter() - there is no packet at hand: its buffers are put back */
+void net_rx_scatter(struct vu_queue *q);
+/**
+ * net_rx_packet() - deliver a packet without offloads
+ *
+ * Return: as net_rx_gather()
+ */
+int net_rx_packet(struct vu_queue *q, const void *frame, size_t len);
+/** net_rx_release() - the queue stops: the driver gets back what is held */
+void net_rx_release(struct vu_queue *q);
+
+#endif

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Packets of a file: a queue of a tap, which takes and gives one packet with its header at a time.
+ *
+ * A batch of writes, or of reads, is submitted at once, on guest memory. A read that finds nothing ends a
+ * batch, and the file is polled. Behind the receive buffer each read has a spill of its own: what a packet is
+ * too long for goes there, and is copied to further buffers. While packets are that long, one read at a
+ * time gets many buffers instead.
+ */
+#define _GNU_SOURCE
+#include "net_file.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/log.h"
+
+#define FIRST_DEPTH	8
+
+/**
+ * struct slot - a read
+ * @first: @nr: its buffers in file_rx.taken, nr is 0 when they were put back
+ * @len: bytes in them
+ * @res: what came of it
+ */
+struct slot {
+	unsigned int first;
+	unsigned int nr;
+	size_t len;
+	int res;
+};
+
+/**
+ * struct file_rx - reads of a queue
+ * @nr: slots of this batch
+ * @pending: of them under way
+ * @next: the next to be delivered
+ * @at_hand: some of its buffers are with the packet at hand
+ * @depth: slots of the next batch
+ * @big: packets are longer than a buffer
+ * @drained: a read has found nothing
+ * @polling: the poll is under way
+ * @dead: reading fails
+ * @stopping: the queue is about to stop
+ * @rw_flags: of each read
+ * @spill: NET_PACKET_MAX bytes for each slot
+ * @iov: of the read of a big packet
+ */
+struct file_rx {
+	unsigned int nr;
+	unsigned int pending;
+	unsigned int next;
+	bool at_hand;
+	unsigned int depth;
+	bool big;
+	bool drained;
+	bool polling;
+	bool dead;
+	bool stopping;
+	int rw_flags;
+	struct slot slot[NET_BATCH];
+	struct net_req *taken[NET_IOV_MAX];
+	unsigned int nr_taken;
+	char *spill;
+	struct iovec iov[NET_IOV_MAX];
+};
+
+/**
+ * struct file_tx - writes of a queue
+ * @stalled: packets that the file does not take now, oldest first; @last: the last of them
+ * @polling: for the file to take more
+ * @stopping: the queue is about to stop
+ * @rw_flags: of each write
+ */
+struct file_tx {
+	struct vu_req *stalled;
+	struct vu_req **last;
+	bool polling;
+	bool stopping;
+	int rw_flags;
+};
+
+static struct file_rx *rx_of(const struct vu_queue *q)
+{
+	return ((struct net *)q->dev)->priv[q->index];
+}
+
+static struct file_tx *tx_of(const struct vu_queue *q)
+{
+	return ((struct net *)q->dev)->priv[q->index];
+}
+
+/* @data: for the end; its address is that of a bool in the queue's state */
+static void poll_start(struct vu_queue *q, unsigned int events, bool *polling)
+{
+	struct io_uring_sqe *sqe = vu_queue_sqe(q);
+
+	io_uring_prep_poll_add(sqe, 0, events);
+	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
+	io_uring_sqe_set_data(sqe, polling);
+	*polling = true;
+	vu_queue_get(q);
+}
+
+static void poll_cancel(struct vu_queue *q, bool *polling)
+{
+	struct io_uring_sqe *sqe;
+
+	if (!*polling)
+		return;
+	sqe = vu_queue_sqe(q);
+	io_uring_prep_poll_remove(sqe, (uintptr_t)polling);
+	io_uring_sqe_set_data64(sqe, 0);
+}
+
+static void poll_end(struct vu_queue *q, bool *polling)
+{
+	*polling = false;
+	vu_queue_put(q);
+}
+
+/* --- receiving --- */
+
+/* The buffers of a slot, or of those that follow, were not used; newest first. */
+static void slots_put(struct vu_queue *q, unsigned int from, bool all)
+{
+	struct file_rx *f = rx_of(q);
+	unsigned int i;
+
+	for (i = f->nr; i-- > from; ) {
+		struct slot *s = &f->slot[i];
+
+		while (s->nr && (all || s->res <= 0))
+			net_rx_put(q, f->taken[s->first + --s->nr]);
+	}
+}
+
+/* Return: whether it is done with: what came is in the driver's hands, or dropped */
+static bool slot_deliver(struct vu_queue *q, struct slot *s)
+{
+	struct file_rx *f = rx_of(q);
+	struct net_rx *rx = net_rx_of(q);
+	size_t len = (size_t)s->res;
+	unsigned int i;
+	int ret;
+
+	if (f->big)
+		f->big = rx->nr_got || len > f->taken[s->first]->len;
+	else
+		f->big = ((struct net *)q->dev)->mergeable && len > s->len;
+	if (!f->at_hand)
+		for (i = 0; i < s->nr; i++)
+			net_rx_add(q, f->taken[s->first + i]);
+	f->at_hand = true;
+	s->nr = 0;
+	ret = net_rx_gather(q, len);
+	if (!ret)
+		return false;
+	f->at_hand = false;
+	if (ret < 0)
+		return true;
+	if (len > s->len)
+		net_rx_copy(q, s->len, f->spill + (s - f->slot) * NET_PACKET_MAX, len - s->len);
+	net_rx_finish(q, len);
+	return true;
+}
+
+/* Return: whether anything was delivered */
+static bool batch_deliver(struct vu_queue *q)
+{
+	struct file_rx *f = rx_of(q);
+	bool any = false;
+
+	for (; f->next < f->nr; f->next++) {
+		struct slot *s = &f->slot[f->next];
+
+		if (s->res <= 0)
+			continue;
+		if (!slot_deliver(q, s))
+			return any;
+		any = true;
+	}
+	f->nr = 0;
+	f->next = 0;
+	f->nr_taken = 0;
+	return any;
+}
+
+static void batch_release(struct vu_queue *q)
+{
+	struct file_rx *f = rx_of(q);
+
+	slots_put(q, f->next, true);
+	f->nr = 0;
+	f->next = 0;
+	f->nr_taken = 0;
+	f->at_hand = false;
+	f->dead = false;
+	net_rx_release(q);
+}
+
+static void batch_end(struct vu_queue *q)
+{
+	const struct net *n = q->dev;
+	struct file_rx *f = rx_of(q);
+	unsigned int i, got = 0;
+
+	for (i = 0; i < f->nr; i++) {
+		int res = f->slot[i].res;
+
+		if (res > 0 && (unsigned int)res < n->hdr_len)
+			res = f->slot[i].res = 0;
+		got += res > 0;
+		f->drained |= res == -EAGAIN || res == -ENETDOWN;
+		if (res >= 0 || res == -EAGAIN || res == -ENETDOWN || f->dead)
+			continue;
+		f->dead = true;
+		log_warn("queue %u: receiving: %s", q->index, strerror(-res));
+	}
+	f->depth = got == f->nr ? 2 * got : got + 1;
+	if (f->depth > NET_BATCH)
+		f->depth = NET_BATCH;
+	slots_put(q, 0, false);
+	batch_deliver(q);
+	if (f->stopping)
+		batch_release(q);
+}
+
+static void slot_read(struct vu_queue *q, struct slot *s, struct iovec *iov, unsigned int nr)
+{
+	struct file_rx *f = rx_of(q);
+	struct io_uring_sqe *sqe = vu_queue_sqe(q);
+
+	iov[nr] = (struct iovec){ f->spill + (s - f->slot) * NET_PACKET_MAX, NET_PACKET_MAX };
+	io_uring_prep_readv2(sqe, 0, iov, nr + 1, (uint64_t)-1, f->rw_flags);
+	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
+	io_uring_sqe_set_data(sqe, s);
+	f->pending++;
+}
+
+/* Return: another slot, with a buffer, or NULL */
+static struct slot *slot_new(struct vu_queue *q)
+{
+	struct file_rx *f = rx_of(q);
+	struct slot *s = &f->slot[f->nr];
+	struct net_req *req = net_rx_take(q);
+
+	if (!req)
+		return NULL;
+	*s = (struct slot){ .first = f->nr_taken, .nr = 1, .len = req->len };
+	f->taken[f->nr_taken++] = req;
+	f->nr++;
+	return s;
+}
+
+/* A read with as many buffers as a packet may need */
+static void batch_read_big(struct vu_queue *q)
+{
+	struct file_rx *f = rx_of(q);
+	struct slot *s = slot_new(q);
+	struct net_req *req;
+	unsigned int nr;
+
+	if (!s)
+		return;
+	req = f->taken[s->first];
+	memcpy(f->iov, req->iov, req->nr_iov * sizeof(f->iov[0]));
+	nr = req->nr_iov;
+	while (s->len < NET_PACKET_MAX && (req = net_rx_take(q))) {
+		if (nr + req->nr_iov > NET_IOV_MAX - 1) {
+			net_rx_put(q, req);
+			break;
+		}
+		memcpy(f->iov + nr, req->iov, req->nr_iov * sizeof(f->iov[0]));
+		nr += req->nr_iov;
+		f->taken[f->nr_taken++] = req;
+		s->nr++;
+		s->len += req->len;
+	}
+	slot_read(q, s, f->iov, nr);
+}
+
+static void batch_read(struct vu_queue *q)
+{
+	struct file_rx *f = rx_of(q);
+	struct slot *s;
+
+	while (f->nr < f->depth && (s = slot_new(q))) {
+		struct net_req *req = f->taken[s->first];
+
+		slot_read(q, s, req->iov, req->nr_iov);
+	}
+}
+
+bool net_file_rx(struct vu_queue *q)
+{
+	struct file_rx *f = rx_of(q);
+	bool any = false;
+
+	f->stopping = false;
+	if (f->pending)
+		return false;
+	if (f->nr)
+		any = batch_deliver(q);
+	if (any || f->nr || f->polling || f->dead)
+		return any;
+	if (f->drained) {
+		f->drained = false;
+		poll_start(q, POLLIN, &f->polling);
+		return false;
+	}
+	if (f->big)
+		batch_read_big(q);
+	else
+		batch_read(q);
+	return f->pending;
+}
+
+void net_file_rx_stop(struct vu_queue *q)
+{
+	struct file_rx *f = rx_of(q);
+
+	f->stopping = true;
+	f->drained = false;
+	poll_cancel(q, &f->polling);
+	if (!f->pending)
+		batch_release(q);
+}
+
+void net_file_rx_done(struct vu_queue *q, void *data, const struct io_uring_cqe *cqe)
+{
+	struct file_rx *f = rx_of(q);
+
+	if (data == &f->polling) {
+		poll_end(q, data);
+		return;
+	}
+	((struct slot *)data)->res = cqe->res;
+	if (!--f->pending)
+		batch_end(q);
+}
+
+/* --- sending --- */
+
+static void req_write(struct vu_queue *q, struct net_req *req)
+{
+	struct io_uring_sqe *sqe = vu_queue_sqe(q);
+
+	io_uring_prep_writev2(sqe, 0, req->iov, req->nr_iov, (uint64_t)-1, tx_of(q)->rw_flags);
+	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
+	io_uring_sqe_set_data(sqe, req);
+}
+
+bool net_file_tx(struct vu_queue *q)
+{
+	struct file_tx *f = tx_of(q);
+	struct net_req *req;
+	unsigned int i;
+
+	f->stopping = false;
+	if (f->polling)
+		return false;
+	for (i = 0; i < NET_BATCH && (req = net_tx_pull(q)); i++)
+		req_write(q, req);
+	return i;
+}
+
+static void stalled_add(struct vu_queue *q, struct net_req *req)
+{
+	struct file_tx *f = tx_of(q);
+
+	if (!f->stalled)
+		f->last = &f->stalled;
+	req->r.next = NULL;
+	*f->last = &req->r;
+	f->last = &req->r.next;
+	if (!f->polling)
+		poll_start(q, POLLOUT, &f->polling);
+}
+
+/* What had to wait is written, or dropped. */
+static void stalled_go(struct vu_queue *q)
+{
+	struct file_tx *f = tx_of(q);
+	struct vu_req *r = f->stalled, *next;
+
+	f->stalled = NULL;
+	for (; r; r = next) {
+		next = r->next;
+		if (f->stopping)
+			net_req_end(q, (struct net_req *)r, 0);
+		else
+			req_write(q, (struct net_req *)r);
+	}
+}
+
+void net_file_tx_stop(struct vu_queue *q)
+{
+	struct file_tx *f = tx_of(q);
+
+	f->stopping = true;
+	stalled_go(q);
+	poll_cancel(q, &f->polling);
+}
+
+/* A packet that cannot be sent is dropped, as by any network. */
+void net_file_tx_done(struct vu_queue *q, void *data, const struct io_uring_cqe *cqe)
+{
+	struct file_tx *f = tx_of(q);
+
+	if (data == &f->polling) {
+		poll_end(q, data);
+		stalled_go(q);
+	} else if (cqe->res == -EAGAIN && !f->stopping) {
+		stalled_add(q, data);
+	} else {
+		net_req_end(q, data, 0);
+	}
+}
+
+/* --- control --- */
+
+/*
+ * Where the file knows of requests that do not wait (taps do since 6.4), io_uring waits in spite of O_NONBLOCK, for all
+ * of a batch in no order, unless each is such a request.
+ */
+static int nowait(int fd)
+{
+	char c;
+	struct iovec iov = { &c, 1 };
+
+	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP ? 0 : RWF_NOWAIT;
+}
+
+int net_file_open(struct net *n, unsigned int pair, int fd)
+{
+	struct file_rx *rx = calloc(1, sizeof(*rx));
+	struct file_tx *tx = calloc(1, sizeof(*tx));
+
+	n->file[2 * pair] = fd;
+	n->file[2 * pair + 1] = fd;
+	n->priv[2 * pair] = rx;
+	n->priv[2 * pair + 1] = tx;
+	if (rx)
+		rx->spill = calloc(NET_BATCH, NET_PACKET_MAX);
+	if (!rx || !tx || !rx->spill)
+		return log_err("%s", strerror(ENOMEM));
+	rx->depth = FIRST_DEPTH;
+	rx->rw_flags = nowait(fd);
+	tx->rw_flags = rx->rw_flags;
+	return 0;
+}

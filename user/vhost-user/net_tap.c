@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The back end tap: a tap's queues, and what the kernel does with packets. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "lib/bits.h"
+#include "lib/log.h"
+#include "net_file.h"
+
+/* What a driver can take, and what the tap then leaves undone */
+static const struct {
+	unsigned int feature;
+	unsigned int tun;
+} offloads[] = {
+	{ VIRTIO_NET_F_GUEST_CSUM, TUN_F_CSUM },
+	{ VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4 },
+	{ VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6 },
+	{ VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN },
+	{ VIRTIO_NET_F_GUEST_UFO, TUN_F_UFO },
+};
+
+/* Nothing else makes sense without the checksum. */
+static unsigned int tun_offloads(uint64_t features)
+{
+	unsigned int i, tun = 0;
+
+	if (!(features & BIT64(VIRTIO_NET_F_GUEST_CSUM)))
+		return 0;
+	for (i = 0; i < ARRAY_SIZE(offloads); i++)
+		if (features & BIT64(offloads[i].feature))
+			tun |= offloads[i].tun;
+	return tun;
+}
+
+static int tap_offload(struct net *n, uint64_t features)
+{
+	int hdr_len = (int)n->hdr_len;
+	unsigned int i;
+
+	for (i = 0; i < n->pairs; i++)
+		if (ioctl(n->file[2 * i], TUNSETVNETHDRSZ, &hdr_len) && !i)
+			return log_err("tap: header of %d bytes: %s", hdr_len, strerror(errno));
+	if (ioctl(n->file[0], TUNSETOFFLOAD, tun_offloads(features)))
+		return log_err("tap: offloads: %s", strerror(errno));
+	return 0;
+}
+
+/* A queue that nobody reads gets no packets. The first one always does. */
+static void tap_attach(const struct net *n, unsigned int pair, bool on)
+{
+	struct ifreq ifr = { .ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+	if (pair && ioctl(n->file[2 * pair], TUNSETQUEUE, &ifr))
+		log_warn("tap: queue %u: %s", pair, strerror(errno));
+}
+
+/* --- opening --- */
+
+/* Return: a queue, or a negative errno */
+static int tap_queue(const char *ifname, unsigned int flags)
+{
+	struct ifreq ifr = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags) };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC), err;
+
+	if (fd < 0)
+		return -errno;
+	strcpy(ifr.ifr_name, ifname);
+	if (!ioctl(fd, TUNSETIFF, &ifr))
+		return fd;
+	err = errno;
+	close(fd);
+	return -err;
+}
+
+/* A tap that was made before has several queues or has not, and has to be asked for as it is. */
+static int tap_by_name(const struct net *n, const char *ifname)
+{
+	int fd;
+
+	if (strlen(ifname) >= IFNAMSIZ || !*ifname)
+		return log_err("--ifname=%s: it takes a name of at most %d bytes", ifname, IFNAMSIZ - 1);
+	fd = tap_queue(ifname, n->pairs > 1 ? IFF_MULTI_QUEUE : 0);
+	if (fd == -EINVAL && n->pairs == 1)
+		fd = tap_queue(ifname, IFF_MULTI_QUEUE);
+	return fd >= 0 ? fd : log_err("--ifname=%s: %s", ifname, strerror(-fd));
+}
+
+static int tap_given(int fd)
+{
+	const int wanted = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	struct ifreq ifr;
+
+	if (ioctl(fd, TUNGETIFF, &ifr))
+		return log_err("--tap-fd=%d: %s", fd, strerror(errno));
+	if ((ifr.ifr_flags & wanted) != wanted)
+		return log_err("--tap-fd=%d: it takes a tap with IFF_NO_PI and IFF_VNET_HDR", fd);
+	return fd;
+}
+
+static int tap_open(struct net *n, const struct net_opts *o)
+{
+	unsigned int i;
+	int fd;
+
+	if (!o->ifname == !o->nr_tap_fds)
+		return log_err("--backend=tap: one of --ifname=NAME and --tap-fd=N is needed");
+	if (o->nr_tap_fds && o->nr_tap_fds != n->pairs)
+		return log_err("--queue-pairs=%u: --tap-fd is needed as often", n->pairs);
+	for (i = 0; i < n->pairs; i++) {
+		fd = o->ifname ? tap_by_name(n, o->ifname) : tap_given(o->tap_fd[i]);
+		if (fd < 0)
+			return -1;
+		if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK))
+			return log_err("tap: %s", strerror(errno));
+		if (net_file_open(n, i, fd))
+			return -1;
+		tap_attach(n, i, false);
+	}
+	n->hdr_len = sizeof(struct virtio_net_hdr);
+	return tap_offload(n, 0);
+}
+
+/* --- queues --- */
+
+static bool attached[NET_PAIRS_MAX];
+
+static bool tap_rx(struct vu_queue *q)
+{
+	unsigned int pair = q->index / 2;
+
+	if (!attached[pair])
+		tap_attach(q->dev, pair, true);
+	attached[pair] = true;
+	return net_file_rx(q);
+}
+
+static void tap_rx_stop(struct vu_queue *q)
+{
+	unsigned int pair = q->index / 2;
+
+	if (attached[pair])
+		tap_attach(q->dev, pair, false);
+	attached[pair] = false;
+	net_file_rx_stop(q);
+}
+
+static const struct sandbox_call calls[] = {
+	{ "ioctl", 1, ~0U, TUNSETVNETHDRSZ },
+	{ "ioctl", 1, ~0U, TUNSETOFFLOAD },
+	{ "ioctl", 1, ~0U, TUNSETQUEUE },
+	{ NULL, 0, 0, 0 },
+};
+
+const struct net_backend net_tap = {
+	.name = "tap",
+	.kind = NET_FILE,
+	.open = tap_open,
+	.calls = calls,
+	.offload = tap_offload,
+	.offloads = BIT64(VIRTIO_NET_F_CSUM) | BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_HOST_TSO6) |
+		    BIT64(VIRTIO_NET_F_HOST_ECN) | BIT64(VIRTIO_NET_F_HOST_UFO) | BIT64(VIRTIO_NET_F_GUEST_CSUM) |
+		    BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6) |
+		    BIT64(VIRTIO_NET_F_GUEST_ECN) | BIT64(VIRTIO_NET_F_GUEST_UFO),
+	.rx = { .run = tap_rx, .stop = tap_rx_stop, .done = net_file_rx_done },
+	.tx = { .run = net_file_tx, .stop = net_file_tx_stop, .done = net_file_tx_done },
+};

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0
+/* shunt-net: the command line. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bits.h"
+#include "lib/log.h"
+#include "lib/prop.h"
+#include "net.h"
+#include "program.h"
+
+static const char usage[] =
+	"Usage: shunt-net (--socket-path=PATH | --fd=N) --backend=NAME [option...]\n"
+	"Serves a virtio-net device over vhost-user.\n"
+	"\n"
+	VU_HELP_SOCKET
+	"  --backend=null|tap|user\n"
+	"                        null: drops what is sent; tap: a tap; user: a network of its own in this\n"
+	"                        process, with the host's sockets below\n"
+	"  --queue-pairs=1..31   pairs of queues, each queue with a thread of its own (1)\n"
+	"  --mac=ADDRESS         the driver's address\n"
+	"  --mtu=68..65535       what the driver may send at most\n"
+	VU_HELP_COMMON
+	"\n"
+	"null:\n"
+	"  --generate=14..65535  make packets of so many bytes, as fast as the driver takes them\n"
+	"tap:\n"
+	"  --ifname=NAME         the interface, made if it is not there\n"
+	"  --tap-fd=N            an open queue of a tap with IFF_VNET_HDR; once for each pair\n"
+	"user:\n"
+	"  --net=ADDRESS/BITS    of the network (10.0.2.0/24)\n"
+	"  --host=ADDRESS        of the host in it (the second)\n"
+	"  --dhcpstart=ADDRESS   the first that DHCP gives away (the 15th)\n"
+	"  --dns=ADDRESS         of the name server (the third)\n"
+	"  --hostname=NAME       that DHCP tells the guest\n"
+	"  --ipv6=on|off         IPv6, too (on)\n"
+	"  --restrict            the guest reaches nothing outside of its network\n"
+	"  --hostfwd=tcp|udp:[HOSTADDRESS]:HOSTPORT-[GUESTADDRESS]:GUESTPORT\n"
+	"                        pass connections to a port of the host on; may be repeated\n";
+
+static const char capabilities[] =
+	"{\n"
+	"  \"type\": \"net\",\n"
+	"  \"features\": [ \"null\", \"tap\", \"user\", \"queue-pairs\" ]\n"
+	"}\n";
+
+enum {
+	OPT_BACKEND = 1, OPT_PAIRS, OPT_MAC, OPT_MTU, OPT_GENERATE, OPT_IFNAME, OPT_TAP_FD, OPT_NET, OPT_HOST,
+	OPT_DHCPSTART, OPT_DNS, OPT_HOSTNAME, OPT_IPV6, OPT_RESTRICT, OPT_HOSTFWD,
+};
+
+static const struct option options[] = {
+	{ "backend", required_argument, NULL, OPT_BACKEND },
+	{ "queue-pairs", required_argument, NULL, OPT_PAIRS },
+	{ "mac", required_argument, NULL, OPT_MAC },
+	{ "mtu", required_argument, NULL, OPT_MTU },
+	{ "generate", required_argument, NULL, OPT_GENERATE },
+	{ "ifname", required_argument, NULL, OPT_IFNAME },
+	{ "tap-fd", required_argument, NULL, OPT_TAP_FD },
+	{ "net", required_argument, NULL, OPT_NET },
+	{ "host", required_argument, NULL, OPT_HOST },
+	{ "dhcpstart", required_argument, NULL, OPT_DHCPSTART },
+	{ "dns", required_argument, NULL, OPT_DNS },
+	{ "hostname", required_argument, NULL, OPT_HOSTNAME },
+	{ "ipv6", required_argument, NULL, OPT_IPV6 },
+	{ "restrict", no_argument, NULL, OPT_RESTRICT },
+	{ "hostfwd", required_argument, NULL, OPT_HOSTFWD },
+	{ NULL, 0, NULL, 0 },
+};
+
+static const struct net_backend *const backends[] = { &net_null, &net_tap, &net_user };
+
+static int option_backend(struct net_opts *o, const char *name, const char *arg)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(backends); i++)
+		if (!strcmp(arg, backends[i]->name))
+			o->backend = backends[i];
+	return o->backend ? 0 : vu_option_bad(name, arg, "null, tap or user");
+}
+
+static int option_mac(struct net_opts *o, const char *name, const char *arg)
+{
+	unsigned char *m = o->mac;
+	int end = 0;
+
+	if (sscanf(arg, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &m[0], &m[1], &m[2], &m[3], &m[4], &m[5], &end) != 6 ||
+	    end != 17 || arg[end] || m[0] & 1)
+		return vu_option_bad(name, arg, "a unicast address, like 52:54:00:12:34:56");
+	o->has_mac = true;
+	return 0;
+}
+
+static int option_tap_fd(struct net_opts *o, const char *name, const char *arg)
+{
+	if (o->nr_tap_fds == NET_PAIRS_MAX)
+		return log_err("--%s: no more than %u", name, (unsigned int)NET_PAIRS_MAX);
+	if (parse_fd(arg, &o->tap_fd[o->nr_tap_fds++]))
+		return vu_option_bad(name, arg, "the number of an open tap");
+	return 0;
+}
+
+static int option_hostfwd(struct net_user_opts *u, const char *name, const char *arg)
+{
+	if (u->nr_hostfwd == ARRAY_SIZE(u->hostfwd))
+		return log_err("--%s: no more than %u", name, u->nr_hostfwd);
+	u->hostfwd[u->nr_hostfwd++] = arg;
+	return 0;
+}
+
+static int option_user(struct net_user_opts *u, int val, const char *name, char *arg)
+{
+	switch (val) {
+	case OPT_NET:
+		u->net = arg;
+		return 0;
+	case OPT_HOST:
+		u->host = arg;
+		return 0;
+	case OPT_DHCPSTART:
+		u->dhcpstart = arg;
+		return 0;
+	case OPT_DNS:
+		u->dns = arg;
+		return 0;
+	case OPT_HOSTNAME:
+		u->hostname = arg;
+		return 0;
+	case OPT_IPV6:
+		u->no_ipv6 = !strcmp(arg, "off");
+		return u->no_ipv6 || !strcmp(arg, "on") ? 0 : vu_option_bad(name, arg, "on or off");
+	case OPT_RESTRICT:
+		u->restricted = true;
+		return 0;
+	default:
+		return option_hostfwd(u, name, arg);
+	}
+}
+
+static int option(void *opts, int val, const char *name, char *arg)
+{
+	struct net_opts *o = opts;
+
+	if (val >= OPT_GENERATE)
+		o->own[val == OPT_GENERATE ? NET_NULL : val <= OPT_TAP_FD ? NET_FILE : NET_USER] = name;
+	switch (val) {
+	case OPT_BACKEND:
+		return option_backend(o, name, arg);
+	case OPT_PAIRS:
+		return vu_option_uint(name, arg, 1, NET_PAIRS_MAX, &o->pairs);
+	case OPT_MAC:
+		return option_mac(o, name, arg);
+	case OPT_MTU:
+		return vu_option_uint(name, arg, ETH_MIN_MTU, ETH_MAX_MTU, &o->mtu);
+	case OPT_GENERATE:
+		return vu_option_uint(name, arg, ETH_HLEN, 65535, &o->generate);
+	case OPT_IFNAME:
+		o->ifname = arg;
+		return 0;
+	case OPT_TAP_FD:
+		return option_tap_fd(o, name, arg);
+	default:
+		return option_user(&o->user, val, name, arg);
+	}
+}
+
+static const struct vu_program program = {
+	.usage = usage,
+	.capabilities = capabilities,
+	.options = options,
+	.option = option,
+};
+
+/* Return: 0; -1 after one logged line */
+static int check(const struct net_opts *o)
+{
+	unsigned int i;
+
+	if (!o->backend)
+		return log_err("--backend=NAME is needed; see --help");
+	for (i = 0; i < NET_BACKENDS; i++)
+		if (o->own[i] && i != o->backend->kind)
+			return log_err("--%s: --backend=%s has no such option", o->own[i], o->backend->name);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct net_opts o;
+	static struct net n;
+	struct vu_endpoint end = { .fd = -1 };
+	struct vu_device d = { .name = "shunt-net" };
+	int ret;
+
+	log_init(d.name);
+	ret = vu_program_parse(&program, &o, &end, &d.poll_us, argc, argv);
+	if (ret)
+		return ret < 0;
+	if (check(&o) || net_open(&n, &o) || vu_endpoint_open(&end))
+		return 1;
+	net_device(&n, &d);
+	return vu_endpoint_serve(&end, &d) ? 1 : 0;
+}
