@@ -38,6 +38,16 @@ int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct
 }
 EXPORT_SYMBOL_GPL(vring_pop_batch);
 
+int vring_pop_again(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b,
+		    u16 head, const struct vring_packed_desc *desc, u32 count)
+{
+	b->nr_elem = 0;
+	b->nr_iov = 0;
+	return vr->packed ? packed_pop_again(vr, mem, b, head, desc, count) :
+			    split_pop_again(vr, mem, b, head);
+}
+EXPORT_SYMBOL_GPL(vring_pop_again);
+
 void vring_rewind(struct vring_engine *vr, const struct vring_elem *e)
 {
 	vr->pos.avail = e->at;

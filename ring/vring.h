@@ -263,6 +263,22 @@ int vring_pop_batch(struct vring_engine *vr, const struct vring_mem *mem, struct
 void vring_rewind(struct vring_engine *vr, const struct vring_elem *e);
 
 /**
+ * vring_pop_again() - take a buffer that a device before this one had popped, and did not complete
+ * @vr: the ring, started behind what that device had completed; nothing else was popped since
+ * @mem: where guest addresses lead
+ * @b: emptied, and filled with one element
+ * @head: its id
+ * @desc: packed: its descriptors, in memory that no driver writes; those in the ring may be gone
+ * @count: packed: how many
+ *
+ * The cursor moves as if this were the next buffer in the ring: once all have been taken again, it
+ * stands where that device's stood.
+ * Return: 1; or a negative errno as of vring_pop_batch(), or -EINVAL for more than can be there
+ */
+int vring_pop_again(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b,
+		    u16 head, const struct vring_packed_desc *desc, u32 count);
+
+/**
  * vring_complete_batch() - hand buffers back to the driver
  * @vr: the ring
  * @e: buffers, in the order to publish, as popped but for the length

@@ -170,6 +170,46 @@ closed:
 	return n ? (int)n : vring_fail(vr, code, packed_index(pos), packed_index(pos));
 }
 
+int packed_pop_again(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b,
+		     u16 head, const struct vring_packed_desc *desc, u32 count)
+{
+	struct vring_chain c = { .map = vring_map_of(mem, b, 0) };
+	enum vring_errno code = VRING_E_CURSOR;
+	struct vring_elem *e = b->elem;
+	u32 i;
+
+	c.map.bad = count;
+	if (unlikely(!count || count > packed_left(vr, vr->pos.avail)))
+		goto closed;
+	code = VRING_E_FAULT_RING;
+	if (unlikely(!env_access_begin(vr->desc, sizeof(*vr->desc))))
+		goto closed;
+	for (i = 0; i < count; i++) {
+		struct vring_seen_desc d = {
+			.addr = le64_to_cpu(desc[i].addr),
+			.len = le32_to_cpu(desc[i].len),
+			.flags = le16_to_cpu(desc[i].flags),
+		};
+
+		code = vring_chain_add_desc(&c, &d, true);
+		if (unlikely(code))
+			break;
+	}
+	env_access_end();
+closed:
+	if (unlikely(code))
+		return vring_fail_map(vr, code, head, &c.map);
+	e->at = vr->pos.avail;
+	e->head = head;
+	e->count = count;
+	vring_chain_finish(&c, b->iov, b, e);
+	vr->pos.avail = packed_forward(e->at, count, vr->num);
+	packed_saw(vr, vr->pos.avail);
+	b->nr_elem = 1;
+	b->nr_iov = c.map.iov - b->iov;
+	return 1;
+}
+
 /* Length, id and flags of a used descriptor; WRITE when something was written (2.8.3). */
 static __always_inline u64 packed_used(const struct vring_elem *e, u64 turn)
 {

@@ -10,6 +10,8 @@
 
 int packed_start(struct vring_engine *vr);
 int packed_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b);
+int packed_pop_again(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b,
+		     u16 head, const struct vring_packed_desc *desc, u32 count);
 int packed_complete(struct vring_engine *vr, const struct vring_elem *e, u32 n);
 int packed_is_awaited(struct vring_engine *vr);
 int packed_tell_kicks(struct vring_engine *vr, bool wanted);

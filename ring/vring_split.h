@@ -10,6 +10,8 @@
 int split_start(struct vring_engine *vr);
 int split_load_used(struct vring_engine *vr, u16 *used);
 int split_pop(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b);
+int split_pop_again(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b,
+		    u16 head);
 int split_complete(struct vring_engine *vr, const struct vring_elem *e, u32 n);
 int split_is_awaited(struct vring_engine *vr);
 int split_tell_kicks(struct vring_engine *vr, bool wanted);

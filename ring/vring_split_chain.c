@@ -93,3 +93,38 @@ closed:
 	/* What stopped a batch that is not empty is met again, and told, when it comes first. */
 	return n ? (int)n : vring_fail_map(vr, code, head, &c.map);
 }
+
+int split_pop_again(struct vring_engine *vr, const struct vring_mem *mem, struct vring_batch *b,
+		    u16 head)
+{
+	struct vring_chain c = { .map = vring_map_of(mem, b, 0) };
+	u16 avail = vr->pos.avail, taken = avail - vr->pos.used;
+	enum vring_errno code = VRING_E_HEAD;
+	struct vring_elem *e = b->elem;
+
+	c.map.bad = head;
+	if (unlikely(head >= vr->num))
+		goto closed;
+	code = VRING_E_CURSOR;
+	c.map.bad = avail;
+	if (unlikely(taken >= vr->num))
+		goto closed;
+	code = VRING_E_FAULT_RING;
+	if (unlikely(!env_access_begin(vr->desc, sizeof(*vr->desc))))
+		goto closed;
+	code = split_collect(vr, &c, head);
+	env_access_end();
+closed:
+	if (unlikely(code))
+		return vring_fail_map(vr, code, head, &c.map);
+	e->at = avail;
+	e->head = head;
+	e->count = 1;
+	vring_chain_finish(&c, b->iov, b, e);
+	vr->pos.avail = avail + 1;
+	if ((u16)(vr->avail_seen - vr->pos.used) <= taken)
+		vr->avail_seen = vr->pos.avail;
+	b->nr_elem = 1;
+	b->nr_iov = c.map.iov - b->iov;
+	return 1;
+}

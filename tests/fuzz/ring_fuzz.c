@@ -540,11 +540,64 @@ static u16 after(const struct vring_elem *e)
 	return f.vr.packed ? pos_at(place(e->at) + e->count) : e->at + 1;
 }
 
+/* What every element is, from place @at and segment *@iov on */
+static void check_elem(const struct vring_elem *e, u16 at, u32 *iov)
+{
+	u64 len[2] = { 0, 0 };
+	u32 j;
+
+	check(e->at == at);
+	check(f.vr.packed ? e->count <= f.vr.num : e->head < f.vr.num && e->count == 1);
+	check(e->iov == *iov);
+	for (j = 0; j < (u32)e->nr_out + e->nr_in; j++, ++*iov) {
+		check(*iov < f.b.nr_iov);
+		check(f.iov[*iov].iov_len);
+		check(in_a_region(&f.iov[*iov]));
+		len[j >= e->nr_out] += f.iov[*iov].iov_len;
+	}
+	check(e->out_len == len[0] && e->in_len == len[1]);
+}
+
+/* After a restart: buffers that a device before had under way, as somebody says */
+static void op_again(void)
+{
+	u32 n = take(1) % 4, i, count, iov;
+	struct vring_packed_desc desc[8];
+	u16 head;
+	int ret;
+
+	while (n--) {
+		u16 was = f.vr.pos.avail;
+
+		head = take(take(1) & 1 ? 2 : 1);
+		count = take(1) % (ARRAY_SIZE(desc) + 1);
+		for (i = 0; f.vr.packed && i < count; i++) {
+			desc[i].addr = f.mem->nr ? f.mem->region[0].gpa + take(2) : take(8);
+			desc[i].len = take(2);
+			desc[i].flags = take(2);
+		}
+		f.b.max_iov = f.max_iov;
+		begin();
+		ret = end(vring_pop_again(&f.vr, f.mem, &f.b, head, desc, count));
+		check(f.b.nr_elem == (ret > 0) && ret <= 1 && ret);
+		if (ret < 0) {
+			check(!f.b.nr_iov && f.vr.pos.avail == was);
+			return;
+		}
+		iov = 0;
+		check_elem(&f.elem[0], was, &iov);
+		check(f.b.nr_iov == iov && f.elem[0].head == head);
+		check(f.vr.pos.avail == after(&f.elem[0]));
+		check(!f.vr.packed || f.elem[0].count == count);
+		f.out[f.nr_out++] = f.elem[0];
+	}
+}
+
 static void op_pop(void)
 {
 	struct vring_cursor was = f.vr.pos;
 	u16 seen = f.vr.avail_seen, at = was.avail;
-	u32 i, j, iov = 0;
+	u32 i, iov = 0;
 	int ret;
 
 	f.b.max_elem = f.max_elem;
@@ -558,19 +611,9 @@ static void op_pop(void)
 	check(f.vr.pos.used == was.used);
 	for (i = 0; i < f.b.nr_elem; i++) {
 		const struct vring_elem *e = &f.elem[i];
-		u64 len[2] = { 0, 0 };
 
-		check(e->at == at);
-		check(f.vr.packed ? e->count <= f.vr.num : e->head < f.vr.num && e->count == 1);
+		check_elem(e, at, &iov);
 		at = after(e);
-		check(e->iov == iov);
-		for (j = 0; j < (u32)e->nr_out + e->nr_in; j++, iov++) {
-			check(iov < f.b.nr_iov);
-			check(f.iov[iov].iov_len);
-			check(in_a_region(&f.iov[iov]));
-			len[j >= e->nr_out] += f.iov[iov].iov_len;
-		}
-		check(e->out_len == len[0] && e->in_len == len[1]);
 		f.out[f.nr_out++] = *e;
 	}
 	check(f.b.nr_iov == iov);
@@ -878,8 +921,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		default:
 			f.max_elem = take(1) % (MAX_ELEM + 1);
 			f.max_iov = take(1) % (MAX_IOV + 1);
-			if (!f.max_elem)
-				op_restart();
+			if (f.max_elem)
+				break;
+			op_restart();
+			op_again();
 		}
 	}
 	for (i = 0; i < MAX_REGION + 3; i++) {

@@ -15,7 +15,7 @@ MUTANTS = [
 	("lone descriptor: head == num passes", "vring_split.c",
 	 "if (unlikely(head >= num))", "if (unlikely(head > num))"),
 	("chain: head == num passes", "vring_split_chain.c",
-	 "if (unlikely(head >= vr->num))", "if (unlikely(head > vr->num))"),
+	 "if (unlikely(head >= vr->num)) {", "if (unlikely(head > vr->num)) {"),
 	("chain: next == num passes", "vring_split_chain.c",
 	 "if (unlikely(i >= vr->num))", "if (unlikely(i > vr->num))"),
 	("chain: loops are followed", "vring_split_chain.c",
@@ -227,7 +227,7 @@ MUTANTS = [
 	 "		if (!(d->flags & VRING_DESC_F_NEXT)) {\n\t\t\td->id = id;\n"
 	 "\t\t\treturn VRING_OK;\n\t\t}\n\t\tat ="),
 	("packed: an element counts as one descriptor", "vring_packed.c",
-	 "e->count = count;", "e->count = 1;"),
+	 "		e->count = count;", "		e->count = 1;"),
 	("packed: segments of a refused element stay", "vring_packed.c",
 	 "b->nr_iov = first - b->iov;", "b->nr_iov = c.map.iov - b->iov;"),
 	("packed: what stopped a batch was not seen", "vring_packed.c",
@@ -332,10 +332,24 @@ MUTANTS = [
 	("in order: packed: the first is written first", "vring_packed.c",
 	 "		else if (unlikely(!packed_put(vr, packed_index(at), used, paged)))",
 	 "		if (unlikely(!packed_put(vr, packed_index(at), used, paged)))"),
+	# buffers that are popped again
+	("again: head == num passes", "vring_split_chain.c",
+	 "if (unlikely(head >= vr->num))\n", "if (unlikely(head > vr->num))\n"),
+	("again: any number fits", "vring_split_chain.c", "if (unlikely(taken >= vr->num))", "if (0)"),
+	("again: what was seen is behind", "vring_split_chain.c",
+	 "		vr->avail_seen = vr->pos.avail;\n	b->nr_elem = 1;", "		;\n	b->nr_elem = 1;"),
+	("again: what was seen comes back", "vring_split_chain.c",
+	 "if ((u16)(vr->avail_seen - vr->pos.used) <= taken)", "if (1)"),
+	("again: packed: any number fits", "vring_packed.c", " || count > packed_left(vr, vr->pos.avail)", ""),
+	("again: packed: none is one", "vring_packed.c", "!count || ", ""),
+	("again: packed: the cursor stays", "vring_packed.c",
+	 "	vr->pos.avail = packed_forward(e->at, count, vr->num);\n", ""),
+	("again: packed: what was seen is behind", "vring_packed.c", "	packed_saw(vr, vr->pos.avail);\n", ""),
 ]
 
 # Those that catch most per second come first.
-TESTS = ["ring_packed", "ring", "ring_traffic", "ring_event", "ring_batch", "ring_faults"]
+TESTS = ["ring_packed", "ring", "ring_traffic", "ring_event", "ring_batch", "ring_faults",
+	 "ring_again"]
 CPU_SECONDS = 5		# of a run that takes half of one when it ends
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 CC = os.environ.get("CC", "gcc")
