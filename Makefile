@@ -104,7 +104,8 @@ $(B)/bin/shunt: $(call obj,$(vmm_src)) $(B)/lib/libshunt.a $(B)/lib/libvmm.list
 	$(call link,$(filter %.o %.a,$^))
 
 # A process is what all of them have, and a device.
-process_src := $(addprefix user/vhost-user/,endpoint.c memory.c program.c queue.c session.c)
+session_src := $(addprefix user/vhost-user/,inflight.c memory.c queue.c session.c session_inflight.c session_ring.c)
+process_src := $(session_src) $(addprefix user/vhost-user/,endpoint.c program.c)
 
 define process
 $(B)/bin/shunt-$(1): $(call obj,$(process_src) $(addprefix user/vhost-user/,shunt-$(1).c $(2))) \
@@ -154,7 +155,7 @@ build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/lib.a
 	$(call quiet,LD)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs)
 
 build/fuzz/vhost_user_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
-	$(addprefix user/vhost-user/,session.c memory.c queue.c blk.c blk_config.c disk_file.c disk_io.c))
+	$(session_src) $(addprefix user/vhost-user/,blk.c blk_config.c disk_file.c disk_io.c))
 
 # Objects reached through pattern rules only are worth keeping.
 .SECONDARY: $(call obj,$(wildcard tests/*/*.c tests/*/*/*.c)) \

@@ -39,8 +39,10 @@
 #define MAX_MESSAGES	64
 /* All that are offered */
 #define PROTOCOL	(1 << VHOST_USER_PROTOCOL_F_MQ | 1 << VHOST_USER_PROTOCOL_F_REPLY_ACK | \
-			 1 << VHOST_USER_PROTOCOL_F_CONFIG | 1 << VHOST_USER_PROTOCOL_F_RESET_DEVICE | \
-			 1 << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
+			 1 << VHOST_USER_PROTOCOL_F_CONFIG | 1 << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | \
+			 1 << VHOST_USER_PROTOCOL_F_RESET_DEVICE | 1 << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
+/* Of the inflight region, in guest memory, so that all that writes there may write here */
+#define INFLIGHT	(128U << 10)
 
 static struct blk blk;
 static struct vu_device device = {
@@ -230,13 +232,40 @@ static void request(unsigned int q)
 	avail[1] = ++f.avail[q] + (odd & 32 ? get8() : 0);
 }
 
+/* A region of either layout, in use, and nothing else in it; then what the input has different */
+static void inflight(void)
+{
+	struct { uint64_t size, offset; uint16_t queues, entries; } r = { 64U << 10, INFLIGHT, 1, 256 };
+	unsigned char *p = f.va + INFLIGHT;
+	uint8_t odd = get8();
+	uint16_t i, n;
+
+	memset(p, 0, r.size);
+	memcpy(p, odd & 1 ? (uint16_t[]){ 0, 0, 0, 0, 1, 256 } : (uint16_t[]){ 0, 0, 0, 0, 0, 0 }, 12);
+	for (i = 0; odd & 2 && i < 256; i++)
+		memcpy(p + 32 + 32 * i + 2, &(uint16_t){ i + 1 }, 2);
+	p[20] = p[21] = odd >> 7;
+	for (n = get8() % 8; n--; ) {
+		i = get8();
+		take(p + (odd & 2 ? 32 + 32 * i : 16 + 16 * i), odd & 2 ? 32 : 16);
+	}
+	take(p + 12, odd & 4 ? 12 : 0);
+	if (odd & 8)
+		r.entries = (uint16_t)get32();
+	if (odd & 16)
+		r.size = get32();
+	if (odd & 32)
+		r.offset = get32() & ~4095U;
+	tell(VHOST_USER_SET_INFLIGHT_FD, &r, odd & 64 ? 24 : 20, f.mem);
+}
+
 static void step(void)
 {
 	unsigned int q = get8() % QUEUES;
 	struct vhost_vring_state state = { q, 0 };
 	size_t at;
 
-	switch (get8() % 8) {
+	switch (get8() % 9) {
 	case 0:
 		any_message();
 		break;
@@ -260,6 +289,9 @@ static void step(void)
 		break;
 	case 7:
 		tell_u64(VHOST_USER_SET_PROTOCOL_FEATURES, get8() ? PROTOCOL : get32(), -1);
+		break;
+	case 8:
+		inflight();
 		break;
 	}
 }

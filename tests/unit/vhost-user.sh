@@ -34,7 +34,8 @@ idle = fds()
 with Front("s") as f:
     offered = f.ask(GET_FEATURES)
     report(offered >> 32 & 1 and offered >> 34 & 1 and offered >> 30 & 1, "VERSION_1, RING_PACKED, protocol features")
-    report(f.ask(GET_PROTOCOL_FEATURES) == 1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | 1 << RESET | 1 << MEM_SLOTS,
+    report(f.ask(GET_PROTOCOL_FEATURES) == 1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | 1 << INFLIGHT |
+           1 << RESET | 1 << MEM_SLOTS,
            "protocol features: those that are honoured")
     f.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | 1 << MEM_SLOTS))
     report(f.ask(GET_QUEUE_NUM) == 2, "two queues")

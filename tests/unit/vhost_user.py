@@ -14,10 +14,11 @@ SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
 SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR = 12, 13, 14
 GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM, SET_VRING_ENABLE = 15, 16, 17, 18
 GET_CONFIG, SET_CONFIG = 24, 25
+GET_INFLIGHT_FD, SET_INFLIGHT_FD = 31, 32
 RESET_DEVICE = 34
 GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG = 36, 37, 38
 # Protocol features
-MQ, REPLY_ACK, CONFIG, RESET, MEM_SLOTS = 0, 3, 9, 13, 15
+MQ, REPLY_ACK, CONFIG, INFLIGHT, RESET, MEM_SLOTS = 0, 3, 9, 12, 13, 15
 
 GPA, UADDR, SIZE = 0x40000000, 0x7f0000000000, 1 << 16
 AVAIL, USED, DATA = 4096, 8192, 12288
@@ -85,6 +86,19 @@ class Front:
     def config(self, offset, size):
         self.tell(GET_CONFIG, struct.pack("<III", offset, size, 0) + bytes(size))
         return self.reply()[12:] or None
+
+    def reply_fd(self):
+        """Return: payload, descriptor or None"""
+        data, fds, _, _ = socket.recv_fds(self.sock, 4096, 8)
+        return data[12:], fds[0] if fds else None
+
+    def inflight(self, queues, size):
+        """Return: a region, as set_inflight() takes it"""
+        self.tell(GET_INFLIGHT_FD, struct.pack("<QQHH", 0, 0, queues, size))
+        return self.reply_fd()
+
+    def set_inflight(self, region):
+        self.tell(SET_INFLIGHT_FD, region[0], [region[1]])
 
     def ended(self, seconds):
         self.sock.settimeout(seconds)

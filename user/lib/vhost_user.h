@@ -96,6 +96,8 @@ struct vhost_user_hdr {
 };
 
 #define VHOST_USER_CONFIG_HDR	12
+/* As the specification has it; some front-ends send the structure with its padding. */
+#define VHOST_USER_INFLIGHT_SIZE 20
 
 /**
  * struct vhost_user_msg - one message
@@ -124,6 +126,12 @@ struct vhost_user_msg {
 			uint32_t flags;
 			uint8_t data[VHOST_USER_CONFIG_SIZE];
 		} config;
+		struct {
+			uint64_t size;
+			uint64_t offset;
+			uint16_t num_queues;
+			uint16_t queue_size;
+		} inflight;
 	};
 	int fds[VHOST_USER_FDS];
 };

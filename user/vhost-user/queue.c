@@ -73,13 +73,19 @@ struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q)
 	return sqe;
 }
 
-static struct vu_req *req_new(struct vu_queue *q, const struct vring_elem *e)
+/* @s: what a process before had under way, or NULL */
+static struct vu_req *req_new(struct vu_queue *q, const struct vring_elem *e, const struct vu_saved *s)
 {
 	struct vu_req *req = q->free;
 
 	q->free = req->next;
 	q->inflight++;
 	req->elem = *e;
+	req->again = s;
+	if (s)
+		req->slot = s->slot;
+	else if (q->track.region)
+		req->slot = vu_inflight_mark(&q->track, e);
 	return req;
 }
 
@@ -93,7 +99,18 @@ static void req_free(struct vu_queue *q, struct vu_req *req)
 void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len)
 {
 	req->elem.len = len;
+	q->done_slot[q->nr_done] = req->slot;
 	q->done[q->nr_done++] = req->elem;
+	req_free(q, req);
+}
+
+/* A request that was not begun is not under way. */
+static void req_untake(struct vu_queue *q, struct vu_req *req)
+{
+	if (req->again)
+		vu_inflight_unnext(&q->track);
+	else if (q->track.region)
+		vu_inflight_unmark(&q->track, req->slot);
 	req_free(q, req);
 }
 
@@ -111,7 +128,20 @@ static void pulled_last(struct vu_queue *q, const struct vring_elem *last)
 void vu_req_back(struct vu_queue *q, struct vu_req *req)
 {
 	pulled_last(q, &req->elem);
-	req_free(q, req);
+	req_untake(q, req);
+}
+
+/* Return: what a process before had under way, now the one element of the batch; or NULL */
+static const struct vu_saved *pop_again(struct vu_queue *q)
+{
+	const struct vu_saved *s = vu_inflight_next(&q->track);
+
+	if (s && vring_pop_again(&q->vr, q->ring.mem, &q->batch, s->head, s->desc, s->count) < 0) {
+		vu_inflight_unnext(&q->track);
+		vu_queue_break(q, vring_strerror(q->vr.err.code));
+		return NULL;
+	}
+	return s;
 }
 
 /* Buffers that may be taken: a driver has no more than the ring holds before it hears of some. */
@@ -123,6 +153,7 @@ static unsigned int queue_room(const struct vu_queue *q)
 struct vu_req *vu_queue_pull(struct vu_queue *q, struct iovec **iov)
 {
 	unsigned int room = queue_room(q);
+	const struct vu_saved *again = NULL;
 	const struct vring_elem *e;
 	int n;
 
@@ -131,6 +162,10 @@ struct vu_req *vu_queue_pull(struct vu_queue *q, struct iovec **iov)
 		return NULL;
 	if (q->next == q->batch.nr_elem) {
 		q->next = 0;
+		q->batch.nr_elem = 0;
+		again = pop_again(q);
+	}
+	if (q->next == q->batch.nr_elem && q->running) {
 		q->batch.max_elem = room < BATCH ? (uint16_t)room : BATCH;
 		n = vring_pop_batch(&q->vr, q->ring.mem, &q->batch);
 		q->starved = !n;
@@ -139,9 +174,11 @@ struct vu_req *vu_queue_pull(struct vu_queue *q, struct iovec **iov)
 		if (n <= 0)
 			return NULL;
 	}
+	if (!q->running)
+		return NULL;
 	e = &q->batch.elem[q->next++];
 	*iov = &q->batch.iov[e->iov];
-	return req_new(q, e);
+	return req_new(q, e, again);
 }
 
 /*
@@ -175,7 +212,11 @@ static void queue_publish(struct vu_queue *q)
 	q->nr_done = 0;
 	if (!n || q->broken)
 		return;
+	if (q->track.region)
+		vu_inflight_ending(&q->track, q->done, q->done_slot, n, q->vr.pos.used);
 	ret = vring_complete_batch(&q->vr, q->done, n);
+	if (!ret && q->track.region)
+		vu_inflight_ended(&q->track, q->done_slot, n, q->vr.pos.used);
 	if (!ret)
 		ret = vring_need_notify(&q->vr);
 	if (ret < 0)
@@ -195,14 +236,29 @@ static void set_call(struct vu_queue *q, int fd)
 /* --- from the driver --- */
 
 /* Give the device one buffer of the batch. */
-static const char *queue_take(struct vu_queue *q, const struct vring_elem *e)
+static const char *queue_take(struct vu_queue *q, const struct vring_elem *e, const struct vu_saved *s)
 {
-	struct vu_req *req = req_new(q, e);
+	struct vu_req *req = req_new(q, e, s);
 	const char *why = q->ops->request(q, req, &q->batch.iov[e->iov]);
 
 	if (why)
-		req_free(q, req);
+		req_untake(q, req);
 	return why;
+}
+
+/* Do again what a process before had under way. */
+static void queue_pop_again(struct vu_queue *q)
+{
+	const struct vu_saved *s;
+	const char *why;
+
+	while (q->running && (s = pop_again(q))) {
+		why = queue_take(q, q->batch.elem, s);
+		if (!why)
+			continue;
+		vring_rewind(&q->vr, q->batch.elem);
+		vu_queue_break(q, why);
+	}
 }
 
 /* Return: buffers taken */
@@ -217,7 +273,7 @@ static int queue_pop(struct vu_queue *q)
 		q->batch.max_elem = room < BATCH ? (uint16_t)room : BATCH;
 		n = vring_pop_batch(&q->vr, q->ring.mem, &q->batch);
 		for (i = 0; i < n && !why; i++)
-			why = queue_take(q, &q->batch.elem[i]);
+			why = queue_take(q, &q->batch.elem[i], NULL);
 		if (why)
 			vring_rewind(&q->vr, &q->batch.elem[--i]);
 		if (n < 0 || why)
@@ -538,8 +594,10 @@ static void free_reqs(struct vu_queue *q)
 {
 	free(q->reqs);
 	free(q->done);
+	free(q->done_slot);
 	q->reqs = NULL;
 	q->done = NULL;
+	q->done_slot = NULL;
 }
 
 static int alloc_reqs(struct vu_queue *q)
@@ -548,7 +606,8 @@ static int alloc_reqs(struct vu_queue *q)
 
 	q->reqs = calloc(q->ring.num, q->ops->req_size);
 	q->done = calloc(q->ring.num, sizeof(*q->done));
-	if (!q->reqs || !q->done) {
+	q->done_slot = calloc(q->ring.num, sizeof(*q->done_slot));
+	if (!q->reqs || !q->done || !q->done_slot) {
 		free_reqs(q);
 		return -ENOMEM;
 	}
@@ -562,8 +621,11 @@ static int alloc_reqs(struct vu_queue *q)
 	return 0;
 }
 
-/* What split rings have of the device's position is in guest memory. */
-static int ring_start(struct vu_queue *q)
+/*
+ * What split rings have of the device's position is in guest memory. Out: @why: what cannot be in the inflight
+ * region, or NULL; @recovered: whether a process may have used this ring before
+ */
+static int ring_start(struct vu_queue *q, const char **why, bool *recovered)
 {
 	struct vring_cursor pos = { .avail = (uint16_t)q->ring.base, .used = (uint16_t)(q->ring.base >> 16) };
 
@@ -578,6 +640,8 @@ static int ring_start(struct vu_queue *q)
 	};
 	if (!q->vr.packed && vring_load_used(&q->vr, &pos.used))
 		return -EFAULT;
+	if (q->ring.inflight)
+		*why = vu_inflight_start(&q->track, q->ring.inflight, q->ring.inflight_size, &q->vr, &pos, recovered);
 	return vring_start(&q->vr, pos);
 }
 
@@ -589,12 +653,15 @@ struct start {
 static void do_start(struct vu_queue *q, void *arg)
 {
 	struct start *s = arg;
+	const char *why = NULL;
+	bool recovered = false;
 
 	q->ring = *s->ring;
 	s->ret = alloc_reqs(q);
 	if (!s->ret)
-		s->ret = ring_start(q);
+		s->ret = ring_start(q, &why, &recovered);
 	if (s->ret) {
+		vu_inflight_stop(&q->track);
 		free_reqs(q);
 		return;
 	}
@@ -609,6 +676,13 @@ static void do_start(struct vu_queue *q, void *arg)
 	set_call(q, q->ring.call);
 	if (q->ring.kick >= 0)
 		arm_poll(q, q->ring.kick, TAG_KICK);
+	if (why)
+		vu_queue_break(q, why);
+	/* The process before may have published, and not come to call. */
+	if (recovered && !why)
+		queue_signal(q);
+	if (!q->ops->run)
+		queue_pop_again(q);
 }
 
 int vu_queue_start(struct vu_queue *q, const struct vu_ring *ring)
@@ -645,6 +719,7 @@ static void do_stop(struct vu_queue *q, void *arg)
 	*base = q->vr.pos.avail;
 	if (q->vr.packed)
 		*base |= (uint32_t)q->vr.pos.used << 16;
+	vu_inflight_stop(&q->track);
 	free_reqs(q);
 }
 

@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "inflight.h"
 #include "ring/vring.h"
 
 struct vu_queue;
@@ -34,6 +35,8 @@ struct vu_queue;
 struct vu_req {
 	struct vring_elem elem;
 	struct vu_req *next;
+	uint16_t slot;
+	bool again;
 };
 
 /**
@@ -83,6 +86,9 @@ struct vu_queue_ops {
  * @kick: an eventfd, or -1: the queue polls. @call: an eventfd or -1. @err: an eventfd or -1. They
  *	stay the caller's, and open while the queue runs.
  * @mem: guest memory, which stays as it is while the queue runs
+ * @inflight: NULL; or where the queue keeps what is under way, see inflight.h. What it says comes before
+ *	@base, and what a process before had under way is done again.
+ * @inflight_size: of its entries
  */
 struct vu_ring {
 	uint32_t num;
@@ -95,6 +101,8 @@ struct vu_ring {
 	int call;
 	int err;
 	const struct vring_mem *mem;
+	void *inflight;
+	uint16_t inflight_size;
 };
 
 /**
@@ -129,7 +137,9 @@ struct vu_queue {
 	bool starved;
 	unsigned int held;
 	struct vring_elem *done;
+	uint16_t *done_slot;
 	unsigned int nr_done;
+	struct vu_inflight track;
 	char *reqs;
 	struct vu_req *free;
 	unsigned int inflight;
@@ -151,6 +161,8 @@ void vu_queue_free(struct vu_queue *q);
 
 /**
  * vu_queue_start() - serve a ring. Context: control
+ *
+ * What cannot be in @ring->inflight is logged, and breaks the ring, as what cannot be in the ring does.
  *
  * Return: 0; -EINVAL for a base that is not in the ring, -EFAULT, -ENOMEM. The queue does not run, then.
  */
@@ -178,7 +190,8 @@ void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len);
  */
 struct vu_req *vu_queue_pull(struct vu_queue *q, struct iovec **iov);
 /**
- * vu_req_back() - the device has no use for a request: the driver's next buffer is this one again
+ * vu_req_back() - the device has no use for a request: the driver's next buffer is this one again; for a
+ * process that comes after, too, it was never under way
  * @req: of those that have neither ended nor been given back the last that was pulled. Context: queue
  */
 void vu_req_back(struct vu_queue *q, struct vu_req *req);

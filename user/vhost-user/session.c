@@ -11,153 +11,16 @@
 
 #include "lib/bits.h"
 #include "lib/log.h"
-#include "memory.h"
+#include "session_priv.h"
 
 #define RING_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_F_RING_PACKED) | \
 		       BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX) | \
 		       BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
 
 #define PROTOCOL_FEATURES (BIT64(VHOST_USER_PROTOCOL_F_MQ) | BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
-			   BIT64(VHOST_USER_PROTOCOL_F_CONFIG) | \
+			   BIT64(VHOST_USER_PROTOCOL_F_CONFIG) | BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | \
 			   BIT64(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
 			   BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
-
-/*
- * A ring as the front-end has described it. It runs in a queue while it is started (a kick came) and
- * enabled.
- */
-struct vu_vring {
-	uint32_t num;
-	struct vhost_vring_addr addr;
-	uint32_t base;
-	int kick;
-	int call;
-	int err;
-	bool started;
-	bool enabled;
-	bool running;
-};
-
-struct vu_session {
-	const struct vu_device *d;
-	uint64_t features;
-	uint64_t protocol_features;
-	struct vu_mem *mem;
-	struct vu_vring vring[VU_QUEUES_MAX];
-};
-
-/* --- rings --- */
-
-static bool has_feature(const struct vu_session *s, unsigned int bit)
-{
-	return s->features >> bit & 1;
-}
-
-/* Where the ring is in our memory. Return: 0; -EINVAL, -EFAULT */
-static int ring_locate(const struct vu_session *s, const struct vu_vring *v, struct vu_ring *r)
-{
-	bool packed = has_feature(s, VIRTIO_F_RING_PACKED);
-	uint64_t num = v->num, event = sizeof(struct vring_packed_desc_event);
-
-	if (!num || (!packed && num & (num - 1)))
-		return -EINVAL;
-	r->desc = vu_mem_va(s->mem, v->addr.desc_user_addr, num * sizeof(struct vring_desc));
-	r->avail = vu_mem_va(s->mem, v->addr.avail_user_addr,
-			     packed ? event : sizeof(struct vring_avail) + (num + 1) * sizeof(uint16_t));
-	r->used = vu_mem_va(s->mem, v->addr.used_user_addr,
-			    packed ? event : sizeof(struct vring_used) + num * sizeof(struct vring_used_elem) +
-			    sizeof(uint16_t));
-	if (!r->desc || !r->avail || !r->used)
-		return -EFAULT;
-	if ((uintptr_t)r->desc % 16 || (uintptr_t)r->avail % (packed ? 4 : 2) || (uintptr_t)r->used % 4)
-		return -EINVAL;
-	return 0;
-}
-
-static struct vu_queue *vring_queue(const struct vu_session *s, const struct vu_vring *v)
-{
-	return s->d->queue[v - s->vring];
-}
-
-static int vring_run(struct vu_session *s, struct vu_vring *v)
-{
-	struct vu_ring r = {
-		.num = v->num,
-		.features = s->features,
-		.base = v->base,
-		.kick = v->kick,
-		.call = v->call,
-		.err = v->err,
-		.mem = s->mem->map,
-	};
-	unsigned int index = (unsigned int)(v - s->vring);
-	int ret = ring_locate(s, v, &r);
-
-	if (!ret)
-		ret = vu_queue_start(s->d->queue[index], &r);
-	v->running = !ret;
-	if (ret)
-		log_warn("queue %u cannot run: %u descriptors at %#llx: %s", index, v->num,
-			 (unsigned long long)v->addr.desc_user_addr, strerror(-ret));
-	return ret;
-}
-
-static void vring_halt(struct vu_session *s, struct vu_vring *v)
-{
-	if (v->running)
-		v->base = vu_queue_stop(vring_queue(s, v));
-	v->running = false;
-}
-
-/* Without protocol features there is no message that enables. */
-static bool vring_wanted(const struct vu_session *s, const struct vu_vring *v)
-{
-	return v->started && (v->enabled || !has_feature(s, VHOST_USER_F_PROTOCOL_FEATURES));
-}
-
-static int vring_update(struct vu_session *s, struct vu_vring *v)
-{
-	if (!vring_wanted(s, v))
-		vring_halt(s, v);
-	else if (!v->running)
-		return vring_run(s, v);
-	return 0;
-}
-
-static void put_fd(int *fd, int new)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = new;
-}
-
-static void vring_reset(struct vu_session *s, struct vu_vring *v)
-{
-	vring_halt(s, v);
-	put_fd(&v->kick, -1);
-	put_fd(&v->call, -1);
-	put_fd(&v->err, -1);
-	*v = (struct vu_vring){ .kick = -1, .call = -1, .err = -1 };
-}
-
-static void stop_all(struct vu_session *s)
-{
-	unsigned int i;
-
-	for (i = 0; i < s->d->num_queues; i++)
-		vring_halt(s, &s->vring[i]);
-}
-
-/* Those that are to run. Return: 0 or the first error */
-static int start_all(struct vu_session *s)
-{
-	unsigned int i;
-	int ret = 0;
-
-	for (i = 0; i < s->d->num_queues; i++)
-		ret = ret ?: vring_update(s, &s->vring[i]);
-	return ret;
-}
 
 /* Return: the ring that a message is about, or NULL */
 static struct vu_vring *vring_of(struct vu_session *s, uint32_t index)
@@ -190,11 +53,11 @@ static int set_features(struct vu_session *s, struct vhost_user_msg *m)
 		return -EINVAL;
 	if (m->u64 == s->features)
 		return 0;
-	stop_all(s);
+	vu_stop_all(s);
 	s->features = m->u64;
 	if (s->d->set_features)
 		s->d->set_features(s->d->dev, m->u64);
-	return start_all(s);
+	return vu_start_all(s);
 }
 
 static int set_owner(struct vu_session *s, struct vhost_user_msg *m)
@@ -240,7 +103,8 @@ static int reset_device(struct vu_session *s, struct vhost_user_msg *m)
 
 	(void)m;
 	for (i = 0; i < s->d->num_queues; i++)
-		vring_reset(s, &s->vring[i]);
+		vu_vring_reset(s, &s->vring[i]);
+	vu_inflight_forget(s);
 	device_reset(s);
 	return 0;
 }
@@ -264,10 +128,10 @@ static int set_mem_table(struct vu_session *s, struct vhost_user_msg *m)
 		vu_mem_free(new);
 		return ret;
 	}
-	stop_all(s);
+	vu_stop_all(s);
 	s->mem = new;
 	vu_mem_free(old);
-	return start_all(s);
+	return vu_start_all(s);
 }
 
 static int get_max_mem_slots(struct vu_session *s, struct vhost_user_msg *m)
@@ -280,9 +144,9 @@ static int add_mem_reg(struct vu_session *s, struct vhost_user_msg *m)
 {
 	int ret;
 
-	stop_all(s);
+	vu_stop_all(s);
 	ret = vu_mem_add(s->mem, &m->mem_reg.region, m->fds[0]);
-	return start_all(s) ?: ret;
+	return vu_start_all(s) ?: ret;
 }
 
 /* A descriptor may come along, for no purpose. */
@@ -290,9 +154,9 @@ static int rem_mem_reg(struct vu_session *s, struct vhost_user_msg *m)
 {
 	int ret;
 
-	stop_all(s);
+	vu_stop_all(s);
 	ret = vu_mem_del(s->mem, &m->mem_reg.region);
-	return start_all(s) ?: ret;
+	return vu_start_all(s) ?: ret;
 }
 
 static int set_vring_num(struct vu_session *s, struct vhost_user_msg *m)
@@ -313,9 +177,9 @@ static int set_vring_addr(struct vu_session *s, struct vhost_user_msg *m)
 
 	if (!v)
 		return -EINVAL;
-	vring_halt(s, v);
+	vu_vring_halt(s, v);
 	v->addr = m->addr;
-	return vring_update(s, v);
+	return vu_vring_update(s, v);
 }
 
 static int set_vring_base(struct vu_session *s, struct vhost_user_msg *m)
@@ -336,9 +200,9 @@ static int get_vring_base(struct vu_session *s, struct vhost_user_msg *m)
 
 	if (!v)
 		return -EINVAL;
-	vring_halt(s, v);
+	vu_vring_halt(s, v);
 	v->started = false;
-	put_fd(&v->kick, -1);
+	vu_put_fd(&v->kick, -1);
 	m->state.num = v->base;
 	m->hdr.size = sizeof(m->state);
 	return 1;
@@ -351,7 +215,7 @@ static int set_vring_enable(struct vu_session *s, struct vhost_user_msg *m)
 	if (!v || m->state.num > 1)
 		return -EINVAL;
 	v->enabled = m->state.num;
-	return vring_update(s, v);
+	return vu_vring_update(s, v);
 }
 
 /* SET_VRING_KICK, _CALL, _ERR: which ring, and the descriptor, or -1 for none */
@@ -379,10 +243,10 @@ static int set_vring_kick(struct vu_session *s, struct vhost_user_msg *m)
 
 	if (!v)
 		return refuse_fd(fd);
-	vring_halt(s, v);
-	put_fd(&v->kick, fd);
+	vu_vring_halt(s, v);
+	vu_put_fd(&v->kick, fd);
 	v->started = true;
-	return vring_update(s, v);
+	return vu_vring_update(s, v);
 }
 
 static int set_vring_call(struct vu_session *s, struct vhost_user_msg *m)
@@ -395,8 +259,8 @@ static int set_vring_call(struct vu_session *s, struct vhost_user_msg *m)
 	old = v->call;
 	v->call = fd;
 	if (v->running)
-		vu_queue_set_call(vring_queue(s, v), fd);
-	put_fd(&old, -1);
+		vu_queue_set_call(vu_vring_queue(s, v), fd);
+	vu_put_fd(&old, -1);
 	return 0;
 }
 
@@ -407,9 +271,9 @@ static int set_vring_err(struct vu_session *s, struct vhost_user_msg *m)
 
 	if (!v)
 		return refuse_fd(fd);
-	vring_halt(s, v);
-	put_fd(&v->err, fd);
-	return vring_update(s, v);
+	vu_vring_halt(s, v);
+	vu_put_fd(&v->err, fd);
+	return vu_vring_update(s, v);
 }
 
 static bool config_ok(const struct vu_session *s, const struct vhost_user_msg *m)
@@ -477,6 +341,10 @@ static const struct message {
 	    .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIG), .replies = true),
 	MSG(SET_CONFIG, set_config, VHOST_USER_CONFIG_HDR, VHOST_USER_CONFIG_HDR + VHOST_USER_CONFIG_SIZE,
 	    .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIG)),
+	MSG(GET_INFLIGHT_FD, vu_get_inflight_fd, VHOST_USER_INFLIGHT_SIZE, 24,
+	    .needs = BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD), .replies = true),
+	MSG(SET_INFLIGHT_FD, vu_set_inflight_fd, VHOST_USER_INFLIGHT_SIZE, 24, .fds_min = 1, .fds_max = 1,
+	    .needs = BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD)),
 	MSG(RESET_DEVICE, reset_device, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_RESET_DEVICE)),
 	MSG(GET_MAX_MEM_SLOTS, get_max_mem_slots, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS),
 	    .replies = true),
@@ -517,11 +385,12 @@ static int dispatch(struct vu_session *s, int sock, struct vhost_user_msg *m)
 		if (ret < 0)
 			log_err("%s: %s", t->name, strerror(-ret));
 	}
-	if (ack)
+	if (ack) {
+		vhost_user_close_fds(m);
 		ret = reply_u64(m, ret < 0);
+	}
 	if (ret <= 0)
 		return ret;
-	vhost_user_close_fds(m);
 	m->hdr.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
 	ret = vhost_user_send(sock, m);
 	return ret ? log_err("reply: %s", strerror(-ret)) : 0;
@@ -553,7 +422,8 @@ int vu_session_run(const struct vu_device *d, int sock)
 	if (ret < -1)
 		ret = log_err("receiving: %s", strerror(-ret));
 	for (i = 0; i < d->num_queues; i++)
-		vring_reset(s, &s->vring[i]);
+		vu_vring_reset(s, &s->vring[i]);
+	vu_inflight_unmap(s);
 	vu_mem_free(s->mem);
 	free(s);
 	return ret;
