@@ -53,7 +53,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 # Processes that serve a device; what each is made of stands below.
-processes := blk net rng
+processes := blk net rng scsi
 
 programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat \
 	$(B)/bin/shunt-target $(addprefix $(B)/bin/shunt-,$(processes))
@@ -115,6 +115,8 @@ endef
 $(eval $(call process,blk,blk.c blk_config.c disk_file.c disk_io.c))
 $(eval $(call process,rng,))
 $(eval $(call process,net,net.c net_rx.c net_file.c net_null.c net_tap.c net_user.c net_slirp.c net_pipe.c iov.c,-lslirp))
+scsi_src := $(addprefix scsi_,block.c cd.c cmd.c ctl.c inquiry.c lun.c mode.c req.c)
+$(eval $(call process,scsi,$(scsi_src) disk_file.c disk_io.c))
 
 $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
 	$(call link,$(filter %.o %.a,$^))

@@ -61,12 +61,16 @@ static int read_capacity(struct req_bench *b)
 		{ b->slot[0].data_gpa, 32, true },
 	};
 	uint64_t end = bench_clock_ns(CLOCK_MONOTONIC) + 5000000000ULL, last;
+	void *answer = vdrv_mem_va(&b->mem, b->slot[0].data_gpa);
+	char written[32];
 	uint32_t size;
 	int ret;
 
 	cdb_init(req, b->o, 0x9e);
 	req->cdb[1] = 0x10;
 	req->cdb[13] = 32;
+	/* It comes to where the data are that are to be written later. */
+	memcpy(written, answer, sizeof(written));
 	ret = vdrv_vq_add(&b->vq[0], buf, 3, 0);
 	if (ret)
 		return ret;
@@ -80,8 +84,9 @@ static int read_capacity(struct req_bench *b)
 		return ret;
 	if (!good(vdrv_mem_va(&b->mem, b->slot[0].resp_gpa)))
 		return -EAGAIN;
-	memcpy(&last, vdrv_mem_va(&b->mem, b->slot[0].data_gpa), sizeof(last));
-	memcpy(&size, vdrv_mem_va(&b->mem, b->slot[0].data_gpa + 8), sizeof(size));
+	memcpy(&last, answer, sizeof(last));
+	memcpy(&size, answer + 8, sizeof(size));
+	memcpy(answer, written, sizeof(written));
 	b->io.blocks = be32toh(size) == BLOCK ? (be64toh(last) + 1) * BLOCK / b->o->block : 0;
 	prepare(b->o, req);
 	return b->io.blocks ? 0 : -EINVAL;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Commands of /dev/vhost-scsi, good ones and wrong ones, and what the driver is told of them. TAP on
+ * Commands of /dev/vhost-scsi or of shunt-scsi (SCSI_SOCKET), good ones and wrong ones, and what the driver is told of them. TAP on
  * stdout; DRIVER_MODULE=stock knows what the stock module lacks.
  *
  *	scsi-req WWPN FILE	portal group 1: lun 0 on FILE with emulate_tpu and emulate_tpws, lun 1 memory
@@ -8,12 +8,13 @@
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/vhost_shunt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "dtest.h"
 #include "lib/blk.h"
@@ -65,7 +66,8 @@ static void test_inquiry(struct scsi *s)
 
 	scsi_do(s, &c, 0, "12 00 00 00 24 00");
 	data_in(s, &c, 36, "INQUIRY");
-	t_ok(!got[0] && got[2] >= 5 && !memcmp(got + 8, "LIO-ORG ", 8), "a disk of LIO's");
+	t_ok(!got[0] && got[2] >= 5 && !memcmp(got + 8, scsi_user() ? "SHUNT   " : "LIO-ORG ", 8),
+	     "a disk of the right vendor");
 	for (i = 0; i < ARRAY_SIZE(pages); i++) {
 		c = (struct scsi_cmd){ .req = { .in = got, .in_len = 512 } };
 		scsi_do(s, &c, 0, "12 01 %02x 02 00 00", pages[i]);
@@ -279,6 +281,10 @@ static void test_more(struct scsi *s)
 	     !memcmp(got, got + 512, 8192 - 512) && !memcmp(got + 8192, buf + 8192, LEN - 8192),
 	     "WRITE SAME (16): %s", scsi_text(&c));
 
+	is_good(s, 0, "2f 00 00000000 00 0008 00", "VERIFY (10)");
+	is_good(s, 0, "8f 00 0000000000000000 00000008 00 00", "VERIFY (16)");
+	if (scsi_user())
+		return;
 	/* What is there, and what shall be there */
 	blk_fill(got, 1024, 9);
 	memcpy(got, buf, 512);
@@ -288,8 +294,6 @@ static void test_more(struct scsi *s)
 	     !memcmp(got + 1024, got + 512, 512), "COMPARE AND WRITE: %s", scsi_text(&c));
 	scsi_do(s, &c, 0, "89 00 0000000000000100 000000 01 00 00");
 	t_ok(scsi_sense(&c) == SENSE(0xe, 0x1d, 0), "and if there is something else: %s", scsi_text(&c));
-	is_good(s, 0, "2f 00 00000000 00 0008 00", "VERIFY (10)");
-	is_good(s, 0, "8f 00 0000000000000000 00000008 00 00", "VERIFY (16)");
 }
 
 static int reserve(struct scsi *s, unsigned int action, uint64_t key, uint64_t new_key)
@@ -418,7 +422,7 @@ static void test_many(unsigned int queues, bool workers)
 		t_skip("stock has no workers to make before 6.5");
 		goto out;
 	}
-	ret = ret ?: scsi_endpoint(&s, wwpn, 1);
+	ret = ret ?: scsi_endpoint(&s, wwpn, 1) ?: scsi_settle(&s, 1);
 	blk_fill(data, n * 4096, queues);
 	for (round = 0; round < 6 && !ret; round++) {
 		for (i = 0; i < n && !ret; i++) {
@@ -455,13 +459,14 @@ int main(int argc, char **argv)
 {
 	struct reqs_opt o = { .indirect_max = 64, .max_data = LEN, .num = 256 };
 	static struct scsi s;
-	struct stat st;
+	int fd;
 
 	t_need(argc == 3 ? 0 : -EINVAL, "usage: scsi-req WWPN FILE");
 	wwpn = argv[1];
 	path = argv[2];
-	t_need(stat(path, &st) ? -errno : 0, path);
-	blocks = st.st_size / SCSI_BLOCK;
+	fd = blk_file(path, O_RDONLY, false);
+	blocks = blk_file_size(fd) / SCSI_BLOCK;
+	close(fd);
 	buf = blk_buf(2 * LEN);
 	got = blk_buf(2 * LEN);
 	t_need(scsi_start(&s, &o, wwpn), SCSI_DEVICE);
@@ -475,7 +480,8 @@ int main(int argc, char **argv)
 	test_address(&s);
 	test_residual(&s);
 	test_more(&s);
-	test_reservations(&s);
+	if (!scsi_user())
+		test_reservations(&s);
 	test_both_ways(&s);
 	test_control(&s);
 	scsi_close(&s);
@@ -484,9 +490,10 @@ int main(int argc, char **argv)
 	test_many(1, false);
 	test_many(2, false);
 	test_many(16, false);
-	test_many(4, true);
+	if (!scsi_user())
+		test_many(4, true);
 	o = (struct reqs_opt){ .num = 512 };
-	t_need(scsi_start(&s, &o, wwpn), "device");
+	t_need(scsi_start(&s, &o, wwpn) ?: scsi_settle(&s, 0), "device");
 	test_shapes(&s);
 	scsi_close(&s);
 	return t_done();

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -43,6 +44,11 @@ int scsi_run(struct scsi *s, unsigned int q, struct scsi_req *r)
 	return ret ? ret : reqs_finish(&s->q, REQS_TIMEOUT_MS);
 }
 
+bool scsi_user(void)
+{
+	return getenv("SCSI_SOCKET");
+}
+
 int scsi_open(struct scsi *s, const struct reqs_opt *o)
 {
 	struct reqs_opt all = *o;
@@ -50,7 +56,7 @@ int scsi_open(struct scsi *s, const struct reqs_opt *o)
 
 	all.queues = SCSI_REQUEST + (o->queues ? o->queues : 1);
 	all.num = o->num ? o->num : 128;
-	ret = reqs_open(&s->q, SCSI_DEVICE, &all);
+	ret = reqs_open(&s->q, getenv("SCSI_SOCKET") ?: SCSI_DEVICE, &all);
 	s->q.complete = complete;
 	s->q.forever = 1 << SCSI_EVENT;
 	return ret;
@@ -65,6 +71,8 @@ static int endpoint(struct scsi *s, unsigned long request, const char *wwpn, uns
 {
 	struct vhost_scsi_target t = { .vhost_tpgt = tpgt };
 
+	if (s->q.dev.user)
+		return 0;
 	snprintf(t.vhost_wwpn, sizeof(t.vhost_wwpn), "%s", wwpn);
 	return ioctl(s->q.dev.fd, request, &t) ? reqs_bad(&s->q, "endpoint", -errno) : 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A virtio-scsi driver for /dev/vhost-scsi: commands, task management and events, in any shape over
+ * A virtio-scsi driver for /dev/vhost-scsi, or the vhost-user back end that listens at SCSI_SOCKET: commands, task management and events, in any shape over
  * descriptors, several queues, any depth. Queues are numbered as the device does: SCSI_CTRL, SCSI_EVENT,
  * those of requests from SCSI_REQUEST on.
  *
@@ -87,6 +87,8 @@ struct scsi {
 	struct reqs q;
 };
 
+/* Is it a vhost-user back end? Then there is no endpoint, and nothing to do for it. */
+bool scsi_user(void);
 /* All but the endpoint. @o: queues are those of requests, 0 for one; the size is 128 for 0 */
 int scsi_open(struct scsi *s, const struct reqs_opt *o);
 void scsi_close(struct scsi *s);
@@ -123,7 +125,7 @@ const char *scsi_text(const struct scsi_cmd *c);
 /* Take the unit attentions that LUNs have for a driver that is new, or was reset */
 int scsi_settle(struct scsi *s, unsigned int lun);
 
-/* A task management function: its response, or a negative errno */
+/* A task management function: its response, or a negative errno. All that is pending is waited for, too. */
 int scsi_tmf(struct scsi *s, uint32_t subtype, unsigned int target, unsigned int lun, uint64_t tag);
 /* VIRTIO_SCSI_T_AN_QUERY or _SUBSCRIBE: the response, or a negative errno */
 int scsi_an(struct scsi *s, uint32_t type, unsigned int lun, uint32_t events, uint32_t *actual);
