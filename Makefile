@@ -53,7 +53,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 # Processes that serve a device; what each is made of stands below.
-processes := blk net rng scsi
+processes := blk console net rng scsi
 
 programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat \
 	$(B)/bin/shunt-target $(addprefix $(B)/bin/shunt-,$(processes))
@@ -113,7 +113,8 @@ $(B)/bin/shunt-$(1): $(call obj,$(process_src) $(addprefix user/vhost-user/,shun
 	$$(call link,$$(filter %.o %.a,$$^),$(3))
 endef
 $(eval $(call process,blk,blk.c blk_config.c disk_file.c disk_io.c))
-$(eval $(call process,rng,))
+$(eval $(call process,console,console.c console_control.c console_port.c iov.c))
+$(eval $(call process,rng,iov.c))
 $(eval $(call process,net,net.c net_rx.c net_file.c net_null.c net_tap.c net_user.c net_slirp.c net_pipe.c iov.c,-lslirp))
 scsi_src := $(addprefix scsi_,block.c cd.c cmd.c ctl.c inquiry.c lun.c mode.c req.c)
 $(eval $(call process,scsi,$(scsi_src) disk_file.c disk_io.c))

@@ -24,6 +24,7 @@ class Process:
         assert kind or status == 0, "status %d at SIGTERM: %s" % (status, self.said())
         assert kind or not os.path.exists("s"), "a socket is left"
         assert kind or not self.quiet or not self.said(), self.said()
+        assert all(x.startswith("shunt-") for x in self.said().splitlines()), self.said()
 
     def alive(self):
         return self.p.poll() is None

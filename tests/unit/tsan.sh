@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The event loop and the character devices under ThreadSanitizer: any thread may schedule a bottom half
-# and write to a chardev. And a process of vhost-user, whose control thread and queue threads share nothing.
+# and write to a chardev. And a process of vhost-user, whose control thread and queue threads share nothing, or little.
 set -u
 top=$(cd "$(dirname "$0")/../.." && pwd)
 out=$top/build/tsan
@@ -29,10 +29,13 @@ if ! build loop > "$out/log" 2>&1 || ! build chardev "${vmm[@]}" > "$out/log" 2>
 	exit 1
 fi
 # It warns of fences, which the ring engine has: guest memory is shared with who knows no sanitizer.
-if make B="$out" CFLAGS='-fsanitize=thread -Wno-tsan' LDFLAGS=-fsanitize=thread "$out/bin/shunt-blk" > "$out/log" 2>&1; then
+if make B="$out" CFLAGS='-fsanitize=thread -Wno-tsan' LDFLAGS=-fsanitize=thread \
+	"$out/bin/shunt-blk" "$out/bin/shunt-console" > "$out/log" 2>&1; then
 	check "sessions and rings of shunt-blk" env BLK="$out/bin/shunt-blk" TSAN_OPTIONS=exitcode=66 tests/unit/vhost-user.sh
+	check "threads of a port of shunt-console" env CONSOLE="$out/bin/shunt-console" TSAN_OPTIONS=exitcode=66 \
+		tests/unit/shunt-console.sh
 else
-	fail "shunt-blk builds"
+	fail "they build"
 	sed 's/^/# /' "$out/log"
 fi
 run loop io_uring	# and epoll, by itself

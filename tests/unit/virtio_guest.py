@@ -28,6 +28,16 @@ class Queue:
         self.wrap = self.used_wrap = True
         self.base = 0x80008000 if self.packed else 0
 
+    def resume_at(self, n):
+        """As if @n buffers had been used"""
+        self.next = self.seen = n
+        if self.packed:
+            self.base = 0x80008000 | n << 16 | n
+        else:
+            self.base = n
+            for at in self.avail, self.used:
+                struct.pack_into("<H", self.mem, at + 2, n)
+
     def close(self):
         for fd in (self.kick, self.call, self.err):
             os.close(fd)

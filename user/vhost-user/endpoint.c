@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,14 +16,22 @@
 #include "lib/log.h"
 #include "lib/sandbox.h"
 
-/* For the handler: the socket that we made */
-static const char *made;
+/* Sockets that we made */
+static const char *made[VU_LISTEN_MAX];
+static unsigned int nr_made;
+
+static void unlink_made(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_made; i++)
+		unlink(made[i]);
+}
 
 static void end(int sig)
 {
 	(void)sig;
-	if (made)
-		unlink(made);
+	unlink_made();
 	/* What queues have under way may never end; what it has not written yet it has not acknowledged. */
 	_exit(0);
 }
@@ -36,44 +45,46 @@ static void handle_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int no_socket(const char *path, int fd, int err)
+static int no_socket(const char *opt, const char *path, int fd, int err)
 {
 	if (fd >= 0)
 		close(fd);
-	return log_err("--socket-path=%s: %s", path, strerror(err));
+	return log_err("%s=%s: %s", opt, path, strerror(err));
 }
 
 /*
  * The socket gets its name when it listens, so that whoever sees it can connect. One that was left
  * behind and that nobody listens at is replaced; anything else of that name is not.
  */
-static int listen_at(const char *path)
+int vu_listen(const char *opt, const char *path)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX }, tmp = addr;
 	int n = snprintf(tmp.sun_path, sizeof(tmp.sun_path), "%s.%d", path, (int)getpid());
 	struct stat st;
 	int fd;
 
-	if ((size_t)n >= sizeof(tmp.sun_path))
-		return no_socket(path, -1, ENAMETOOLONG);
+	if ((size_t)n >= sizeof(tmp.sun_path) || nr_made == VU_LISTEN_MAX)
+		return no_socket(opt, path, -1, ENAMETOOLONG);
 	strcpy(addr.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return no_socket(path, fd, errno);
+		return no_socket(opt, path, fd, errno);
 	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)) || (!lstat(path, &st) && !S_ISSOCK(st.st_mode)))
-		return no_socket(path, fd, EADDRINUSE);
+		return no_socket(opt, path, fd, EADDRINUSE);
 	if (bind(fd, (struct sockaddr *)&tmp, sizeof(tmp)))
-		return no_socket(path, fd, errno);
+		return no_socket(opt, path, fd, errno);
 	if (listen(fd, 1) || rename(tmp.sun_path, path)) {
-		no_socket(path, fd, errno);
+		no_socket(opt, path, fd, errno);
 		unlink(tmp.sun_path);
 		return -1;
 	}
-	made = path;
+	if (!nr_made)
+		atexit(unlink_made);
+	made[nr_made++] = path;
 	return fd;
 }
 
-static int is_listening(int fd)
+int vu_is_listening(int fd)
 {
 	int on = 0;
 	socklen_t len = sizeof(on);
@@ -85,10 +96,10 @@ int vu_endpoint_open(struct vu_endpoint *e)
 {
 	handle_signals();
 	if (e->path) {
-		e->fd = listen_at(e->path);
+		e->fd = vu_listen("--socket-path", e->path);
 		return e->fd < 0 ? -1 : 0;
 	}
-	if (is_listening(e->fd) < 0)
+	if (vu_is_listening(e->fd) < 0)
 		return log_err("--fd=%d: %s", e->fd, strerror(errno));
 	return 0;
 }
@@ -125,7 +136,7 @@ static int make_queues(struct vu_device *d)
 
 int vu_endpoint_serve(struct vu_endpoint *e, struct vu_device *d)
 {
-	bool listening = is_listening(e->fd);
+	bool listening = vu_is_listening(e->fd);
 	unsigned int i;
 	int ret;
 
@@ -134,7 +145,5 @@ int vu_endpoint_serve(struct vu_endpoint *e, struct vu_device *d)
 		ret = listening ? accept_all(e->fd, d) : vu_session_run(d, e->fd);
 	for (i = 0; i < d->num_queues; i++)
 		vu_queue_free(d->queue[i]);
-	if (made)
-		unlink(made);
 	return ret;
 }

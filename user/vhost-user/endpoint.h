@@ -26,6 +26,21 @@ struct vu_endpoint {
  */
 int vu_endpoint_open(struct vu_endpoint *e);
 
+/** vu_is_listening() - Return: 1, or 0 for another socket; or a negative errno */
+int vu_is_listening(int fd);
+
+/* Sockets that a process may listen at */
+#define VU_LISTEN_MAX 64
+
+/**
+ * vu_listen() - listen at a unix socket, which goes with the process
+ * @opt: for a message, such as "--socket-path"
+ * @path: kept by reference
+ *
+ * Return: the socket, or -1 after one logged line
+ */
+int vu_listen(const char *opt, const char *path);
+
 /**
  * vu_endpoint_serve() - one session after the other; only one on a connected socket
  * @d: its queues are made first; then the process is in its sandbox

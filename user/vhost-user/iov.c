@@ -33,3 +33,25 @@ size_t iov_read(const struct iovec *iov, unsigned int nr, size_t off, void *to, 
 {
 	return iov_copy(iov, nr, off, to, len, false);
 }
+
+unsigned int iov_window(const struct iovec *iov, unsigned int nr, uint64_t skip, uint64_t max, struct iovec *out,
+			unsigned int room)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i < nr && max && n < room; i++) {
+		struct iovec v = iov[i];
+		size_t cut = v.iov_len < skip ? v.iov_len : (size_t)skip;
+
+		skip -= cut;
+		if (v.iov_len == cut)
+			continue;
+		v.iov_base = (char *)v.iov_base + cut;
+		v.iov_len -= cut;
+		if (v.iov_len > max)
+			v.iov_len = (size_t)max;
+		max -= v.iov_len;
+		out[n++] = v;
+	}
+	return n;
+}

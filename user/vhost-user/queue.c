@@ -73,6 +73,11 @@ struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q)
 	return sqe;
 }
 
+void vu_queue_wake(struct vu_queue *q)
+{
+	eventfd_write(q->wake, 1);
+}
+
 /* @s: what a process before had under way, or NULL */
 static struct vu_req *req_new(struct vu_queue *q, const struct vring_elem *e, const struct vu_saved *s)
 {
@@ -517,7 +522,7 @@ static void queue_call(struct vu_queue *q, void (*work)(struct vu_queue *q, void
 {
 	q->work_arg = arg;
 	__atomic_store_n(&q->work, work, __ATOMIC_RELEASE);
-	eventfd_write(q->wake, 1);
+	vu_queue_wake(q);
 	wait_worked(q);
 }
 
@@ -748,5 +753,5 @@ void vu_queue_post(struct vu_queue *q, struct vu_mail *mail)
 	mail->next = __atomic_load_n(&q->mail, __ATOMIC_RELAXED);
 	while (!__atomic_compare_exchange_n(&q->mail, &mail->next, mail, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		;
-	eventfd_write(q->wake, 1);
+	vu_queue_wake(q);
 }

@@ -212,6 +212,21 @@ static inline bool vu_queue_full(const struct vu_queue *q)
 	return q->inflight == q->ring.num;
 }
 
+/** vu_queue_wake() - have @run called if the ring runs. Context: any */
+void vu_queue_wake(struct vu_queue *q);
+
+/** vu_queue_running() - is it served? Not while it stops, or is broken. Context: queue */
+static inline bool vu_queue_running(const struct vu_queue *q)
+{
+	return q->running;
+}
+
+/** vu_queue_resumed() - has the ring been served before, by another process perhaps? Context: queue */
+static inline bool vu_queue_resumed(const struct vu_queue *q)
+{
+	return (uint16_t)q->ring.base != (q->vr.packed ? VRING_WRAP : 0);
+}
+
 /** vu_queue_get() - an operation is under way that is no request's: the ring does not stop before it has ended */
 static inline void vu_queue_get(struct vu_queue *q)
 {

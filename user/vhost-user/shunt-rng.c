@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "iov.h"
 #include "lib/log.h"
 #include "program.h"
 
@@ -85,22 +86,6 @@ static uint64_t allowance(struct rng *r, uint64_t now)
 	return r->left < READ_MAX ? r->left : READ_MAX;
 }
 
-/* Keep @max bytes, and no empty segments. Return: how many segments that are */
-static unsigned int iov_limit(struct iovec *iov, unsigned int nr, uint64_t max)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; i < nr && max && n < IOV_MAX; i++) {
-		if (!iov[i].iov_len)
-			continue;
-		iov[n] = iov[i];
-		if (iov[n].iov_len > max)
-			iov[n].iov_len = max;
-		max -= iov[n++].iov_len;
-	}
-	return n;
-}
-
 static bool rng_run(struct vu_queue *q)
 {
 	struct rng *r = q->dev;
@@ -126,7 +111,7 @@ static bool rng_run(struct vu_queue *q)
 		return true;
 	}
 	sqe = vu_queue_sqe(q);
-	io_uring_prep_readv(sqe, 0, iov, iov_limit(iov, req->elem.nr_in, allowance(r, now)), 0);
+	io_uring_prep_readv(sqe, 0, iov, iov_window(iov, req->elem.nr_in, 0, allowance(r, now), iov, IOV_MAX), 0);
 	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
 	io_uring_sqe_set_data(sqe, req);
 	r->reading = req;
