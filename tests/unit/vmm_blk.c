@@ -35,6 +35,8 @@ static int setup(void **state)
 	blk.bd = &bd;
 	blk.writeback = true;
 	blk.vk.vhost.features = RING | BIT64(26);
+	blk.vd.vhost = &blk.vk.vhost;
+	blk.has = UINT64_MAX;
 	snprintf(blk.name, sizeof(blk.name), "b");
 	p = (struct blk_props){
 		.num_queues = 4, .queue_size = 256, .discard = true, .write_zeroes = true, .config_wce = true,

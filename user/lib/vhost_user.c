@@ -4,8 +4,10 @@
 #include "vhost_user.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 _Static_assert(offsetof(struct vhost_user_msg, u64) ==
@@ -43,10 +45,28 @@ static void take_fds(struct vhost_user_msg *m, struct msghdr *h)
 	}
 }
 
+/* Return: 0 there is something to receive; -ETIMEDOUT, or another negative errno */
+static int wait_until(int sock, uint64_t deadline_ns)
+{
+	struct pollfd p = { .fd = sock, .events = POLLIN };
+	struct timespec t;
+	uint64_t now;
+	int n;
+
+	do {
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+		/* Whole milliseconds, rounded up: not again and again for the rest of one */
+		n = poll(&p, 1, now < deadline_ns ? (int)((deadline_ns - now + 999999) / 1000000) : 0);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n ? 0 : -ETIMEDOUT;
+}
+
 /* Return: 1 all of it, 0 nothing and the peer is gone, or a negative errno */
-static int recv_all(int sock, void *to, size_t len, struct vhost_user_msg *fds)
+static int recv_all(int sock, void *to, size_t len, struct vhost_user_msg *fds, uint64_t deadline_ns)
 {
 	size_t done = 0;
+	int ret;
 
 	while (done < len) {
 		char control[CMSG_SPACE(VHOST_USER_FDS * sizeof(int))];
@@ -58,6 +78,9 @@ static int recv_all(int sock, void *to, size_t len, struct vhost_user_msg *fds)
 			h.msg_control = control;
 			h.msg_controllen = sizeof(control);
 		}
+		ret = deadline_ns ? wait_until(sock, deadline_ns) : 0;
+		if (ret)
+			return ret;
 		n = recvmsg(sock, &h, MSG_CMSG_CLOEXEC);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -76,16 +99,21 @@ static int recv_all(int sock, void *to, size_t len, struct vhost_user_msg *fds)
 
 int vhost_user_recv(int sock, struct vhost_user_msg *m)
 {
+	return vhost_user_recv_until(sock, m, 0);
+}
+
+int vhost_user_recv_until(int sock, struct vhost_user_msg *m, uint64_t deadline_ns)
+{
 	int ret;
 
 	memset(m, 0, sizeof(*m));
-	ret = recv_all(sock, &m->hdr, sizeof(m->hdr), m);
+	ret = recv_all(sock, &m->hdr, sizeof(m->hdr), m, deadline_ns);
 	if (ret > 0 && (m->hdr.flags & VHOST_USER_VERSION_MASK) != VHOST_USER_VERSION)
 		ret = -EPROTO;
 	else if (ret > 0 && m->hdr.size > VHOST_USER_PAYLOAD_MAX)
 		ret = -EMSGSIZE;
 	else if (ret > 0 && m->hdr.size)
-		ret = recv_all(sock, &m->u64, m->hdr.size, NULL) ?: -ECONNRESET;
+		ret = recv_all(sock, &m->u64, m->hdr.size, NULL, deadline_ns) ?: -ECONNRESET;
 	if (ret <= 0)
 		vhost_user_close_fds(m);
 	return ret;

@@ -58,6 +58,7 @@ enum vhost_user_request {
 	VHOST_USER_SET_PROTOCOL_FEATURES = 16,
 	VHOST_USER_GET_QUEUE_NUM = 17,
 	VHOST_USER_SET_VRING_ENABLE = 18,
+	VHOST_USER_SET_BACKEND_REQ_FD = 21,
 	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_SET_CONFIG = 25,
 	VHOST_USER_GET_INFLIGHT_FD = 31,
@@ -68,6 +69,11 @@ enum vhost_user_request {
 	VHOST_USER_REM_MEM_REG = 38,
 	VHOST_USER_SET_STATUS = 39,
 	VHOST_USER_GET_STATUS = 40,
+};
+
+/* From the back-end, over a socket of its own */
+enum vhost_user_backend_request {
+	VHOST_USER_BACKEND_CONFIG_CHANGE_MSG = 2,
 };
 
 /* Regions in one SET_MEM_TABLE, and so descriptors in any message */
@@ -98,6 +104,10 @@ struct vhost_user_hdr {
 #define VHOST_USER_CONFIG_HDR	12
 /* As the specification has it; some front-ends send the structure with its padding. */
 #define VHOST_USER_INFLIGHT_SIZE 20
+
+/* As the specification has it; with the padding of the structure many back-ends and front-ends do. */
+#define VHOST_USER_INFLIGHT_SIZE 20
+#define VHOST_USER_INFLIGHT_PADDED 24
 
 /**
  * struct vhost_user_msg - one message
@@ -148,6 +158,14 @@ struct vhost_user_msg {
  * descriptor is left open.
  */
 int vhost_user_recv(int sock, struct vhost_user_msg *m);
+
+/**
+ * vhost_user_recv_until() - the same, from a peer that may dawdle
+ * @deadline_ns: of CLOCK_MONOTONIC; 0: none. All of the message has to be there by then
+ *
+ * Return: also -ETIMEDOUT
+ */
+int vhost_user_recv_until(int sock, struct vhost_user_msg *m, uint64_t deadline_ns);
 
 /**
  * vhost_user_send() - send one message with its descriptors, which stay the caller's

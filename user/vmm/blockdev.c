@@ -51,7 +51,7 @@ static const struct prop drive_props[] = {
 	PROP("file", PROP_STR, struct drive_props, file, .required = true,
 	     .help = "a file or a block device"),
 	PROP("if", PROP_ENUM, struct drive_props, interface, .names = ifs, .def = "ide",
-	     .help = "none, for a -device, or virtio: a virtio-blk-pci,vhost=on"),
+	     .help = "none, for a -device, or virtio: a virtio-blk-pci"),
 	PROP("format", PROP_STR, struct drive_props, format, .help = "raw"),
 	PROP("readonly", PROP_BOOL, struct drive_props, readonly, .help = "the guest cannot write"),
 	PROP("read-only", PROP_BOOL, struct drive_props, read_only, .help = "the same"),
@@ -61,7 +61,7 @@ static const struct prop drive_props[] = {
 	PROP("discard", PROP_ENUM, struct drive_props, discard, .names = discards, .def = "ignore",
 	     .help = "unmap, on: the guest may deallocate"),
 	PROP("aio", PROP_ENUM, struct drive_props, aio, .names = aios, .def = "threads",
-	     .help = "no effect with vhost=on"),
+	     .help = "no effect"),
 	PROP("index", PROP_U32, struct drive_props, index, .max = DRIVE_MAX - 1,
 	     .help = "number in the id that is made up where id= is missing"),
 	PROP("media", PROP_ENUM, struct drive_props, media, .names = only_disk, .def = "disk"),
@@ -109,7 +109,7 @@ static int drive_check(struct drive *d)
 
 	if (p->interface != IF_NONE && p->interface != IF_VIRTIO)
 		return log_err(
-			"-drive file=%s: if=%s is not there yet; use if=none,id=ID and -device virtio-blk-pci,drive=ID,vhost=on",
+			"-drive file=%s: if=%s is not there yet; use if=none,id=ID and -device virtio-blk-pci,drive=ID",
 			p->file, ifs[p->interface]);
 	if (!*p->file)
 		return log_err("-drive: file= is empty");
@@ -310,6 +310,14 @@ struct blockdev *blockdev_find(const char *id)
 	struct drive *d = drive_find(id);
 
 	return d && d->bd.fd >= 0 ? &d->bd : NULL;
+}
+
+void blockdev_unlock(const struct blockdev *bd)
+{
+	struct flock none = { .l_type = F_UNLCK };
+
+	if (fcntl(bd->fd, F_OFD_SETLK, &none))
+		log_warn("-drive %s: %s: unlocking: %s", bd->id, bd->file, strerror(errno));
 }
 
 int64_t blockdev_size(const struct blockdev *bd)

@@ -49,6 +49,8 @@ struct blockdev_user {
 
 /** blockdev_find() - Return: an opened drive, or NULL */
 struct blockdev *blockdev_find(const char *id);
+/** blockdev_unlock() - somebody else is going to lock the file */
+void blockdev_unlock(const struct blockdev *bd);
 
 /* ---- main.c, cmdline.c and monitor.c ---- */
 

@@ -391,7 +391,7 @@ static int virtio_drives(struct vm_config *cfg)
 	unsigned int n;
 
 	for (n = 0; (id = blockdev_virtio(n)); n++) {
-		snprintf(arg, sizeof(arg), "virtio-blk-pci,drive=%s,vhost=on", id);
+		snprintf(arg, sizeof(arg), "virtio-blk-pci,drive=%s", id);
 		if (*id && opt_device(cfg, arg))
 			return -1;
 	}

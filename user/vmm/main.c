@@ -29,6 +29,7 @@
 #include "monitor.h"
 #include "netdev.h"
 #include "vhost_kernel.h"
+#include "vhost_user.h"
 #include "vm.h"
 
 static struct vm_config cfg;
@@ -259,6 +260,7 @@ static int supervise(const sigset_t *set)
 	if (!signals_watch(l, set))
 		status = run(l);
 	vhost_kernel_ending();
+	vhost_user_ending();
 	vm_destroy(&vm);
 	netdev_close_all();
 	blockdev_close_all();

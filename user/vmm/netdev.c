@@ -167,7 +167,7 @@ static int vhost_open(struct tap *t)
 	int fd;
 
 	snprintf(opt, sizeof(opt), "-netdev %s", t->nd.id);
-	fd = vhost_kernel_open(opt, "net", t->p.vhostfd);
+	fd = vhost_kernel_open(opt, "net", t->p.vhostfd, NULL);
 	if (fd < 0)
 		return -1;
 	if (t->p.vhostfd && !vhost_fd_is_net(fd))

@@ -241,9 +241,9 @@ static int vhost_adopt(const char *opt, const char *vhostfd)
 	return fd;
 }
 
-int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd)
+int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd, const char *instead)
 {
-	char dev[32];
+	char dev[32], why[160];
 	int fd;
 
 	if (vhostfd)
@@ -253,9 +253,14 @@ int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd)
 	if (fd >= 0)
 		return fd;
 	if (errno == ENOENT || errno == ENODEV || errno == ENXIO)
-		return log_err("%s: no %s: load the module vhost_%s (make load, modprobe or insmod vhost_%s.ko)",
-			       opt, dev, kind, kind);
-	return log_err("%s: %s: %s", opt, dev, strerror(errno));
+		snprintf(why, sizeof(why), "no %s: load the module vhost_%s (make load, modprobe or insmod vhost_%s.ko)",
+			 dev, kind, kind);
+	else
+		snprintf(why, sizeof(why), "%s: %s", dev, strerror(errno));
+	if (!instead)
+		return log_err("%s: %s", opt, why);
+	log_warn("%s: %s; until then %s serves it", opt, why, instead);
+	return -1;
 }
 
 int vhost_kernel_workers(struct vhost_kernel *vk, unsigned int first, unsigned int nr, unsigned int workers)

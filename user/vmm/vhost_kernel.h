@@ -48,10 +48,12 @@ struct vhost_kernel {
  * @kind: "net", "blk", ...
  * @vhostfd: number of an inherited descriptor, which parse_fd() takes; NULL: open the device
  *
+ * @instead: who serves the device if there is no kernel for it: then that is a warning; NULL: it is an error
+ *
  * What an inherited descriptor is, the caller has to find out.
  * Return: descriptor, or -1 after one logged line
  */
-int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd);
+int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd, const char *instead);
 
 /**
  * vhost_kernel_workers() - spread @nr rings, @first and up, over @workers threads; others stay with the

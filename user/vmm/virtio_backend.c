@@ -5,7 +5,8 @@
  * A vCPU only says what it wants (want_start, want_reset, want of a queue) and schedules a bottom half.
  * step() runs on the main thread and moves the back end one job at a time towards the wish: a job is a
  * start or a stop on a helper thread, without the device lock; nothing else touches the back end, and
- * nothing changes the set-up of the queues that it is about, while one is under way.
+ * nothing changes the set-up of the queues that it is about, while one is under way. A back end whose other
+ * side has gone is started again, where it stopped.
  */
 #include <errno.h>
 #include <poll.h>
@@ -18,7 +19,7 @@
 #include "virtio_pci.h"
 #include "../lib/log.h"
 
-enum job_kind { JOB_START, JOB_STOP, JOB_RING_START, JOB_RING_STOP };
+enum job_kind { JOB_START, JOB_RECOVER, JOB_STOP, JOB_RING_START, JOB_RING_STOP };
 
 /**
  * struct virtio_job - one start or stop under way, of all rings or of ring @n
@@ -49,9 +50,11 @@ static void job_work(void *arg)
 
 	switch (job->kind) {
 	case JOB_START:
+	case JOB_RECOVER:
 		job->err = vd->ops->prepare ? vd->ops->prepare(vd, job->features) : 0;
 		if (!job->err)
-			job->err = ops->start(vd->vhost, job->features, job->ring, job->nr);
+			job->err = (job->kind == JOB_START ? ops->start : ops->recover)(
+				vd->vhost, job->features, job->ring, job->nr);
 		break;
 	case JOB_STOP:
 		ops->stop(vd->vhost);
@@ -82,6 +85,9 @@ static void job_finish(struct virtio_dev *vd, struct virtio_job *job)
 		return;
 	}
 	vd->backend = VIRTIO_RUNNING;
+	/* It is said why as soon as it is known, or begun anew. */
+	if (job->err == -EPIPE && vd->vhost->ops->ready)
+		return;
 	if (job->err) {
 		virtio_broken(vd, vd->vhost->why ? vd->vhost->why : strerror(-job->err));
 		return;
@@ -190,10 +196,32 @@ static void rings_join(struct virtio_dev *vd)
 			vd->queue[n].want = VIRTIO_QUEUE_AS_IS;
 }
 
+static int backend_ready(struct virtio_dev *vd)
+{
+	int err = vd->vhost->ops->ready ? vd->vhost->ops->ready(vd->vhost) : 0;
+
+	if (err && err != -EINPROGRESS && (vd->backend == VIRTIO_RUNNING || vd->want_start))
+		virtio_broken(vd, vd->vhost->why ? vd->vhost->why : strerror(-err));
+	return err;
+}
+
+/* Return: whether a job is under way, or could not be made */
+static bool lost_step(struct virtio_dev *vd)
+{
+	vd->lost = false;
+	if (backend_ready(vd) || vd->backend == VIRTIO_IDLE || vd->want_reset ||
+	    vd->status & VIRTIO_CONFIG_S_NEEDS_RESET)
+		return false;
+	return job_begin(vd, JOB_RECOVER, 0);
+}
+
 static void step(struct virtio_dev *vd)
 {
 	while (!vd->job) {
-		if (vd->backend == VIRTIO_RUNNING && !vd->want_reset) {
+		if (vd->lost) {
+			if (lost_step(vd))
+				return;
+		} else if (vd->backend == VIRTIO_RUNNING && !vd->want_reset) {
 			if (!ring_step(vd))
 				return;
 		} else if (vd->backend == VIRTIO_RUNNING) {
@@ -205,6 +233,7 @@ static void step(struct virtio_dev *vd)
 			virtio_registers_reset(vd);
 			return;
 		} else if (vd->want_start) {
+			backend_ready(vd);
 			vd->want_start = false;
 			rings_join(vd);
 			if (job_begin(vd, JOB_START, 0) || vd->backend == VIRTIO_IDLE)
@@ -227,6 +256,12 @@ static void backend_bh(struct loop_bh *bh)
 void virtio_backend_kick(struct virtio_dev *vd)
 {
 	loop_bh_schedule(vd->pci.vm->loop, &vd->bh);
+}
+
+static void backend_lost(struct vhost *vh)
+{
+	vh->vd->lost = true;
+	step(vh->vd);
 }
 
 bool virtio_backend_busy(const struct virtio_dev *vd)
@@ -272,6 +307,8 @@ void virtio_backend_init(struct virtio_dev *vd)
 	unsigned int n;
 
 	vd->bh.fn = backend_bh;
+	vd->vhost->vd = vd;
+	vd->vhost->lost = backend_lost;
 	for (n = 0; n < vd->nr_queues; n++) {
 		struct virtio_queue *q = &vd->queue[n];
 

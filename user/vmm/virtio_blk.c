@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * virtio-blk-pci (virtio 1.2, section 5.2) on the kernel's vhost_blk: every queue is a request queue and
- * has the drive's file for a back end. What the configuration space says comes from the module, which
- * knows the limits of the device; the properties can only narrow it.
+ * virtio-blk-pci (virtio 1.2, section 5.2) on the kernel's vhost_blk or on a process: every queue is a request
+ * queue. What the configuration space says comes from the back end, which knows the limits of the drive; the
+ * properties can only narrow it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
@@ -22,97 +21,27 @@
 #define to_blk(_vd)	((struct virtio_blk *)((char *)(_vd) - offsetof(struct virtio_blk, vd)))
 #define user_blk(_user)	((struct virtio_blk *)((char *)(_user) - offsetof(struct virtio_blk, user)))
 
-/* ---- the back end ---- */
+/* ---- the drive ---- */
 
-static int blk_attach(struct vhost_kernel *vk, unsigned int n, bool on)
+void blk_resize(struct virtio_blk *blk, const struct vhost_blk_info *info)
 {
-	struct virtio_blk *blk = (void *)((char *)vk - offsetof(struct virtio_blk, vk));
-	struct vhost_blk_backend backend = {
-		.index = n,
-		.fd = on ? blk->bd->fd : -1,
-		.flags = (blk->bd->readonly ? VHOST_BLK_BACKEND_RDONLY : 0) |
-			 (blk->unmap ? 0 : VHOST_BLK_BACKEND_NO_UNMAP),
-	};
-	int ret;
-
-	do {
-		ret = ioctl(vk->fd, VHOST_BLK_SET_BACKEND, &backend);
-	} while (ret && errno == EINTR);
-	return ret ? -errno : 0;
-}
-
-static const struct vhost_kernel_ops blk_kernel_ops = { .attach = blk_attach };
-
-static int get_info(struct virtio_blk *blk, struct vhost_blk_info *info)
-{
-	memset(info, 0, sizeof(*info));
-	info->size = sizeof(*info);
-	info->fd = blk->bd->fd;
-	return ioctl(blk->vk.fd, VHOST_BLK_GET_INFO, info) ? -errno : 0;
+	if (blk->config.capacity == blk_sectors(blk, info))
+		return;
+	blk->config.capacity = blk_sectors(blk, info);
+	virtio_config_changed(&blk->vd);
 }
 
 static void blk_resized(struct blockdev_user *user)
 {
-	struct virtio_blk *blk = user_blk(user);
-	struct vhost_blk_info info;
-	int err = get_info(blk, &info);
-
-	if (err) {
-		log_warn("%s: asking for the size of %s: %s", blk->name, blk->bd->file, strerror(-err));
-		return;
-	}
-	if (blk->config.capacity == blk_sectors(blk, &info))
-		return;
-	blk->config.capacity = blk_sectors(blk, &info);
-	virtio_config_changed(&blk->vd);
+	user_blk(user)->backend->resized(user_blk(user));
 }
 
 static void blk_stats(struct blockdev_user *user, FILE *out)
 {
-	struct vhost_blk_stats sum = { 0 }, q;
-	struct virtio_blk *blk = user_blk(user);
-	unsigned int n;
-
-	for (n = 0; n < blk->vd.nr_queues; n++) {
-		memset(&q, 0, sizeof(q));
-		q.size = sizeof(q);
-		q.index = n;
-		if (ioctl(blk->vk.fd, VHOST_BLK_GET_STATS, &q))
-			continue;
-		sum.read_bytes += q.read_bytes;
-		sum.write_bytes += q.write_bytes;
-		sum.reads += q.reads;
-		sum.writes += q.writes;
-		sum.flushes += q.flushes;
-		sum.discards += q.discards;
-		sum.write_zeroes += q.write_zeroes;
-		sum.errors += q.errors;
-		if (q.last_errno) {
-			sum.last_errno = q.last_errno;
-			sum.last_error_sector = q.last_error_sector;
-		}
-	}
-	fprintf(out, " rd_bytes=%llu wr_bytes=%llu rd_operations=%llu wr_operations=%llu flush_operations=%llu",
-		(unsigned long long)sum.read_bytes, (unsigned long long)sum.write_bytes,
-		(unsigned long long)sum.reads, (unsigned long long)sum.writes,
-		(unsigned long long)sum.flushes);
-	fprintf(out, " unmap_operations=%llu zero_operations=%llu failed_operations=%llu",
-		(unsigned long long)sum.discards, (unsigned long long)sum.write_zeroes,
-		(unsigned long long)sum.errors);
-	if (sum.last_errno)
-		fprintf(out, " last_error=\"%s\" last_error_sector=%llu", strerror((int)sum.last_errno),
-			(unsigned long long)sum.last_error_sector);
+	user_blk(user)->backend->stats(user_blk(user), out);
 }
 
 /* ---- the cache mode: virtio 1.2, 5.2.5 and 5.2.6.2 ---- */
-
-/* wce_lock held. Return: 0 or -errno */
-static int wce_tell(struct virtio_blk *blk)
-{
-	uint32_t on = blk->config.wce;
-
-	return ioctl(blk->vk.fd, VHOST_BLK_SET_WRITEBACK, &on) ? -errno : 0;
-}
 
 /* A driver that cannot flush must not need to. */
 static void blk_features_ok(struct virtio_dev *vd, uint64_t features)
@@ -131,7 +60,7 @@ static int blk_prepare(struct virtio_dev *vd, uint64_t features)
 
 	(void)features;
 	pthread_mutex_lock(&blk->wce_lock);
-	err = wce_tell(blk);
+	err = blk->backend->writeback(blk);
 	pthread_mutex_unlock(&blk->wce_lock);
 	return err;
 }
@@ -164,7 +93,7 @@ static void sync_done(void *arg)
 		loop_bh_schedule(blk->vd.pci.vm->loop, &blk->sync);
 }
 
-/* The module sees to requests in flight and later ones; this is for those before. */
+/* The back end sees to requests in flight and later ones; this is for those before. */
 static void sync_bh(struct loop_bh *bh)
 {
 	struct virtio_blk *blk = (void *)((char *)bh - offsetof(struct virtio_blk, sync));
@@ -184,7 +113,7 @@ static void sync_bh(struct loop_bh *bh)
 
 /*
  * Here and now, on the vCPU: once its write has returned, the driver counts on it for what it submits
- * next. The module sets a flag, it waits for no request.
+ * next. The back end sets a flag, it waits for no request.
  */
 static void blk_config_write(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len)
 {
@@ -198,11 +127,12 @@ static void blk_config_write(struct virtio_dev *vd, unsigned int off, uint64_t v
 	pthread_mutex_lock(&blk->wce_lock);
 	was = blk->config.wce;
 	blk->config.wce = !!(val >> 8 * (at - off) & 0xff);
-	err = wce_tell(blk);
+	err = blk->backend->writeback(blk);
 	if (was && !blk->config.wce)
 		loop_bh_schedule(vd->pci.vm->loop, &blk->sync);
 	pthread_mutex_unlock(&blk->wce_lock);
-	if (err)
+	/* A back end that is not there is told when it is. */
+	if (err && err != -EPIPE)
 		virtio_broken(vd, strerror(-err));
 }
 
@@ -214,7 +144,8 @@ static void blk_destroy(struct virtio_dev *vd)
 	if (blk->sync_job)
 		blk->sync_job->blk = NULL;
 	blk->bd->user = NULL;
-	close(blk->vk.fd);
+	if (blk->backend->destroy)
+		blk->backend->destroy(blk);
 	pthread_mutex_destroy(&blk->wce_lock);
 	free(blk);
 }
@@ -228,7 +159,7 @@ static const struct virtio_ops blk_ops = {
 
 /* ---- making ---- */
 
-/* What needs no module. */
+/* What needs no back end. */
 static int props_check(struct virtio_blk *blk, const struct blk_props *p)
 {
 	const char *name = blk->name;
@@ -237,10 +168,8 @@ static int props_check(struct virtio_blk *blk, const struct blk_props *p)
 
 	if (virtio_pci_props_check(name, &p->pci))
 		return -1;
-	if (p->vhost != PROP_ON)
-		return log_err(
-			"-device %s: pass vhost=on: queues served outside the kernel are not there yet",
-			name);
+	if (p->vhost == PROP_OFF && (p->vhostforce || p->vhostfd))
+		return log_err("-device %s: vhost=off contradicts vhostforce= and vhostfd=", name);
 	if (p->queue_size & (p->queue_size - 1))
 		return log_err("-device %s: queue-size=%u: takes a power of two", name, p->queue_size);
 	if (p->workers > p->num_queues)
@@ -262,47 +191,32 @@ static int props_check(struct virtio_blk *blk, const struct blk_props *p)
 	return 0;
 }
 
+static void blk_close(struct virtio_blk *blk)
+{
+	blk->vd.vhost->ops->close(blk->vd.vhost);
+	if (blk->backend->destroy)
+		blk->backend->destroy(blk);
+}
+
+/* In the kernel if that is wanted and possible, else in a process. Return: 0; -1 after one logged line */
 static int blk_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props *p)
 {
-	char opt[80], serial[VHOST_BLK_SERIAL_LEN] = "";
-	struct vhost_blk_info info;
-	int fd, err;
+	bool kernel = p->vhost == PROP_ON || p->vhostforce || p->vhostfd;
+	bool only = p->vhostforce || p->vhostfd;
+	struct vhost_blk_info info = { 0 };
+	int ret = kernel ? blk_kernel_open(blk, vm, p, &info, only ? NULL : BLK_PROGRAM) : 1;
 
-	snprintf(opt, sizeof(opt), "-device %s", blk->name);
-	fd = vhost_kernel_open(opt, "blk", p->vhostfd);
-	if (fd < 0)
+	if (ret > 0)
+		ret = blk_user_open(blk, vm, p, &info);
+	if (ret)
 		return -1;
-	blk->vk.fd = fd;
-	err = get_info(blk, &info);
-	/* what vhost-blk answers to a drive it cannot serve; anything else comes from something else */
-	if (p->vhostfd && err && err != -EOPNOTSUPP && err != -EINVAL) {
-		log_err("%s: vhostfd=%d is not a vhost-blk device", opt, fd);
-		goto out;
+	if (!blk_config_fill(blk, p, &info)) {
+		blk->vd.features = blk_features(blk, p, &info);
+		if (blk->vd.features & 1ull << VIRTIO_F_VERSION_1)
+			return 0;
+		log_err("-device %s: the back end does not know VIRTIO_F_VERSION_1", blk->name);
 	}
-	if (err) {
-		log_err("%s: drive=%s: %s: %s", opt, blk->bd->id, blk->bd->file,
-			err == -EOPNOTSUPP ? "vhost_blk cannot serve such a file" : strerror(-err));
-		goto out;
-	}
-	if (vhost_kernel_init(&blk->vk, vm, blk->name, fd, &blk_kernel_ops))
-		goto out;
-	if (p->serial)
-		memcpy(serial, p->serial, strnlen(p->serial, sizeof(serial)));
-	err = ioctl(fd, VHOST_BLK_SET_SERIAL, serial) ? -errno : 0;
-	if (!err)
-		err = vhost_kernel_workers(&blk->vk, 0, p->num_queues, p->workers);
-	if (err) {
-		log_err("%s: setting up the vhost device: %s", opt, strerror(-err));
-		goto out;
-	}
-	if (blk_config_fill(blk, p, &info))
-		goto out;
-	blk->vd.features = blk_features(blk, p, &info);
-	if (blk->vd.features & 1ull << VIRTIO_F_VERSION_1)
-		return 0;
-	log_err("%s: the vhost module does not know VIRTIO_F_VERSION_1", opt);
-out:
-	close(fd);
+	blk_close(blk);
 	return -1;
 }
 
@@ -337,14 +251,13 @@ static int blk_make(struct vm *vm, const char *type, const char *id, struct blk_
 	blk->sync.fn = sync_bh;
 	blk->vd.ops = &blk_ops;
 	blk->vd.name = blk->name;
-	blk->vd.vhost = &blk->vk.vhost;
 	blk->vd.ioeventfd = p->pci.ioeventfd;
 	blk->vd.config = &blk->config;
 	blk->vd.config_len = offsetof(struct virtio_blk_config, secure_erase_sector_alignment) +
 			     sizeof(blk->config.secure_erase_sector_alignment);
 	pthread_mutex_init(&blk->wce_lock, NULL);
 	if (virtio_pci_create(vm, &blk->vd, &init)) {
-		close(blk->vk.fd);
+		blk_close(blk);
 		goto out;
 	}
 	blk->bd->user = &blk->user;
@@ -363,8 +276,7 @@ static int vhost_blk_create(struct vm *vm, const char *id, void *props)
 {
 	struct blk_props *p = props;
 
-	if (p->vhost == PROP_AUTO)
-		p->vhost = PROP_ON;
+	p->vhostforce = true;
 	return blk_make(vm, "vhost-blk-pci", id, p);
 }
 
@@ -376,7 +288,8 @@ static int vhost_blk_create(struct vm *vm, const char *id, void *props)
 static const struct prop blk_props[] = {
 	PROP("drive", PROP_STR, struct blk_props, drive, .required = true, .help = "id of a -drive"),
 	PROP("vhost", PROP_ONOFFAUTO, struct blk_props, vhost,
-	     .help = "serve the queues in the kernel; only on works"),
+	     .help = "on: served by the kernel's vhost_blk, if it is loaded; else by a process, " BLK_PROGRAM),
+	BLK_BOOL("vhostforce", vhostforce, "off", "on: by vhost_blk, or not at all"),
 	PROP("vhostfd", PROP_STR, struct blk_props, vhostfd,
 	     .help = "descriptor of an opened /dev/vhost-blk, inherited"),
 	BLK_U32("num-queues", num_queues, .min = 1, .max = VHOST_BLK_MAX_QUEUES,
@@ -384,7 +297,7 @@ static const struct prop blk_props[] = {
 	BLK_U32("queue-size", queue_size, .def = "256", .min = 4, .max = 1024,
 		.help = "power of two, 4 to 1024"),
 	BLK_U32("workers", workers, .min = 1, .max = VHOST_BLK_MAX_QUEUES,
-		.help = "kernel threads that serve them; without it one for each queue, no more than CPUs"),
+		.help = "kernel threads that serve them, with vhost=on; without it one for each queue, no more than CPUs"),
 	BLK_U32("vectors", pci.vectors, .def = "4294967295",
 		.help = "MSI-X vectors, 0: interrupts by INTx; the default means one for each queue and one more"),
 	PROP("serial", PROP_STR, struct blk_props, serial, .help = "20 characters at most"),
@@ -407,7 +320,7 @@ static const struct prop blk_props[] = {
 const struct device_type virtio_blk_pci_type = {
 	.name = "virtio-blk-pci",
 	.alias = "virtio-blk",
-	.desc = "virtio disk, served by vhost_blk",
+	.desc = "virtio disk, served by a process, or by vhost_blk",
 	.bus = "PCI",
 	.props = blk_props,
 	.props_size = sizeof(struct blk_props),
@@ -416,7 +329,7 @@ const struct device_type virtio_blk_pci_type = {
 
 const struct device_type vhost_blk_pci_type = {
 	.name = "vhost-blk-pci",
-	.desc = "the same, with vhost=on",
+	.desc = "the same, with vhostforce=on",
 	.bus = "PCI",
 	.props = blk_props,
 	.props_size = sizeof(struct blk_props),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The configuration space and the features of a virtio-blk device, from what vhost_blk says of the drive. */
+/* The configuration space and the features of a virtio-blk device, from what the back end says of the drive. */
 #include "virtio_blk.h"
 #include "../lib/bits.h"
 #include "../lib/log.h"
@@ -116,10 +116,10 @@ uint64_t blk_features(const struct virtio_blk *blk, const struct blk_props *p,
 		{ !rdonly && c->max_write_zeroes_sectors, VIRTIO_BLK_F_WRITE_ZEROES },
 		{ !rdonly && c->max_secure_erase_sectors, VIRTIO_BLK_F_SECURE_ERASE },
 	};
-	uint64_t features = virtio_pci_features(&p->pci, blk->vk.vhost.features);
+	uint64_t features = virtio_pci_features(&p->pci, blk->vd.vhost->features);
 	unsigned int i;
 
 	for (i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-		features |= own[i].on ? BIT64(own[i].bit) : 0;
+		features |= own[i].on ? BIT64(own[i].bit) & blk->has : 0;
 	return features;
 }

@@ -123,7 +123,7 @@ struct virtio_dev {
 
 	/* private: the back end's life */
 	enum virtio_backend backend;
-	bool want_start, want_reset, logged;
+	bool want_start, want_reset, lost, logged;
 	struct virtio_job *job;
 	struct loop_bh bh;
 	uint64_t notify_addr;

@@ -213,7 +213,7 @@ static int scsi_open(struct virtio_scsi *scsi, struct vm *vm, const struct scsi_
 	int fd, abi;
 
 	snprintf(opt, sizeof(opt), "-device %s", scsi->name);
-	fd = vhost_kernel_open(opt, "scsi", p->vhostfd);
+	fd = vhost_kernel_open(opt, "scsi", p->vhostfd, NULL);
 	if (fd < 0)
 		return -1;
 	if (ioctl(fd, VHOST_SCSI_GET_ABI_VERSION, &abi)) {

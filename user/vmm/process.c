@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Programs of ours beside the VMM, see process.h. */
+#define _GNU_SOURCE
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "../lib/log.h"
+
+#define CHILD_FD	3
+#define CHILD_STACK	(64 << 10)
+#define PATIENCE_MS	3000
+
+/* ---- arguments ---- */
+
+int process_arg(struct process *p, const char *fmt, ...)
+{
+	unsigned int n = 0;
+	va_list ap;
+	int len;
+
+	while (p->argv[n])
+		n++;
+	if (n == PROCESS_ARGS - 1)
+		return -E2BIG;
+	va_start(ap, fmt);
+	len = vasprintf(&p->argv[n], fmt, ap);
+	va_end(ap);
+	if (len >= 0)
+		return 0;
+	p->argv[n] = NULL;
+	return -ENOMEM;
+}
+
+int process_init(struct process *p, const char *name)
+{
+	*p = (struct process){ .name = name, .pidfd = -1 };
+	return process_arg(p, "%s", name) || process_arg(p, "--fd=%d", CHILD_FD) ? -ENOMEM : 0;
+}
+
+void process_free(struct process *p)
+{
+	unsigned int n;
+
+	for (n = 0; p->argv[n]; n++)
+		free(p->argv[n]);
+	p->argv[0] = NULL;
+}
+
+/* ---- starting ---- */
+
+/* Return: 0 and the program's path, that of the VMM's folder if it is there; else -errno */
+static int find(const char *name, char *path)
+{
+	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	const char *dirs = getenv("PATH");
+	const char *end;
+	char *slash;
+
+	path[n < 0 ? 0 : n] = 0;
+	slash = strrchr(path, '/');
+	if (slash) {
+		snprintf(slash + 1, PATH_MAX - (size_t)(slash + 1 - path), "%s", name);
+		if (!access(path, X_OK))
+			return 0;
+	}
+	for (; dirs && *dirs; dirs = *end ? end + 1 : end) {
+		end = strchrnul(dirs, ':');
+		snprintf(path, PATH_MAX, "%.*s/%s", (int)(end - dirs), dirs, name);
+		if (*dirs == '/' && !access(path, X_OK))
+			return 0;
+	}
+	return -ENOENT;
+}
+
+/* struct child - what it needs between clone() and execve(), in memory that both see; @err: out */
+struct child {
+	const char *path;
+	char *const *argv;
+	int sock, null;
+	bool quiet;
+	pid_t parent;
+	sigset_t mask;
+	int err;
+};
+
+/*
+ * In the child, which has the parent's memory and descriptors of its own; the parent sleeps. A session of
+ * its own keeps it from the terminal's signals, and from being stopped for what it writes there.
+ */
+static int child_run(void *arg)
+{
+	struct sigaction dfl = { .sa_handler = SIG_DFL };
+	struct child *c = arg;
+
+	setsid();
+	sigaction(SIGPIPE, &dfl, NULL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL))
+		goto out;
+	/* it may have gone before it was asked for */
+	if (getppid() != c->parent)
+		_exit(1);
+	if (dup2(c->null, STDIN_FILENO) < 0 || dup2(c->null, STDOUT_FILENO) < 0 ||
+	    (c->quiet && dup2(c->null, STDERR_FILENO) < 0) || dup2(c->sock, CHILD_FD) < 0 ||
+	    syscall(SYS_close_range, CHILD_FD + 1, UINT_MAX, 0))
+		goto out;
+	sigprocmask(SIG_SETMASK, &c->mask, NULL);
+	execv(c->path, c->argv);
+out:
+	c->err = errno;
+	_exit(1);
+}
+
+/* clone() instead of fork(): no page of a running guest's VMM becomes copy-on-write, and there is a pidfd */
+static int child_start(struct process *p, struct child *c)
+{
+	sigset_t all, old;
+	char *stack = malloc(CHILD_STACK);
+	pid_t pid;
+
+	if (!stack)
+		return -ENOMEM;
+	sigemptyset(&c->mask);
+	sigfillset(&all);
+	/* no handler of ours runs in the child */
+	sigprocmask(SIG_SETMASK, &all, &old);
+	pid = clone(child_run, stack + CHILD_STACK, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, c, &p->pidfd);
+	if (pid < 0)
+		c->err = errno;
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	free(stack);
+	if (pid < 0) {
+		p->pidfd = -1;
+		return -c->err;
+	}
+	p->pid = pid;
+	if (c->err) {
+		char how[64];
+
+		process_reap(p, how, sizeof(how));
+	}
+	return -c->err;
+}
+
+/* Out of the way of those that the child replaces. Return: 0 or -errno */
+static int move_up(int *fd)
+{
+	int new;
+
+	if (*fd > CHILD_FD)
+		return 0;
+	new = fcntl(*fd, F_DUPFD_CLOEXEC, CHILD_FD + 1);
+	if (new < 0)
+		return -errno;
+	close(*fd);
+	*fd = new;
+	return 0;
+}
+
+int process_start(struct process *p, const char *opt)
+{
+	struct child c = { .argv = p->argv, .quiet = p->quiet, .parent = getpid(), .null = -1 };
+	char path[PATH_MAX];
+	int sv[2] = { -1, -1 };
+	int err;
+
+	c.path = path;
+	err = find(p->name, path);
+	if (err)
+		return log_err("%s: no %s beside shunt or in PATH (make user)", opt, p->name), err;
+	c.null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (c.null < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
+		err = -errno;
+	c.sock = sv[1];
+	if (!err)
+		err = move_up(&c.null) ?: move_up(&c.sock) ?: child_start(p, &c);
+	if (c.null >= 0)
+		close(c.null);
+	if (c.sock >= 0)
+		close(c.sock);
+	if (!err)
+		return sv[0];
+	if (sv[0] >= 0)
+		close(sv[0]);
+	log_err("%s: %s: %s", opt, path, strerror(-err));
+	return err;
+}
+
+/* ---- ending ---- */
+
+static void send_signal(const struct process *p, int sig)
+{
+	if (p->pidfd >= 0)
+		syscall(SYS_pidfd_send_signal, p->pidfd, sig, NULL, 0);
+}
+
+void process_kill(const struct process *p)
+{
+	send_signal(p, SIGKILL);
+}
+
+bool process_wait(const struct process *p, int ms)
+{
+	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
+	int n;
+
+	if (p->pidfd < 0)
+		return true;
+	do {
+		n = poll(&pfd, 1, ms);
+	} while (n < 0 && errno == EINTR);
+	return n > 0;
+}
+
+int process_reap(struct process *p, char *how, size_t len)
+{
+	siginfo_t si = { 0 };
+	int ret = 1;
+
+	snprintf(how, len, "does not end");
+	if (p->pidfd < 0)
+		return ret;
+	/* What is stuck in the kernel for good is left to it. */
+	if (process_wait(p, PATIENCE_MS) && !waitid(P_PIDFD, (id_t)p->pidfd, &si, WEXITED)) {
+		if (si.si_code == CLD_EXITED)
+			snprintf(how, len, "ended with status %d", si.si_status);
+		else
+			snprintf(how, len, "was killed by signal %d", si.si_status);
+		ret = si.si_code != CLD_EXITED || si.si_status != 1;
+	}
+	close(p->pidfd);
+	p->pidfd = -1;
+	p->pid = 0;
+	return ret;
+}
+
+void process_end(struct process *p)
+{
+	char how[64];
+
+	send_signal(p, SIGTERM);
+	if (!process_wait(p, PATIENCE_MS))
+		process_kill(p);
+	process_reap(p, how, sizeof(how));
+}

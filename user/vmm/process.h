@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Programs of ours beside the VMM: each has one end of a socket pair and its standard error, and nothing
+ * else. They die with the VMM however it ends, and get no signal from its terminal.
+ *
+ * Context: main thread, because a program goes when the thread that started it goes; process_kill() on any
+ * thread, but not at the same time as the others.
+ */
+#ifndef VMM_PROCESS_H
+#define VMM_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#define PROCESS_ARGS	24
+
+/**
+ * struct process - one program
+ * @name: of it, "shunt-blk"; looked for beside the VMM, then in PATH
+ * @argv: its arguments, owned, NULL-terminated: the first is @name, the second says which descriptor
+ * @quiet: standard error is nobody's
+ * @pid: @pidfd: 0 and -1 while it does not run
+ */
+struct process {
+	const char *name;
+	char *argv[PROCESS_ARGS];
+	bool quiet;
+	pid_t pid;
+	int pidfd;
+};
+
+/** process_init() - @p: nothing runs, no arguments but the first two. Return: 0, or -ENOMEM */
+int process_init(struct process *p, const char *name);
+/** process_arg() - one more argument. Return: 0; -ENOMEM, -E2BIG */
+int process_arg(struct process *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** process_free() - the arguments; it was ended before */
+void process_free(struct process *p);
+
+/**
+ * process_start() - run it
+ * @opt: begins messages
+ *
+ * Return: our end of its socket; or -errno after one logged line
+ */
+int process_start(struct process *p, const char *opt);
+/** process_kill() - SIGKILL, if it runs; it is to be reaped still */
+void process_kill(const struct process *p);
+/** process_wait() - Return: whether it has ended, or does so within @ms; it is to be reaped still */
+bool process_wait(const struct process *p, int ms);
+/**
+ * process_reap() - it has ended, or shall have done so soon: wait for it
+ * @how: gets words, such as "was killed by signal 9"
+ *
+ * Return: 0 it exited, with a status of 1: it has said why itself; 1 anything else
+ */
+int process_reap(struct process *p, char *how, size_t len);
+/** process_end() - SIGTERM; SIGKILL a while later. It does not run afterwards */
+void process_end(struct process *p);
+
+#endif

@@ -1,0 +1,563 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Messages to a process that serves rings, see vhost_user.h.
+ *
+ * The used index of a ring is not ours to read: where a ring goes on after a process has gone, the next one
+ * finds out, from the ring and from the memory that both of them had (INFLIGHT_SHMFD).
+ */
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+#include "vhost_user.h"
+#include "vm.h"
+#include "../lib/bits.h"
+#include "../lib/log.h"
+
+#define to_user(_vh) ((struct vhost_user *)((char *)(_vh) - offsetof(struct vhost_user, vhost)))
+
+#define ANSWER_NS	5000000000ull	/* also for what a ring has under way */
+
+/* What virtio has for other transports, for an IOMMU, or in other words of vhost */
+#define NOT_OURS (BIT64(VHOST_USER_F_PROTOCOL_FEATURES) | BIT64(VIRTIO_F_ACCESS_PLATFORM) | BIT64(26) | \
+		  BIT64(VIRTIO_F_RING_RESET) | BIT64(VIRTIO_F_ORDER_PLATFORM) | BIT64(VIRTIO_F_SR_IOV) | \
+		  BIT64(38))
+
+#define PROTOCOL (BIT64(VHOST_USER_PROTOCOL_F_MQ) | BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+		  BIT64(VHOST_USER_PROTOCOL_F_CONFIG) | BIT64(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
+		  BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+#define CHANNEL (BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT64(VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD) | \
+		 BIT64(VHOST_USER_PROTOCOL_F_CONFIG))
+
+/* ---- one message; all of this with the lock held ---- */
+
+static bool speaks(const struct vhost_user *vu, unsigned int protocol_feature)
+{
+	return vu->protocol >> protocol_feature & 1;
+}
+
+/* Return: @err; -EPIPE instead where the other side has only gone */
+static int failed(struct vhost_user *vu, int err)
+{
+	vhost_user_leave(vu);
+	switch (err) {
+	case -EAGAIN:
+	case -ETIMEDOUT:
+		vu->vhost.why = "the process does not answer";
+		return -ETIMEDOUT;
+	case -EPROTO:
+	case -EMSGSIZE:
+		vu->vhost.why = "the process answers what makes no sense";
+		return -EPROTO;
+	}
+	return -EPIPE;
+}
+
+/* @m becomes the answer: @size bytes of it at least. Return: 0 or -errno */
+static int receive(struct vhost_user *vu, struct vhost_user_msg *m, uint64_t deadline_ns)
+{
+	uint32_t request = m->hdr.request;
+	int ret = vhost_user_recv_until(vu->sock, m, deadline_ns);
+
+	if (ret <= 0)
+		return failed(vu, ret ? ret : -EPIPE);
+	if (m->hdr.request == request && m->hdr.flags & VHOST_USER_REPLY)
+		return 0;
+	vhost_user_close_fds(m);
+	return failed(vu, -EPROTO);
+}
+
+static int transmit(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t flags)
+{
+	int ret = vu->dead ? -EPIPE : 0;
+
+	if (ret)
+		return ret;
+	m->hdr.flags = VHOST_USER_VERSION | flags;
+	ret = vhost_user_send(vu->sock, m);
+	return ret ? failed(vu, ret) : 0;
+}
+
+/* A question: @m becomes the answer, of @size bytes and @fds descriptors, then the caller's */
+static int ask_until(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t size, unsigned int fds,
+		     uint64_t deadline_ns)
+{
+	int err = transmit(vu, m, 0) ?: receive(vu, m, deadline_ns);
+
+	if (err)
+		return err;
+	if (m->hdr.size == size && m->nr_fds == fds)
+		return 0;
+	vhost_user_close_fds(m);
+	return failed(vu, -EPROTO);
+}
+
+static int ask(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t size)
+{
+	return ask_until(vu, m, size, 0, loop_now_ns() + ANSWER_NS);
+}
+
+/* A statement: whether it was understood is known where there is REPLY_ACK. Return: also -EINVAL, refused */
+static int tell(struct vhost_user *vu, struct vhost_user_msg *m)
+{
+	bool ack = speaks(vu, VHOST_USER_PROTOCOL_F_REPLY_ACK);
+	int err = transmit(vu, m, ack ? VHOST_USER_NEED_REPLY : 0);
+
+	m->nr_fds = 0;
+	if (err || !ack)
+		return err;
+	err = receive(vu, m, loop_now_ns() + ANSWER_NS);
+	if (err)
+		return err;
+	vhost_user_close_fds(m);
+	if (m->hdr.size != sizeof(m->u64))
+		return failed(vu, -EPROTO);
+	return m->u64 ? -EINVAL : 0;
+}
+
+static int ask_u64(struct vhost_user *vu, uint32_t request, uint64_t *val)
+{
+	struct vhost_user_msg m = { .hdr.request = request };
+	int err = ask(vu, &m, sizeof(m.u64));
+
+	*val = m.u64;
+	return err;
+}
+
+static int tell_u64(struct vhost_user *vu, uint32_t request, uint64_t val)
+{
+	struct vhost_user_msg m = { .hdr = { .request = request, .size = sizeof(m.u64) }, .u64 = val };
+
+	return tell(vu, &m);
+}
+
+static int tell_state(struct vhost_user *vu, uint32_t request, unsigned int n, unsigned int num)
+{
+	struct vhost_user_msg m = {
+		.hdr = { .request = request, .size = sizeof(m.state) },
+		.state = { .index = n, .num = num },
+	};
+
+	return tell(vu, &m);
+}
+
+static int tell_fd(struct vhost_user *vu, uint32_t request, uint64_t val, int fd)
+{
+	struct vhost_user_msg m = {
+		.nr_fds = 1, .fds = { fd }, .hdr = { .request = request, .size = sizeof(m.u64) }, .u64 = val,
+	};
+
+	return tell(vu, &m);
+}
+
+static int tell_empty(struct vhost_user *vu, uint32_t request)
+{
+	struct vhost_user_msg m = { .hdr.request = request };
+
+	return tell(vu, &m);
+}
+
+/* ---- first words ---- */
+
+static int channel_open(struct vhost_user *vu)
+{
+	struct vhost_user_msg m = { .nr_fds = 1, .hdr.request = VHOST_USER_SET_BACKEND_REQ_FD };
+	int sv[2], err;
+
+	if (!speaks(vu, VHOST_USER_PROTOCOL_F_BACKEND_REQ))
+		return 0;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
+		return -errno;
+	m.fds[0] = sv[1];
+	err = tell(vu, &m);
+	close(sv[1]);
+	if (err)
+		close(sv[0]);
+	else
+		vhost_user_channel(vu, sv[0]);
+	return err;
+}
+
+/* What it can do. Return: 0 or -errno */
+static int features_ask(struct vhost_user *vu)
+{
+	uint64_t protocol = PROTOCOL, has;
+	int err;
+
+	vu->protocol = 0;
+	err = ask_u64(vu, VHOST_USER_GET_FEATURES, &vu->features);
+	if (err || !(vu->features & BIT64(VHOST_USER_F_PROTOCOL_FEATURES)))
+		return err;
+	err = ask_u64(vu, VHOST_USER_GET_PROTOCOL_FEATURES, &has);
+	if (err)
+		return err;
+	/* A socket more for what it says by itself, if it says that the configuration has changed */
+	if ((has & CHANNEL) == CHANNEL)
+		protocol |= CHANNEL;
+	protocol &= has;
+	err = tell_u64(vu, VHOST_USER_SET_PROTOCOL_FEATURES, protocol);
+	vu->protocol = protocol;
+	return err;
+}
+
+static int queues_check(struct vhost_user *vu)
+{
+	uint64_t nr = 1;
+	int err = 0;
+
+	if (speaks(vu, VHOST_USER_PROTOCOL_F_MQ))
+		err = ask_u64(vu, VHOST_USER_GET_QUEUE_NUM, &nr);
+	else if (vu->nr_rings <= 2)
+		return 0;
+	if (!err && nr < vu->nr_rings) {
+		vu->vhost.why = "the process has fewer queues";
+		err = -ENOSPC;
+	}
+	return err;
+}
+
+int vhost_user_greet(struct vhost_user *vu)
+{
+	uint64_t before = vu->features, protocol = vu->protocol;
+	bool again = vu->vhost.features;
+	int err;
+
+	if (vu->dead)
+		return -EPIPE;
+	if (vu->greeted)
+		return 0;
+	err = features_ask(vu);
+	if (!err)
+		err = tell_empty(vu, VHOST_USER_SET_OWNER);
+	if (!err)
+		err = queues_check(vu);
+	if (!err)
+		err = channel_open(vu);
+	if (!err && again && (before & ~vu->features || protocol & ~vu->protocol)) {
+		vu->vhost.why = "the process came back with less than it could do before";
+		err = -ENOTSUP;
+	}
+	if (again)
+		vu->features = before;
+	vu->vhost.features = vu->features & ~NOT_OURS;
+	vu->greeted = !err;
+	return err;
+}
+
+/* ---- configuration ---- */
+
+static int get_config(struct vhost_user *vu, uint8_t *data)
+{
+	struct vhost_user_msg m = {
+		.hdr = { .request = VHOST_USER_GET_CONFIG, .size = VHOST_USER_CONFIG_HDR + vu->config_len },
+		.config.size = vu->config_len,
+	};
+	int err = vhost_user_greet(vu);
+
+	if (!err && !speaks(vu, VHOST_USER_PROTOCOL_F_CONFIG))
+		err = -ENOTSUP;
+	if (!err)
+		err = transmit(vu, &m, 0) ?: receive(vu, &m, loop_now_ns() + ANSWER_NS);
+	if (err)
+		return err;
+	vhost_user_close_fds(&m);
+	/* as processes say that there is no such */
+	if (!m.hdr.size || (m.hdr.size == VHOST_USER_CONFIG_HDR && !m.config.size))
+		return -EINVAL;
+	if (m.hdr.size != VHOST_USER_CONFIG_HDR + vu->config_len || m.config.size != vu->config_len ||
+	    m.config.offset)
+		return failed(vu, -EPROTO);
+	memcpy(data, m.config.data, vu->config_len);
+	return 0;
+}
+
+int vhost_user_get_config(struct vhost_user *vu, uint8_t *data)
+{
+	int err;
+
+	pthread_mutex_lock(&vu->lock);
+	err = get_config(vu, data);
+	pthread_mutex_unlock(&vu->lock);
+	return err;
+}
+
+int vhost_user_set_config(struct vhost_user *vu, uint32_t off, const void *data, uint32_t len)
+{
+	struct vhost_user_msg m = {
+		.hdr = { .request = VHOST_USER_SET_CONFIG, .size = VHOST_USER_CONFIG_HDR + len },
+		.config = { .offset = off, .size = len },
+	};
+	int err;
+
+	if (len > vu->config_len || off > vu->config_len - len)
+		return -EINVAL;
+	memcpy(m.config.data, data, len);
+	pthread_mutex_lock(&vu->lock);
+	err = vhost_user_greet(vu);
+	if (!err)
+		err = speaks(vu, VHOST_USER_PROTOCOL_F_CONFIG) ? tell(vu, &m) : -EINVAL;
+	pthread_mutex_unlock(&vu->lock);
+	return err;
+}
+
+/* ---- rings; the lock is held ---- */
+
+static int set_mem(struct vhost_user *vu)
+{
+	const struct vm *vm = vu->vm;
+	struct vhost_user_msg m = { .nr_fds = vm->nr_slots, .hdr.request = VHOST_USER_SET_MEM_TABLE };
+	unsigned int i;
+
+	_Static_assert(sizeof(vm->slot) / sizeof(vm->slot[0]) <= VHOST_USER_MEM_REGIONS, "all in one table");
+	m.mem.nr = vm->nr_slots;
+	for (i = 0; i < vm->nr_slots; i++) {
+		m.fds[i] = vm->ram_fd;
+		m.mem.region[i] = (struct vhost_user_region){
+			.gpa = vm->slot[i].gpa,
+			.size = vm->slot[i].size,
+			.uaddr = (uintptr_t)vm->slot[i].host,
+			.offset = vm->slot[i].fd_off,
+		};
+	}
+	m.hdr.size = (uint32_t)(8 + m.mem.nr * sizeof(m.mem.region[0]));
+	return tell(vu, &m);
+}
+
+/* Sizes of the three parts of a ring: virtio 1.2, 2.7 and 2.8 */
+static int set_addr(struct vhost_user *vu, unsigned int n, const struct vhost_ring *r)
+{
+	size_t event = sizeof(struct vring_packed_desc_event);
+	void *desc = vm_ram(vu->vm, r->desc, 16ull * r->size);
+	void *avail = vm_ram(vu->vm, r->avail, vu->packed ? event : 6 + 2ull * r->size);
+	void *used = vm_ram(vu->vm, r->used, vu->packed ? event : 6 + 8ull * r->size);
+	struct vhost_user_msg m = {
+		.hdr = { .request = VHOST_USER_SET_VRING_ADDR, .size = sizeof(m.addr) },
+		.addr = {
+			.index = n,
+			.desc_user_addr = (uintptr_t)desc,
+			.avail_user_addr = (uintptr_t)avail,
+			.used_user_addr = (uintptr_t)used,
+			.log_guest_addr = r->used,
+		},
+	};
+
+	if (!desc || !avail || !used)
+		return -EFAULT;
+	return tell(vu, &m);
+}
+
+/*
+ * One that has run before goes on from where it is, whatever its base: what is tracked of it tells the process
+ * where. It may have died before it began to, though.
+ */
+static int ring_start(struct vhost_user *vu, unsigned int n, const struct vhost_ring *r)
+{
+	int err = tell_state(vu, VHOST_USER_SET_VRING_NUM, n, r->size);
+
+	if (!err)
+		err = tell_state(vu, VHOST_USER_SET_VRING_BASE, n, vu->packed ? 0x80008000 : 0);
+	if (!err)
+		err = set_addr(vu, n, r);
+	if (!err)
+		err = tell_fd(vu, VHOST_USER_SET_VRING_ERR, n, r->err);
+	if (!err)
+		err = tell_fd(vu, VHOST_USER_SET_VRING_CALL, n, r->call);
+	if (err)
+		return err;
+	vu->ran[n] = true;
+	err = tell_fd(vu, VHOST_USER_SET_VRING_KICK, n, r->kick);
+	if (!err && vu->features & BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
+		err = tell_state(vu, VHOST_USER_SET_VRING_ENABLE, n, 1);
+	return err;
+}
+
+static void inflight_forget(struct vhost_user *vu)
+{
+	vhost_user_close_fds(&vu->inflight);
+}
+
+/* New memory, of which the other side alone knows what is in it. */
+static int inflight_get(struct vhost_user *vu, const struct vhost_ring *ring, unsigned int nr)
+{
+	struct vhost_user_msg m = {
+		.hdr = { .request = VHOST_USER_GET_INFLIGHT_FD, .size = VHOST_USER_INFLIGHT_PADDED },
+		.inflight.num_queues = (uint16_t)nr,
+	};
+	unsigned int n;
+	int err;
+
+	for (n = 0; n < nr; n++)
+		if (ring[n].enabled && ring[n].size > m.inflight.queue_size)
+			m.inflight.queue_size = ring[n].size;
+	err = transmit(vu, &m, 0) ?: receive(vu, &m, loop_now_ns() + ANSWER_NS);
+	if (err)
+		return err;
+	if ((m.hdr.size != VHOST_USER_INFLIGHT_SIZE && m.hdr.size != VHOST_USER_INFLIGHT_PADDED) || m.nr_fds != 1) {
+		vhost_user_close_fds(&m);
+		return failed(vu, -EPROTO);
+	}
+	m.hdr.request = VHOST_USER_SET_INFLIGHT_FD;
+	m.hdr.size = VHOST_USER_INFLIGHT_PADDED;
+	vu->inflight = m;
+	return 0;
+}
+
+static int inflight_set(struct vhost_user *vu)
+{
+	struct vhost_user_msg m = vu->inflight;
+
+	return tell(vu, &m);
+}
+
+static bool any_ran(const struct vhost_user *vu)
+{
+	unsigned int n;
+
+	for (n = 0; n < VHOST_USER_RINGS; n++)
+		if (vu->ran[n])
+			return true;
+	return false;
+}
+
+static int setup(struct vhost_user *vu, uint64_t features, const struct vhost_ring *ring, unsigned int nr)
+{
+	uint64_t ours = (features & vu->vhost.features) | (vu->features & BIT64(VHOST_USER_F_PROTOCOL_FEATURES));
+	int err = vhost_user_greet(vu);
+
+	vu->packed = ours & BIT64(VIRTIO_F_RING_PACKED);
+	if (!err)
+		err = tell_u64(vu, VHOST_USER_SET_FEATURES, ours);
+	if (!err)
+		err = set_mem(vu);
+	if (err || !speaks(vu, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		return err;
+	if (!vu->inflight.nr_fds)
+		err = inflight_get(vu, ring, nr);
+	return err ? err : inflight_set(vu);
+}
+
+static int start_all(struct vhost_user *vu, uint64_t features, struct vhost_ring *ring, unsigned int nr)
+{
+	unsigned int n;
+	int err = setup(vu, features, ring, nr);
+
+	for (n = 0; n < nr && n < VHOST_USER_RINGS && !err; n++) {
+		ring[n].error = ring[n].enabled ? ring_start(vu, n, &ring[n]) : 0;
+		/* the other side has gone, or been left */
+		if (ring[n].error && vu->dead)
+			err = ring[n].error;
+	}
+	return err;
+}
+
+static int user_start(struct vhost *vh, uint64_t features, struct vhost_ring *ring, unsigned int nr)
+{
+	struct vhost_user *vu = to_user(vh);
+	int err;
+
+	pthread_mutex_lock(&vu->lock);
+	vh->why = NULL;
+	err = start_all(vu, features, ring, nr);
+	pthread_mutex_unlock(&vu->lock);
+	return err;
+}
+
+/* Kicks that the one before had taken and calls that it had not made are made up for. */
+static void rings_wake(const struct vhost_ring *ring, unsigned int nr)
+{
+	unsigned int n;
+
+	for (n = 0; n < nr; n++) {
+		if (!ring[n].enabled || ring[n].error)
+			continue;
+		/* EAGAIN: enough of them are there */
+		if ((eventfd_write(ring[n].kick, 1) || eventfd_write(ring[n].call, 1)) && errno != EAGAIN)
+			log_warn("queue %u: eventfd: %s", n, strerror(errno));
+	}
+}
+
+static int user_recover(struct vhost *vh, uint64_t features, struct vhost_ring *ring, unsigned int nr)
+{
+	struct vhost_user *vu = to_user(vh);
+	int err;
+
+	pthread_mutex_lock(&vu->lock);
+	vh->why = NULL;
+	if (any_ran(vu) && !vu->inflight.nr_fds) {
+		vh->why = "the process has gone, and what it had under way is not known (no INFLIGHT_SHMFD)";
+		err = -ENOTRECOVERABLE;
+	} else {
+		err = start_all(vu, features, ring, nr);
+	}
+	pthread_mutex_unlock(&vu->lock);
+	if (!err)
+		rings_wake(ring, nr);
+	return err;
+}
+
+static bool ending;
+
+void vhost_user_ending(void)
+{
+	ending = true;
+}
+
+/* Each ring ends what it has under way; all of them have the same few seconds for it. */
+static int stop_all(struct vhost_user *vu)
+{
+	uint64_t deadline_ns = loop_now_ns() + ANSWER_NS;
+	unsigned int n;
+	int err = 0;
+
+	for (n = 0; n < VHOST_USER_RINGS && !err; n++) {
+		struct vhost_user_msg m = {
+			.hdr = { .request = VHOST_USER_GET_VRING_BASE, .size = sizeof(m.state) },
+			.state.index = n,
+		};
+
+		if (vu->ran[n])
+			err = ask_until(vu, &m, sizeof(m.state), 0, deadline_ns);
+	}
+	if (!err && speaks(vu, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
+		err = tell_empty(vu, VHOST_USER_RESET_DEVICE);
+	return err;
+}
+
+static void user_stop(struct vhost *vh)
+{
+	struct vhost_user *vu = to_user(vh);
+	int err;
+
+	if (ending)
+		return;
+	pthread_mutex_lock(&vu->lock);
+	err = any_ran(vu) && !vu->dead ? stop_all(vu) : 0;
+	if (err && err != -EPIPE)
+		log_warn("%s: stopping its rings: %s", vh->name, vh->why ? vh->why : strerror(-err));
+	/* Guest memory is somebody else's from now on. */
+	if (vu->dead && vu->proc.argv[0] && !process_wait(&vu->proc, 2000))
+		log_warn("%s: %s (%d) does not end", vh->name, vu->proc.name, (int)vu->proc.pid);
+	memset(vu->ran, 0, sizeof(vu->ran));
+	inflight_forget(vu);
+	pthread_mutex_unlock(&vu->lock);
+}
+
+static void user_close(struct vhost *vh)
+{
+	struct vhost_user *vu = to_user(vh);
+
+	inflight_forget(vu);
+	vhost_user_close(vu);
+}
+
+const struct vhost_ops vhost_user_ops = {
+	.start = user_start,
+	.stop = user_stop,
+	.ready = vhost_user_ready,
+	.recover = user_recover,
+	.close = user_close,
+};

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Vhost front end for processes: the vhost-user protocol, front-end side. A process is one of ours, started
+ * here, or whoever listens at a socket. What it answers is checked; one that does not answer, or answers what
+ * makes no sense, is left, and one of ours killed. One that has gone is started or connected to again, and goes
+ * on with what its predecessor had under way if it can tell (INFLIGHT_SHMFD); else the device needs a reset.
+ *
+ * vhost_user.c has the messages, vhost_user_peer.c the life of the other side.
+ *
+ * Context: as vhost.h has it; other functions on the main thread, unless they say so.
+ */
+#ifndef VMM_VHOST_USER_H
+#define VMM_VHOST_USER_H
+
+#include <pthread.h>
+#include <stdint.h>
+#include "process.h"
+#include "vhost.h"
+#include "../lib/loop.h"
+#include "../lib/vhost_user.h"
+
+struct vm;
+struct config_job;
+
+#define VHOST_USER_RINGS	256
+
+/**
+ * struct vhost_user
+ *
+ * Set before vhost_user_open(), all else zero:
+ * @proc: process_init() and process_arg(): start this; or no argument at all, and
+ * @path: the socket to connect to
+ * @reconnect_s: seconds between attempts to do so again; 0: it is over when the other side goes
+ * @nr_rings: the other side has to have so many
+ * @config_len: bytes of configuration to ask for
+ * @config_changed: @config has new content; main thread, device lock held. May be NULL
+ *
+ * Afterwards:
+ * @config: device lock; @config_len is 0 if the other side has none
+ */
+struct vhost_user {
+	struct vhost vhost;
+	struct vm *vm;
+	struct process proc;
+	const char *path;
+	uint32_t reconnect_s;
+	unsigned int nr_rings;
+	unsigned int config_len;
+	uint8_t config[VHOST_USER_CONFIG_SIZE];
+	void (*config_changed)(struct vhost_user *vu);
+
+	/* private: one message and its answer at a time: @lock. @dead: @sock is of no use any more */
+	pthread_mutex_t lock;
+	int sock, channel_fd;
+	bool dead, greeted;
+	uint64_t features, protocol;
+	/*
+	 * private: who starts and stops rings. @ran: since the last stop, so that its state counts. @inflight:
+	 * SET_INFLIGHT_FD for every start until then, with its descriptor; without one if nothing is tracked
+	 */
+	bool packed;
+	bool ran[VHOST_USER_RINGS];
+	struct vhost_user_msg inflight;
+	/* private: main thread */
+	struct loop_fd watch, channel;
+	struct loop_bh channel_bh;
+	struct loop_timer retry;
+	uint64_t since_ns;
+	unsigned int quick;
+	struct config_job *config_job;
+	bool config_again;
+};
+
+/**
+ * vhost_user_open() - start or connect, and ask what it is
+ * @opt: begins messages, and is kept
+ *
+ * Return: 0, vhost.features and config are there; -1 after one logged line, by us or by the process
+ */
+int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt);
+
+/** vhost_user_close() - what vhost_ops.close does: for who has no transport yet */
+void vhost_user_close(struct vhost_user *vu);
+
+/**
+ * vhost_user_set_config() - the driver wrote; any thread
+ * Return: 0; -EPIPE: the other side is not there, but may be again; -EINVAL: it refused, or has no
+ * configuration that can be written
+ */
+int vhost_user_set_config(struct vhost_user *vu, uint32_t off, const void *data, uint32_t len);
+
+/** vhost_user_fetch_config() - ask for the configuration again, away from here: @config_changed */
+void vhost_user_fetch_config(struct vhost_user *vu);
+
+/** vhost_user_ending() - the process ends: rings are no longer stopped one by one */
+void vhost_user_ending(void);
+
+/* ---- vhost_user.c for vhost_user_peer.c ---- */
+
+extern const struct vhost_ops vhost_user_ops;
+/** vhost_user_greet() - first words; nothing if they were said. Return: 0 or -errno, @vhost.why may say more */
+int vhost_user_greet(struct vhost_user *vu);
+/** vhost_user_get_config() - any thread: @config_len bytes to @data. Return: 0 or -errno */
+int vhost_user_get_config(struct vhost_user *vu, uint8_t *data);
+
+/* ---- vhost_user_peer.c for vhost_user.c ---- */
+
+/** vhost_user_leave() - lock held, any thread: the other side is of no use. The main thread hears of it */
+void vhost_user_leave(struct vhost_user *vu);
+/** vhost_user_ready() - vhost_ops.ready */
+int vhost_user_ready(struct vhost *vh);
+/** vhost_user_channel() - lock held, any thread: what the process says by itself comes by @fd, owned from now on */
+void vhost_user_channel(struct vhost_user *vu, int fd);
+
+#endif

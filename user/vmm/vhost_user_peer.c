@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The other side of vhost-user: starting and connecting, going and coming back, what it says by itself. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <semaphore.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include "vhost_user.h"
+#include "vm.h"
+#include "../lib/log.h"
+
+#define SEND_S		5
+#define SECOND_NS	1000000000ull
+#define QUICK_MAX	5		/* ends within a second of its start, one after the other */
+
+#define of(_type, _member, _p) ((_type *)(void *)((char *)(_p) - offsetof(_type, _member)))
+
+static bool is_ours(const struct vhost_user *vu)
+{
+	return vu->proc.argv[0];
+}
+
+/* ---- going ---- */
+
+void vhost_user_leave(struct vhost_user *vu)
+{
+	vu->dead = true;
+	if (is_ours(vu))
+		process_kill(&vu->proc);
+	else if (vu->sock >= 0)
+		shutdown(vu->sock, SHUT_RDWR);
+}
+
+static void channel_close(struct vhost_user *vu)
+{
+	if (vu->channel.fd >= 0) {
+		loop_fd_del(vu->vm->loop, &vu->channel);
+		close(vu->channel.fd);
+	}
+	vu->channel.fd = -1;
+}
+
+static void unwatch(struct vhost_user *vu)
+{
+	if (vu->watch.fd >= 0)
+		loop_fd_del(vu->vm->loop, &vu->watch);
+	vu->watch.fd = -1;
+}
+
+/* The process has ended, or the socket has no other end any more. */
+static void on_gone(struct loop_fd *w, short revents)
+{
+	struct vhost_user *vu = of(struct vhost_user, watch, w);
+	char how[64];
+
+	(void)revents;
+	unwatch(vu);
+	pthread_mutex_lock(&vu->lock);
+	vu->dead = true;
+	if (is_ours(vu)) {
+		pid_t pid = vu->proc.pid;
+
+		process_reap(&vu->proc, how, sizeof(how));
+		log_warn("%s: %s (%d) %s", vu->vhost.name, vu->proc.name, (int)pid, how);
+	} else {
+		log_warn("%s: %s: the process has gone", vu->vhost.name, vu->path);
+	}
+	pthread_mutex_unlock(&vu->lock);
+	vm_lock(vu->vm);
+	if (vu->vhost.lost)
+		vu->vhost.lost(&vu->vhost);
+	vm_unlock(vu->vm);
+}
+
+/* ---- coming ---- */
+
+/* Return: a socket, or -errno after one logged line if @say */
+static int path_connect(struct vhost_user *vu, bool say)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int err = 0;
+
+	strncpy(addr.sun_path, vu->path, sizeof(addr.sun_path) - 1);
+	/* never waits: a full backlog is EAGAIN */
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) || fcntl(fd, F_SETFL, 0))
+		err = -errno;
+	if (err && fd >= 0)
+		close(fd);
+	if (err && say)
+		log_err("%s: %s: %s", vu->vhost.name, vu->path, strerror(-err));
+	return err ? err : fd;
+}
+
+/* Return: 0 or -errno, after one logged line if @say or it is a process of ours */
+static int peer_connect(struct vhost_user *vu, bool say)
+{
+	const struct timeval patience = { .tv_sec = SEND_S };
+	int fd = is_ours(vu) ? process_start(&vu->proc, vu->vhost.name) : path_connect(vu, say);
+	int err;
+
+	if (fd < 0)
+		return fd;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	vu->watch = (struct loop_fd){
+		.fd = is_ours(vu) ? vu->proc.pidfd : fd,
+		.events = is_ours(vu) ? POLLIN : POLLRDHUP,
+		.fn = on_gone,
+	};
+	err = loop_fd_add(vu->vm->loop, &vu->watch);
+	if (err) {
+		vu->watch.fd = -1;
+		close(fd);
+		process_end(&vu->proc);
+		return err;
+	}
+	pthread_mutex_lock(&vu->lock);
+	if (vu->sock >= 0)
+		close(vu->sock);
+	vu->sock = fd;
+	vu->dead = false;
+	vu->greeted = false;
+	pthread_mutex_unlock(&vu->lock);
+	vu->since_ns = loop_now_ns();
+	return 0;
+}
+
+static void retry_later(struct vhost_user *vu)
+{
+	loop_timer_set(vu->vm->loop, &vu->retry, loop_now_ns() + vu->reconnect_s * SECOND_NS);
+}
+
+static void on_retry(struct loop_timer *t)
+{
+	struct vhost_user *vu = of(struct vhost_user, retry, t);
+
+	if (peer_connect(vu, false)) {
+		retry_later(vu);
+		return;
+	}
+	log_info("%s: %s: connected again", vu->vhost.name, vu->path);
+	vm_lock(vu->vm);
+	if (vu->vhost.lost)
+		vu->vhost.lost(&vu->vhost);
+	vm_unlock(vu->vm);
+}
+
+/* One that ends at once, again and again, is not started for ever: until the guest resets the device. */
+static bool too_quick(struct vhost_user *vu)
+{
+	bool quick = loop_now_ns() - vu->since_ns < SECOND_NS;
+
+	vu->quick = quick ? vu->quick + 1 : 0;
+	if (vu->quick < QUICK_MAX)
+		return false;
+	vu->quick = 0;
+	return true;
+}
+
+int vhost_user_ready(struct vhost *vh)
+{
+	struct vhost_user *vu = of(struct vhost_user, vhost, vh);
+
+	/* also while nobody has been told yet that it goes */
+	if (!vu->dead || vu->watch.fd >= 0)
+		return 0;
+	channel_close(vu);
+	vh->why = NULL;
+	if (is_ours(vu)) {
+		if (!too_quick(vu))
+			return peer_connect(vu, true);
+		vh->why = "its process ends as soon as it is started";
+		return -ECHILD;
+	}
+	if (!vu->reconnect_s) {
+		vh->why = "the process has gone (reconnect= waits for another)";
+		return -ENOTCONN;
+	}
+	if (!peer_connect(vu, false))
+		return 0;
+	retry_later(vu);
+	return -EINPROGRESS;
+}
+
+/* ---- its configuration changes ---- */
+
+/* struct config_job - survives its device: @vu is NULL then. @target: for the helper, until @worked */
+struct config_job {
+	struct vhost_user *vu, *target;
+	sem_t worked;
+	int err;
+	uint8_t data[VHOST_USER_CONFIG_SIZE];
+};
+
+static void config_work(void *arg)
+{
+	struct config_job *job = arg;
+
+	job->err = vhost_user_get_config(job->target, job->data);
+	sem_post(&job->worked);
+}
+
+static void config_free(struct config_job *job)
+{
+	sem_destroy(&job->worked);
+	free(job);
+}
+
+static void config_done(void *arg)
+{
+	struct config_job *job = arg;
+	struct vhost_user *vu = job->vu;
+	struct vm *vm = vu ? vu->vm : NULL;
+
+	if (!vu) {
+		config_free(job);
+		return;
+	}
+	vu->config_job = NULL;
+	vm_lock(vm);
+	if (!job->err && memcmp(vu->config, job->data, vu->config_len)) {
+		memcpy(vu->config, job->data, vu->config_len);
+		if (vu->config_changed)
+			vu->config_changed(vu);
+	}
+	vm_unlock(vm);
+	config_free(job);
+	if (vu->config_again)
+		vhost_user_fetch_config(vu);
+}
+
+void vhost_user_fetch_config(struct vhost_user *vu)
+{
+	struct config_job *job;
+
+	vu->config_again = vu->config_job;
+	if (vu->config_job || !vu->config_len)
+		return;
+	job = calloc(1, sizeof(*job));
+	if (!job)
+		return;
+	job->vu = vu;
+	job->target = vu;
+	sem_init(&job->worked, 0, 0);
+	vu->config_job = job;
+	if (loop_offload(vu->vm->loop, config_work, config_done, job)) {
+		vu->config_job = NULL;
+		config_free(job);
+	}
+}
+
+/* Its question has ended with the other side. */
+static void config_abandon(struct vhost_user *vu)
+{
+	if (!vu->config_job)
+		return;
+	while (sem_wait(&vu->config_job->worked) && errno == EINTR)
+		;
+	vu->config_job->vu = NULL;
+	vu->config_job = NULL;
+}
+
+static void on_channel(struct loop_fd *w, short revents)
+{
+	struct vhost_user *vu = of(struct vhost_user, channel, w);
+	struct vhost_user_msg m;
+	int ret = vhost_user_recv(w->fd, &m);
+	bool reply;
+
+	(void)revents;
+	if (ret > 0) {
+		vhost_user_close_fds(&m);
+		reply = m.hdr.flags & VHOST_USER_NEED_REPLY;
+		ret = m.hdr.request == VHOST_USER_BACKEND_CONFIG_CHANGE_MSG ? 1 : -EOPNOTSUPP;
+		if (ret > 0)
+			vhost_user_fetch_config(vu);
+		m.hdr.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
+		m.hdr.size = sizeof(m.u64);
+		m.u64 = ret < 0;
+		if (reply && vhost_user_send(w->fd, &m))
+			ret = -EPIPE;
+	}
+	if (ret > 0)
+		return;
+	if (ret < 0)
+		log_warn("%s: what its process says by itself is not heard any more: %s", vu->vhost.name,
+			 strerror(-ret));
+	channel_close(vu);
+}
+
+static void channel_bh(struct loop_bh *bh)
+{
+	struct vhost_user *vu = of(struct vhost_user, channel_bh, bh);
+
+	channel_close(vu);
+	pthread_mutex_lock(&vu->lock);
+	vu->channel = (struct loop_fd){ .fd = vu->channel_fd, .events = POLLIN, .fn = on_channel };
+	vu->channel_fd = -1;
+	pthread_mutex_unlock(&vu->lock);
+	if (vu->channel.fd >= 0 && loop_fd_add(vu->vm->loop, &vu->channel)) {
+		close(vu->channel.fd);
+		vu->channel.fd = -1;
+	}
+}
+
+void vhost_user_channel(struct vhost_user *vu, int fd)
+{
+	/* Half a message, or a reply that nobody reads, must not hold up the main thread. */
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	if (vu->channel_fd >= 0)
+		close(vu->channel_fd);
+	vu->channel_fd = fd;
+	loop_bh_schedule(vu->vm->loop, &vu->channel_bh);
+}
+
+/* ---- opening and closing ---- */
+
+/* Return: 0; -1 after one logged line; a process of ours that ended with status 1 has said why */
+static int opened(struct vhost_user *vu, int err)
+{
+	char how[64];
+
+	if (!err)
+		return 0;
+	if (err == -EPIPE && is_ours(vu)) {
+		unwatch(vu);
+		if (process_reap(&vu->proc, how, sizeof(how)))
+			log_err("%s: %s %s", vu->vhost.name, vu->proc.name, how);
+		return -1;
+	}
+	return log_err("%s: %s: %s", vu->vhost.name, is_ours(vu) ? vu->proc.name : vu->path,
+		       vu->vhost.why ? vu->vhost.why : strerror(-err));
+}
+
+int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt)
+{
+	int err;
+
+	vu->vhost.ops = &vhost_user_ops;
+	vu->vhost.name = opt;
+	vu->vm = vm;
+	vu->sock = -1;
+	vu->channel_fd = -1;
+	vu->watch.fd = -1;
+	vu->channel.fd = -1;
+	vu->retry.fn = on_retry;
+	vu->channel_bh.fn = channel_bh;
+	pthread_mutex_init(&vu->lock, NULL);
+	err = peer_connect(vu, true);
+	if (!err) {
+		pthread_mutex_lock(&vu->lock);
+		err = vhost_user_greet(vu);
+		pthread_mutex_unlock(&vu->lock);
+		if (!err && vu->config_len)
+			err = vhost_user_get_config(vu, vu->config);
+		if (err == -ENOTSUP || err == -EINVAL) {
+			vu->config_len = 0;
+			err = 0;
+		}
+		err = opened(vu, err);
+	}
+	if (err)
+		vhost_user_close(vu);
+	return err ? -1 : 0;
+}
+
+void vhost_user_close(struct vhost_user *vu)
+{
+	unwatch(vu);
+	loop_timer_del(vu->vm->loop, &vu->retry);
+	loop_bh_cancel(vu->vm->loop, &vu->channel_bh);
+	channel_close(vu);
+	/* the way for a process to end by itself */
+	if (vu->sock >= 0)
+		shutdown(vu->sock, SHUT_RDWR);
+	if (is_ours(vu)) {
+		process_end(&vu->proc);
+		process_free(&vu->proc);
+	}
+	config_abandon(vu);
+	if (vu->channel_fd >= 0)
+		close(vu->channel_fd);
+	if (vu->sock >= 0)
+		close(vu->sock);
+	vu->sock = -1;
+	pthread_mutex_destroy(&vu->lock);
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A disk on a process of ours, which opens and locks the drive's file itself and says in its configuration what
+ * the device is. What vhost_blk tells of a drive stands for both kinds of back end.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "config.h"
+#include "virtio_blk.h"
+#include "vm.h"
+#include "../lib/bits.h"
+#include "../lib/log.h"
+
+/* The device's own; those of transport and rings come with struct vhost */
+#define TYPE_FEATURES	(BIT64(24) - 1)
+
+static struct virtio_blk *of_user(struct vhost_user *vu)
+{
+	return (void *)((char *)vu - offsetof(struct virtio_blk, vu));
+}
+
+/* Return: 0; -EPROTO for what no disk can be */
+static int user_info(struct virtio_blk *blk, struct vhost_blk_info *info)
+{
+	struct virtio_blk_config c;
+
+	memcpy(&c, blk->vu.config, sizeof(c));
+	if (c.blk_size < BLK_SECTOR || c.blk_size & (c.blk_size - 1) || c.physical_block_exp > 8 ||
+	    c.blk_size > 1u << 20)
+		return -EPROTO;
+	*info = (struct vhost_blk_info){
+		.size = sizeof(*info),
+		.flags = blk->has & BIT64(VIRTIO_BLK_F_RO) ? VHOST_BLK_INFO_RDONLY : 0,
+		.capacity = c.capacity,
+		.logical_block_size = c.blk_size,
+		.physical_block_size = c.blk_size << c.physical_block_exp,
+		.alignment_offset = c.alignment_offset * c.blk_size,
+		.io_min = c.min_io_size * c.blk_size,
+		.io_opt = c.opt_io_size * c.blk_size,
+		.seg_max = c.seg_max,
+		.size_max = blk->has & BIT64(VIRTIO_BLK_F_SIZE_MAX) ? c.size_max : 0,
+	};
+	if (blk->has & BIT64(VIRTIO_BLK_F_DISCARD)) {
+		info->max_discard_sectors = c.max_discard_sectors;
+		info->max_discard_seg = c.max_discard_seg;
+		info->discard_sector_alignment = c.discard_sector_alignment;
+	}
+	if (blk->has & BIT64(VIRTIO_BLK_F_WRITE_ZEROES)) {
+		info->max_write_zeroes_sectors = c.max_write_zeroes_sectors;
+		info->max_write_zeroes_seg = c.max_write_zeroes_seg;
+		info->write_zeroes_may_unmap = c.write_zeroes_may_unmap;
+	}
+	return 0;
+}
+
+/* Asked again; it need not say so by itself. */
+static void user_resized(struct virtio_blk *blk)
+{
+	vhost_user_fetch_config(&blk->vu);
+}
+
+static void user_config_changed(struct vhost_user *vu)
+{
+	struct virtio_blk *blk = of_user(vu);
+	struct vhost_blk_info info;
+
+	if (!user_info(blk, &info))
+		blk_resize(blk, &info);
+}
+
+static void user_stats(struct virtio_blk *blk, FILE *out)
+{
+	fprintf(out, " %s=%d", BLK_PROGRAM, (int)blk->vu.proc.pid);
+}
+
+static int user_writeback(struct virtio_blk *blk)
+{
+	uint8_t on = blk->config.wce;
+
+	if (!(blk->has & BIT64(VIRTIO_BLK_F_CONFIG_WCE)))
+		return 0;
+	return vhost_user_set_config(&blk->vu, offsetof(struct virtio_blk_config, wce), &on, 1);
+}
+
+static const struct blk_backend user_backend = {
+	.resized = user_resized,
+	.stats = user_stats,
+	.writeback = user_writeback,
+};
+
+static int user_args(struct process *proc, const struct virtio_blk *blk, const struct blk_props *p)
+{
+	int err = process_init(proc, BLK_PROGRAM);
+
+	err = err ?: process_arg(proc, "--blk-file=%s", blk->bd->file);
+	err = err ?: process_arg(proc, "--num-queues=%u", p->num_queues);
+	err = err ?: process_arg(proc, "--cache=%s", blk->bd->direct ? "none" : "writeback");
+	if (blk->bd->readonly)
+		err = err ?: process_arg(proc, "--read-only");
+	if (p->serial)
+		err = err ?: process_arg(proc, "--serial=%s", p->serial);
+	return err;
+}
+
+int blk_user_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props *p,
+		  struct vhost_blk_info *info)
+{
+	struct vhost_user *vu = &blk->vu;
+	int err = user_args(&vu->proc, blk, p);
+
+	if (err) {
+		process_free(&vu->proc);
+		return log_err("-device %s: %s", blk->name, strerror(-err));
+	}
+	vu->proc.quiet = vm->cfg->daemonize;
+	vu->nr_rings = p->num_queues;
+	vu->config_len = offsetof(struct virtio_blk_config, secure_erase_sector_alignment) +
+			 sizeof(blk->config.secure_erase_sector_alignment);
+	vu->config_changed = user_config_changed;
+	/* It is for the process to lock from now on. */
+	blockdev_unlock(blk->bd);
+	if (vhost_user_open(vu, vm, blk->name))
+		return -1;
+	blk->backend = &user_backend;
+	blk->vd.vhost = &vu->vhost;
+	blk->has = vu->features & TYPE_FEATURES;
+	if (vu->config_len && !user_info(blk, info))
+		return 0;
+	vhost_user_close(vu);
+	return log_err("-device %s: %s tells of no disk", blk->name, BLK_PROGRAM);
+}
