@@ -242,8 +242,8 @@ if [ "$(stat -f -c %T .)" = tmpfs ] && ! dd if=img of=/dev/null iflag=direct cou
 fi
 if [ -w /dev/kvm ]; then
 	disk() { bad "$1" "${k[@]}" -drive "$(drive img "${3:-}")" -device "virtio-blk-pci,drive=d,id=b$2"; }
-	disk "b: pass vhost=on" ""
-	disk "b: pass vhost=on" ",vhost=off"
+	disk "vhost=off contradicts" ,vhost=off,vhostforce=on
+	disk "vhost=off contradicts" ,vhost=off,vhostfd=9
 	disk "queue-size=384: takes a power of two" ,vhost=on,queue-size=384
 	disk "workers=2: more than the 1 queue" ,vhost=on,workers=2,num-queues=1
 	disk "vectors=4096: takes a number from 0 to 2048" ,vhost=on,vectors=4096
@@ -254,12 +254,12 @@ if [ -w /dev/kvm ]; then
 	disk "disable-legacy=off" ,vhost=on,disable-legacy=off
 	bad "drive=e: no such -drive" "${k[@]}" -device vhost-blk-pci,drive=e
 	if [ ! -e /dev/vhost-blk ]; then
-		disk "insmod vhost_blk.ko" ,vhost=on
-		disk "insmod vhost_blk.ko" ,vhost=on readonly=on
-		bad "insmod vhost_blk.ko" "${k[@]}" -drive file=img,if=virtio,format=raw
+		disk "insmod vhost_blk.ko" ,vhostforce=on
+		disk "insmod vhost_blk.ko" ,vhostforce=on readonly=on
+		bad "nowhere" "${k[@]}" -drive file=img,if=virtio,format=raw
 		bad "insmod vhost_blk.ko" "${k[@]}" -drive "$(drive img)" -device vhost-blk-pci,drive=d
 		# the same file twice, if nobody writes
-		bad "insmod vhost_blk.ko" "${k[@]}" -drive "$(drive img readonly=on)" \
+		bad "nowhere" "${k[@]}" -drive "$(drive img readonly=on)" \
 			-drive file=img,if=virtio,format=raw,readonly=on
 	else
 		echo "# /dev/vhost-blk is there: not tested without"

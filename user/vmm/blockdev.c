@@ -24,6 +24,8 @@
 #include "vm.h"
 
 #define DRIVE_MAX	64
+/* The kernel ends a ring's operations, which hold the file, a while after a process that was killed. */
+#define LOCK_MS		2000
 
 enum { IF_NONE, IF_VIRTIO };
 static const char *const ifs[] = { "none", "virtio", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "xen",
@@ -227,13 +229,17 @@ static int open_explain(const struct blockdev *bd, int err)
 static int drive_lock(const struct blockdev *bd)
 {
 	struct flock lock = { .l_type = bd->readonly ? F_RDLCK : F_WRLCK };
+	unsigned int tries = LOCK_MS / 10;
 
-	if (!fcntl(bd->fd, F_OFD_SETLK, &lock))
-		return 0;
-	if (errno == EAGAIN || errno == EACCES)
-		return log_err("-drive %s: %s is in use by another process, or twice by this one", bd->id,
-			       bd->file);
-	/* a file system without locks: nothing to be had */
+	while (fcntl(bd->fd, F_OFD_SETLK, &lock)) {
+		/* a file system without locks: nothing to be had */
+		if (errno != EAGAIN && errno != EACCES)
+			return 0;
+		if (!tries--)
+			return log_err("-drive %s: %s is in use by another process, or twice by this one",
+				       bd->id, bd->file);
+		usleep(10000);
+	}
 	return 0;
 }
 

@@ -1,0 +1,135 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Disks on processes: a guest that writes and compares, the processes it has meanwhile, and what is left of them.
+# Needs /dev/kvm.
+
+set -u
+. "$(dirname "$0")/vmm-env"
+need_kvm
+cd "$tmp" || exit 1
+bin=${shunt%/*}
+base=(-m 32 -nodefaults -display none -no-reboot -device isa-debug-exit,iobase=0x501,iosize=0x4
+      -kernel "$top/build/payload/virtio_blk.elf")
+
+run() {
+	timeout 20 "$shunt" "$@" > out 2> err < /dev/null
+	got=$?
+}
+
+# children PID: what runs below it, by name
+children() { pgrep -l -P "$1" | cut -d' ' -f2- | sort | tr '\n' ' '; }
+
+# ready: the guest has begun to write
+ready() {
+	for ((i = 0; i < 200; i++)); do
+		! grep -q '^# ready' out || return 0
+		kill -0 "$pid" 2> /dev/null || break
+		sleep 0.05
+	done
+	sed 's/^/# /' out err
+	return 1
+}
+
+# start APPEND ARGUMENTS...: in the background
+start() {
+	: > out
+	"${as[@]}" "$shunt" "${base[@]}" -serial file:out -append "$1" "${@:2}" < /dev/null > /dev/null 2> err &
+	pid=$!
+}
+
+# verdict TEXT: of the guest
+verdict() {
+	local ok=0
+
+	wait "$pid"
+	got=$?
+	[ $got = 1 ] && grep -q '^1\.\.' out && ! grep -q '^not ok' out || ok=1
+	result $ok "$1"
+}
+
+# gone PID TEXT: within a while
+gone() {
+	for ((i = 0; i < 100; i++)); do
+		kill -0 "$1" 2> /dev/null || break
+		sleep 0.05
+	done
+	check "$2" test ! -e "/proc/$1"
+}
+
+as=()
+truncate -s 1M disk
+
+start "blocks=64 seconds=1" -drive file=disk,if=virtio,format=raw
+check "a guest writes" ready
+is "$(children $pid)" "shunt-blk " "a drive without more is a process"
+child=$(pgrep -P "$pid")
+is "$(tr '\0' ' ' < "/proc/$child/cmdline")" "shunt-blk --fd=3 --blk-file=disk --num-queues=1 --cache=writeback " \
+	"which is told of it"
+is "$(readlink "/proc/$child/fd/0" "/proc/$child/fd/1" | tr '\n' ' ')" "/dev/null /dev/null " \
+	"has nobody's input and output"
+check "a session of its own" test "$(ps -o sid= -p "$child")" -eq "$child"
+like "$("$bin/shunt-blk" --socket-path=s --blk-file=disk 2>&1)" "it is locked" "and the lock of the file"
+verdict "what it wrote is there"
+gone "$child" "the process ends with the guest"
+is "$(cat err)" "" "nothing was said"
+check "the file holds it" grep -qc . disk
+
+for how in "packed,packed=on" "event,event_idx=on" "indirect,indirect_desc=on" "depth=1,vectors=2,num-queues=4" \
+	"depth=16,ioeventfd=off,serial=s,queue-size=128"; do
+	start "blocks=64 ${how%%,*}" -drive file=disk,if=none,id=d,format=raw,cache=writethrough \
+		-device "virtio-blk-pci,drive=d,${how#*,}"
+	verdict "$how: a guest is content"
+done
+
+if [ "$(id -u)" = 0 ]; then
+	chmod 755 . && chmod 666 disk && touch out err && chmod 666 out err
+	as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
+	group=$(stat -c %g /dev/kvm)
+	[ -n "$(setpriv --reuid=65534 --regid=65534 --clear-groups test -w /dev/kvm && echo 1)" ] ||
+		as=(setpriv --reuid=65534 --regid=65534 --groups="$group")
+	start "blocks=64" -drive file=disk,if=virtio,format=raw
+	verdict "without root"
+	is "$(cat err)" "" "nothing was said there"
+	as=()
+else
+	skip "without root" "this is not root"
+fi
+
+start "seconds=60" -drive file=disk,if=virtio,format=raw
+ready
+child=$(pgrep -P "$pid")
+kill -INT -"$child" 2> /dev/null
+kill "$pid"
+wait "$pid"
+is $? 0 "SIGTERM: a clean end"
+gone "$child" "SIGTERM: no process is left"
+
+start "seconds=60" -drive file=disk,if=virtio,format=raw
+ready
+child=$(pgrep -P "$pid")
+kill -9 "$pid"
+wait "$pid" 2> /dev/null
+gone "$child" "killed: the process goes, too"
+
+start "seconds=60" -drive file=disk,if=virtio,format=raw
+ready
+child=$(pgrep -P "$pid")
+kill -STOP "$child"
+kill "$pid"
+wait "$pid"
+is $? 0 "a process that does not answer: shunt ends"
+gone "$child" "and so does it"
+
+if [ ! -e /dev/vhost-blk ]; then
+	start "blocks=64" -drive file=disk,if=none,id=d,format=raw -device virtio-blk-pci,drive=d,vhost=on,id=b
+	verdict "vhost=on without the module: a process"
+	is "$(wc -l < err)" 1 "one line"
+	like "$(cat err)" "virtio-blk-pci.b: no /dev/vhost-blk: load the module vhost_blk .*; until then shunt-blk serves it" \
+		"which says so"
+	bad "no /dev/vhost-blk: load the module vhost_blk" "${base[@]}" -drive file=disk,if=none,id=d,format=raw \
+		-device virtio-blk-pci,drive=d,vhostforce=on
+else
+	skip "vhost=on without the module" "/dev/vhost-blk is there"
+fi
+done_testing
