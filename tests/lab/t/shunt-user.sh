@@ -1,0 +1,83 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# shunt without root and without a module: a guest whose disk a process of its own serves, which is killed again and
+# again while the guest writes and compares.
+set -u
+. "$SHUNT_TOP/tests/lab/tap.sh"
+. "$SHUNT_TOP/tests/payload/misread.sh"
+shunt=$SHUNT_TOP/build/bin/shunt
+kills=${SHUNT_KILLS:-20}
+dir=$(mktemp -d)
+pid=
+cleanup() {
+	[ -z "$pid" ] || kill -9 "$pid" 2> /dev/null
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+cd "$dir" || exit 1
+modprobe -q kvm_amd || modprobe -q kvm_intel
+"$SHUNT_TOP/scripts/load.sh" none > /dev/null
+check "no module of ours, no vhost device" test ! -e /dev/vhost-blk
+chgrp kvm /dev/kvm && chmod 660 /dev/kvm
+chmod 777 .
+as=(setpriv --reuid=nobody --regid=nogroup --groups="$(stat -c %g /dev/kvm)" --no-new-privs)
+
+# start APPEND ARGUMENTS...: in the background, as nobody
+start() {
+	rm -f out
+	ram_file ram 32
+	truncate -s 4M disk
+	chmod 666 ram disk
+	"${as[@]}" "$shunt" -m 32 -mem-path ram -nodefaults -display none -no-reboot -serial file:out \
+		-device isa-debug-exit,iobase=0x501,iosize=0x4 -kernel "$SHUNT_TOP/build/payload/virtio_blk.elf" \
+		-append "$1" "${@:2}" < /dev/null > /dev/null 2> err &
+	pid=$!
+}
+
+# progress: until the guest has got on
+progress() {
+	local had i
+
+	had=$(grep -c '^# ' out 2> /dev/null)
+	for ((i = 0; i < 600; i++)); do
+		[ "$(grep -c '^# ' out 2> /dev/null)" -le "${had:-0}" ] || return 0
+		kill -0 "$pid" 2> /dev/null || return 1
+		sleep 0.05
+	done
+	return 1
+}
+
+# guest APPEND KILLS ARGUMENTS...: $got is how it ended, $dead how many processes did
+guest() {
+	local round
+
+	for round in 1 2 3; do
+		start "$1" "${@:3}"
+		dead=0
+		until grep -q '^# ready' out 2> /dev/null || ! kill -0 "$pid" 2> /dev/null; do sleep 0.05; done
+		names=$(pgrep -P "$pid" -l | cut -d' ' -f2)
+		users=$(stat -c %U "/proc/$pid" "/proc/$(pgrep -P "$pid" | head -n 1)" 2> /dev/null | sort -u)
+		while [ $dead -lt "$2" ] && progress; do
+			kill -9 "$(pgrep -x -P "$pid" shunt-blk)" 2> /dev/null && dead=$((dead + 1))
+		done
+		wait "$pid"
+		got=$?
+		pid=
+		[ $got != 1 ] && misread virtio_blk ram err || break
+	done
+	grep -v '^ok' out | tail -n 5 | tr -d '\r' | sed 's/^/# /'
+	[ $got = 1 ] || sed 's/^/# /' err
+}
+
+# verdict TEXT: the guest came to its end and found nothing wrong
+verdict() { is "$got $(grep -c '^1\.\.' out) $(grep -c '^not ok' out)" "1 1 0" "$1"; }
+
+for how in split packed; do
+	guest "blocks=512 seconds=2 $how" 0 -drive file=disk,if=none,id=d,format=raw \
+		-device "virtio-blk-pci,drive=d,packed=$([ $how = packed ] && echo on || echo off)"
+	verdict "$how: a guest without root, on a process"
+	is "$names $users" "shunt-blk nobody" "$how: which is nobody's, too"
+	is "$(cat err)" "" "$how: nothing is said"
+done
+done_testing
