@@ -21,7 +21,7 @@
 #define VEC_QUEUE	0x51
 #define DEPTH_MAX	32
 #define BLOCKS_MAX	4096
-#define LOST_MS		30000
+#define LOST_MS		20000
 
 struct slot {
 	struct {
@@ -117,7 +117,9 @@ static bool reap_some(void)
 	vq_irq(&q, true);
 	if (reap())
 		return true;
-	return wait_until(irq_count[VEC_QUEUE] != seen, LOST_MS);
+	/* a change of the configuration: it needs a reset */
+	wait_until(irq_count[VEC_QUEUE] != seen || irq_count[VEC_CONFIG], LOST_MS);
+	return irq_count[VEC_QUEUE] != seen;
 }
 
 static bool idle(void)

@@ -75,8 +75,7 @@ gone "$child" "the process ends with the guest"
 is "$(cat err)" "" "nothing was said"
 check "the file holds it" grep -qc . disk
 
-for how in "packed,packed=on" "event,event_idx=on" "indirect,indirect_desc=on" "depth=1,vectors=2,num-queues=4" \
-	"depth=16,ioeventfd=off,serial=s,queue-size=128"; do
+for how in "packed indirect,packed=on" "event depth=16,ioeventfd=off,serial=s,queue-size=128,num-queues=4"; do
 	start "blocks=64 ${how%%,*}" -drive file=disk,if=none,id=d,format=raw,cache=writethrough \
 		-device "virtio-blk-pci,drive=d,${how#*,}"
 	verdict "$how: a guest is content"
@@ -95,6 +94,38 @@ if [ "$(id -u)" = 0 ]; then
 else
 	skip "without root" "this is not root"
 fi
+
+# killed APPEND DEVICE-OPTIONS: the process, while the guest writes and compares
+killed() {
+	local n=0
+
+	start "$1 seconds=2" -drive file=disk,if=none,id=d,format=raw -device "virtio-blk-pci,drive=d,id=b$2"
+	ready
+	while kill -0 "$pid" 2> /dev/null; do
+		sleep "0.$((RANDOM % 3 + 2))"
+		! kill -9 "$(pgrep -x -P "$pid" shunt-blk)" 2> /dev/null || n=$((n + 1))
+	done
+	verdict "${1:-split}: its process killed $n times, a guest is content"
+	check "${1:-split}: it was killed" test $n -ge 3
+	is "$(grep -vc 'warning: virtio-blk-pci.b: shunt-blk ([0-9]*) was killed by signal 9$' err)" 0 \
+		"${1:-split}: a line each, and no other"
+}
+killed "" ""
+killed "packed indirect event" ,packed=on
+
+start "seconds=60" -drive file=disk,if=virtio,format=raw
+ready
+# One that cannot be started
+for ((i = 0; i < 5; i++)); do
+	for ((j = 0; j < 200; j++)); do
+		child=$(pgrep -x -P "$pid" shunt-blk) && kill -9 "$child" 2> /dev/null && break
+		sleep 0.01
+	done
+done
+wait "$pid"
+is $? 3 "killed at once, again and again: the guest hears of it"
+like "$(cat err)" "its process ends as soon as it is started: the device needs a reset" "which is said"
+like "$(cat out)" "not ok .*the device needs no reset" "by a device that needs a reset"
 
 start "seconds=60" -drive file=disk,if=virtio,format=raw
 ready

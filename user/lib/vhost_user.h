@@ -102,10 +102,7 @@ struct vhost_user_hdr {
 };
 
 #define VHOST_USER_CONFIG_HDR	12
-/* As the specification has it; some front-ends send the structure with its padding. */
-#define VHOST_USER_INFLIGHT_SIZE 20
-
-/* As the specification has it; with the padding of the structure many back-ends and front-ends do. */
+/* As the specification has it; many send the structure with its padding. */
 #define VHOST_USER_INFLIGHT_SIZE 20
 #define VHOST_USER_INFLIGHT_PADDED 24
 

@@ -451,6 +451,8 @@ static int start_all(struct vhost_user *vu, uint64_t features, struct vhost_ring
 		if (ring[n].error && vu->dead)
 			err = ring[n].error;
 	}
+	if (!err)
+		vu->served_ns = loop_now_ns();
 	return err;
 }
 

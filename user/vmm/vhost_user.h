@@ -56,8 +56,10 @@ struct vhost_user {
 	uint64_t features, protocol;
 	/*
 	 * private: who starts and stops rings. @ran: since the last stop, so that its state counts. @inflight:
-	 * SET_INFLIGHT_FD for every start until then, with its descriptor; without one if nothing is tracked
+	 * SET_INFLIGHT_FD for every start until then, with its descriptor; without one if nothing is tracked.
+	 * @served_ns: when this other side had got its rings; 0: it has not
 	 */
+	uint64_t served_ns;
 	bool packed;
 	bool ran[VHOST_USER_RINGS];
 	struct vhost_user_msg inflight;
@@ -65,7 +67,7 @@ struct vhost_user {
 	struct loop_fd watch, channel;
 	struct loop_bh channel_bh;
 	struct loop_timer retry;
-	uint64_t since_ns;
+	uint64_t gone_ns;
 	unsigned int quick;
 	struct config_job *config_job;
 	bool config_again;

@@ -18,7 +18,8 @@
 
 #define SEND_S		5
 #define SECOND_NS	1000000000ull
-#define QUICK_MAX	5		/* ends within a second of its start, one after the other */
+#define QUICK_NS	200000000ull	/* as long as it serves before it ends, it need not have served at all */
+#define QUICK_MAX	5		/* such ends one after the other */
 
 #define of(_type, _member, _p) ((_type *)(void *)((char *)(_p) - offsetof(_type, _member)))
 
@@ -62,6 +63,7 @@ static void on_gone(struct loop_fd *w, short revents)
 
 	(void)revents;
 	unwatch(vu);
+	vu->gone_ns = loop_now_ns();
 	pthread_mutex_lock(&vu->lock);
 	vu->dead = true;
 	if (is_ours(vu)) {
@@ -127,8 +129,8 @@ static int peer_connect(struct vhost_user *vu, bool say)
 	vu->sock = fd;
 	vu->dead = false;
 	vu->greeted = false;
+	vu->served_ns = 0;
 	pthread_mutex_unlock(&vu->lock);
-	vu->since_ns = loop_now_ns();
 	return 0;
 }
 
@@ -155,9 +157,7 @@ static void on_retry(struct loop_timer *t)
 /* One that ends at once, again and again, is not started for ever: until the guest resets the device. */
 static bool too_quick(struct vhost_user *vu)
 {
-	bool quick = loop_now_ns() - vu->since_ns < SECOND_NS;
-
-	vu->quick = quick ? vu->quick + 1 : 0;
+	vu->quick = vu->gone_ns - vu->served_ns < QUICK_NS || !vu->served_ns ? vu->quick + 1 : 0;
 	if (vu->quick < QUICK_MAX)
 		return false;
 	vu->quick = 0;
