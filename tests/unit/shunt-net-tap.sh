@@ -15,37 +15,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
-import fcntl, socket
 from vhost_net import *
-
-def sh(command):
-    subprocess.run(command, shell=True, check=True)
-
-class Wire:
-    """The kernel's end of a tap. With @vnet, packets have a header of virtio's, of 10 bytes."""
-    def __init__(self, name, vnet=False):
-        self.s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-        if vnet:
-            self.s.setsockopt(263, 15, 1)
-        self.s.bind((name, 0x88b5 if not vnet else 3))
-        self.s.settimeout(5)
-
-    def send(self, frame):
-        self.s.send(frame)
-
-    def receive(self, seconds=5):
-        self.s.settimeout(seconds)
-        try:
-            return self.s.recv(70000)
-        except socket.timeout:
-            return None
-
-def gso(size):
-    """A TCP segment of @size bytes over IPv4, to be cut to pieces of 1000: header of virtio, frame"""
-    tcp = struct.pack(">HHIIBBHHH", 1, 2, 3, 4, 0x50, 0x10, 100, 0, 0)
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp) + size, 1, 0x4000, 64, 6, 0, b"\n\0\0\1", b"\n\0\0\2")
-    f = b"\xff" * 6 + MAC + b"\x08\0" + ip + tcp + bytes((i * 7) & 0xff for i in range(size))
-    return struct.pack("<BBHHHH", 1, 1, 54, 1000, 34, 16), f
 
 program, plain = sys.argv[1:]
 sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1; ip link set lo up")

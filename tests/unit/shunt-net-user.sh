@@ -89,9 +89,9 @@ class Guest:
             if not got:
                 return 0, b""
             sport, dport, seq, ack, off, flags = struct.unpack_from(">HHIIBB", got[2])
-            if not hasattr(self, "ports"):
+            if not hasattr(self, "ports") and flags == SYN:
                 self.ports, self.to, self.ack, self.seq = (dport, sport), got[0], seq, 1000
-            if (dport, sport) != self.ports:
+            if (dport, sport) != getattr(self, "ports", None):
                 continue
             data = got[2][(off >> 4) * 4:]
             if seq == self.ack & 0xffffffff or flags & SYN:

@@ -2,6 +2,7 @@
 """A driver of a NIC behind a vhost-user front-end, with split or packed rings, from the specification."""
 import atexit
 import os
+import socket
 import struct
 import subprocess
 import time
@@ -249,6 +250,23 @@ class Nic(Front):
         r.notify()
         return r.pop() is not None
 
+    def command(self, cls, cmd, data=b"", cut=()):
+        """Return: the device's answer; 0 is that it has done it"""
+        r = self.rings[-1]
+        base = self.slot(r.index)
+        msg = bytes((cls, cmd)) + data
+        self.mem[base:base + len(msg)] = msg
+        self.mem[base + 65536:base + 65537] = b"\x55"
+        bufs, pos = [], 0
+        for n in list(cut) + [len(msg) - sum(cut)]:
+            bufs.append((GPA + base + pos, n, False))
+            pos += n
+        r.add(bufs + [(GPA + base + 65536, 1, True)])
+        r.notify()
+        got = r.pop()
+        assert got and got[1] == 1, got
+        return self.mem[base + 65536]
+
     # --- what tests say again and again ---
 
     def send_all(self, frames, pair=0):
@@ -258,6 +276,18 @@ class Nic(Front):
             self.queue(frame, pair, at=2048 * i)
         r.notify()
         return all(r.pop() for _ in frames)
+
+    def receive_all(self, last=None, pair=0):
+        """Packets up to @last, or up to some time without one"""
+        frames = []
+        while True:
+            got = self.receive(5 if last else 0.2, pair)
+            if got is None:
+                return frames
+            if got[1][12:14] != b"\x86\xdd":
+                frames.append(got[1])
+            if got[1] == last:
+                return frames[:-1] if last[14:18] == struct.pack(">I", 99) else frames
 
     def receive_ours(self, seconds=5, pair=0):
         """A packet of the tests' ethertype, of whatever else there may be on the wire"""
@@ -293,3 +323,35 @@ class Process:
         """Return: its exit status and what it had to say"""
         self.p.terminate()
         return self.p.wait(10), open("err").read()
+
+
+def sh(command):
+    subprocess.run(command, shell=True, check=True)
+
+
+class Wire:
+    """The kernel's end of a tap. With @vnet, packets have a header of virtio's, of 10 bytes."""
+    def __init__(self, name, vnet=False, kind=0x88b5):
+        self.s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        if vnet:
+            self.s.setsockopt(263, 15, 1)
+        self.s.bind((name, 3 if vnet else kind))
+        self.s.settimeout(5)
+
+    def send(self, data):
+        self.s.send(data)
+
+    def receive(self, seconds=5):
+        self.s.settimeout(seconds)
+        try:
+            return self.s.recv(70000)
+        except socket.timeout:
+            return None
+
+
+def gso(size):
+    """A TCP segment of @size bytes over IPv4, to be cut to pieces of 1000: header of virtio, frame"""
+    tcp = struct.pack(">HHIIBBHHH", 1, 2, 3, 4, 0x50, 0x10, 100, 0, 0)
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp) + size, 1, 0x4000, 64, 6, 0, b"\n\0\0\1", b"\n\0\0\2")
+    f = b"\xff" * 6 + MAC + b"\x08\0" + ip + tcp + bytes((i * 7) & 0xff for i in range(size))
+    return struct.pack("<BBHHHH", 1, 1, 54, 1000, 34, 16), f

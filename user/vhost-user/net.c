@@ -24,6 +24,8 @@ static const struct vu_queue_ops *ops_of(const struct vu_queue *q)
 {
 	const struct net *n = q->dev;
 
+	if (q->index == n->ctrl)
+		return &net_ctrl_ops;
 	if (q->index >= 2 * n->pairs)
 		return NULL;
 	return is_rx(q) ? &n->backend->rx : &n->backend->tx;
@@ -74,7 +76,11 @@ static void get_config(void *dev, void *config)
 {
 	const struct net *n = dev;
 
-	memcpy(config, &n->config, sizeof(n->config));
+	struct virtio_net_config c = n->config;
+	uint64_t mac = __atomic_load_n(&n->filter.mac, __ATOMIC_RELAXED);
+
+	memcpy(c.mac, &mac, sizeof(c.mac));
+	memcpy(config, &c, sizeof(c));
 }
 
 static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t size)
@@ -94,13 +100,13 @@ static void set_features(void *dev, uint64_t features)
 	n->mergeable = net_has(n, VIRTIO_NET_F_MRG_RXBUF);
 	n->hdr_len = n->mergeable || net_has(n, VIRTIO_F_VERSION_1) ? sizeof(struct virtio_net_hdr_mrg_rxbuf) :
 								       sizeof(struct virtio_net_hdr);
+	n->ctrl = net_has(n, VIRTIO_NET_F_CTRL_VQ) ? 2 * (net_has(n, VIRTIO_NET_F_MQ) ? n->pairs : 1) : NO_QUEUE;
+	/* Whoever has commands begins with one pair. Others have as many as run. */
+	n->active = net_has(n, VIRTIO_NET_F_MQ) && n->ctrl == NO_QUEUE ? n->pairs : 1;
+	net_filter_reset(&n->filter, net_has(n, VIRTIO_NET_F_CTRL_RX), net_has(n, VIRTIO_NET_F_CTRL_VLAN),
+			 net_mac(n->config.mac));
 	if (n->backend->offload)
 		n->backend->offload(n, features);
-}
-
-static void reset(void *dev)
-{
-	set_features(dev, 0);
 }
 
 static int start(void *dev)
@@ -118,7 +124,11 @@ int net_open(struct net *n, const struct net_opts *o)
 	n->backend = o->backend;
 	n->pairs = o->pairs ?: o->nr_tap_fds ?: 1;
 	n->ctrl = NO_QUEUE;
-	n->offered = BIT64(VIRTIO_NET_F_STATUS) | BIT64(VIRTIO_NET_F_MRG_RXBUF) | n->backend->offloads;
+	n->offered = n->backend->offloads | BIT64(VIRTIO_NET_F_STATUS) | BIT64(VIRTIO_NET_F_MRG_RXBUF) |
+		     BIT64(VIRTIO_NET_F_CTRL_VQ) | BIT64(VIRTIO_NET_F_CTRL_RX) | BIT64(VIRTIO_NET_F_CTRL_RX_EXTRA) |
+		     BIT64(VIRTIO_NET_F_CTRL_VLAN) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR);
+	if (n->backend->offload)
+		n->offered |= BIT64(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
 	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
 	n->config.max_virtqueue_pairs = htole16((uint16_t)n->pairs);
 	if (n->pairs > 1)
@@ -142,10 +152,11 @@ int net_open(struct net *n, const struct net_opts *o)
 void net_device(struct net *n, struct vu_device *d)
 {
 	d->dev = n;
-	d->num_queues = 2 * n->pairs;
-	/* A NIC counts pairs. */
+	d->num_queues = 2 * n->pairs + 1;
+	/* Pairs are what front-ends of a NIC ask for. */
 	d->queue_num = n->pairs;
 	d->queue_ops = queue_ops;
+	n->queue = d->queue;
 	d->start = start;
 	d->calls = n->backend->calls;
 	d->features = n->offered;
@@ -153,5 +164,4 @@ void net_device(struct net *n, struct vu_device *d)
 	d->get_config = get_config;
 	d->set_config = set_config;
 	d->set_features = set_features;
-	d->reset = reset;
 }

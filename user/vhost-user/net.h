@@ -2,8 +2,8 @@
 /*
  * shunt-net: a virtio-net device on a tap, on a network stack in the process, or on nothing.
  *
- * net.c is the device: what it offers, and which queue is what. net_rx.c has the driver's receive buffers.
- * net_ctrl.c is the control queue. The others are back ends: net_null.c, net_tap.c, net_user.c.
+ * net.c is the device: what it offers, and which queue is what. net_rx.c has the driver's receive buffers,
+ * net_filter.c what it wants to receive. net_ctrl.c is the control queue. The others are back ends: net_null.c, net_tap.c, net_user.c.
  */
 #ifndef VHOST_USER_NET_H
 #define VHOST_USER_NET_H
@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "lib/sandbox.h"
+#include "net_filter.h"
 #include "queue.h"
 #include "session.h"
 
@@ -83,6 +84,7 @@ struct net_opts {
  * @calls: see vu_device.calls; or NULL
  * @offload: features were negotiated, or the driver has changed its mind about GUEST_*: @features are those
  *	in force. Context: control, or the control queue. Return: 0, or -1. May be NULL
+ * @pair: the driver has begun or ceased to use a pair; context: its receive queue, which may be stopped. May be NULL
  * @rx: @tx: run, stop and done of queue.h. Context: queue
  * @offloads: features that it may have beside those of any
  */
@@ -93,6 +95,7 @@ struct net_backend {
 	int (*start)(void *net);
 	const struct sandbox_call *calls;
 	int (*offload)(struct net *n, uint64_t features);
+	void (*pair)(struct vu_queue *q);
 	struct vu_queue_ops rx;
 	struct vu_queue_ops tx;
 	uint64_t offloads;
@@ -141,7 +144,12 @@ struct net_rx {
  * @hdr_len: bytes of the header that each packet has
  * @mergeable: a packet may take several receive buffers
  * @ctrl: index of the control queue, or more than any
- * @config: the configuration space
+ * @active: pairs that the driver uses; atomic
+ * @filter: what it wants to receive
+ * @config: the configuration space, but for the address
+ * @queue: the queues
+ * @mq: a command that changes @active, and that ends when each pair has heard of it: @left have not; of the control
+ *	queue, but for the mail that is on its way
  * @file: of each queue: see queue_ops of vu_device
  * @rx: of each pair
  * @priv: of the back end, for each queue
@@ -155,7 +163,16 @@ struct net {
 	unsigned int hdr_len;
 	bool mergeable;
 	unsigned int ctrl;
+	unsigned int active;
+	struct net_filter filter;
 	struct virtio_net_config config;
+	struct vu_queue *const *queue;
+	struct {
+		struct vu_req *req;
+		virtio_net_ctrl_ack *ack;
+		unsigned int left;
+		struct vu_mail mail[NET_PAIRS_MAX];
+	} mq;
 	int file[VU_QUEUES_MAX];
 	struct net_rx *rx[NET_PAIRS_MAX];
 	void *priv[VU_QUEUES_MAX];
@@ -167,6 +184,15 @@ extern const struct net_backend net_null, net_tap, net_user;
 int net_open(struct net *n, const struct net_opts *o);
 /** net_device() - fill in the device of a NIC that is open */
 void net_device(struct net *n, struct vu_device *d);
+
+/** net_pair_used() - Return: whether packets may come in a pair. Context: any */
+static inline bool net_pair_used(const struct net *n, unsigned int pair)
+{
+	return pair < __atomic_load_n(&n->active, __ATOMIC_RELAXED);
+}
+
+/* The operations of the control queue, but for what all queues have in common */
+extern const struct vu_queue_ops net_ctrl_ops;
 
 /** net_has() - Return: whether a feature was negotiated */
 static inline bool net_has(const struct net *n, unsigned int bit)

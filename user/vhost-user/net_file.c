@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "iov.h"
 #include "lib/log.h"
 
 #define FIRST_DEPTH	8
@@ -201,6 +202,20 @@ static void batch_release(struct vu_queue *q)
 	net_rx_release(q);
 }
 
+/* Does the driver want what came? What it has changed since then may mislead nobody but itself. */
+static bool slot_wanted(const struct vu_queue *q, const struct slot *s)
+{
+	const struct net *n = q->dev;
+	const struct net_req *req = rx_of(q)->taken[s->first];
+	unsigned char head[NET_FILTER_LEN];
+	size_t len = (size_t)s->res - n->hdr_len;
+
+	if (!n->filter.on)
+		return true;
+	len = iov_read(req->iov, req->nr_iov, n->hdr_len, head, len < sizeof(head) ? len : sizeof(head));
+	return net_filter_pass(&n->filter, head, len);
+}
+
 static void batch_end(struct vu_queue *q)
 {
 	const struct net *n = q->dev;
@@ -210,8 +225,9 @@ static void batch_end(struct vu_queue *q)
 	for (i = 0; i < f->nr; i++) {
 		int res = f->slot[i].res;
 
-		if (res > 0 && (unsigned int)res < n->hdr_len)
-			res = f->slot[i].res = 0;
+		if (res > 0 && ((unsigned int)res < n->hdr_len + ETH_HLEN || !slot_wanted(q, &f->slot[i])))
+			f->slot[i].res = 0;
+		/* One that was not wanted was one, too. */
 		got += res > 0;
 		f->drained |= res == -EAGAIN || res == -ENETDOWN;
 		if (res >= 0 || res == -EAGAIN || res == -ENETDOWN || f->dead)

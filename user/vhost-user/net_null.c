@@ -22,7 +22,9 @@ static int null_open(struct net *n, const struct net_opts *o)
 	if (!packet)
 		return -1;
 	eth = (struct ethhdr *)packet;
-	memcpy(eth->h_dest, n->config.mac, ETH_ALEN);
+	memset(eth->h_dest, 0xff, ETH_ALEN);
+	if (o->has_mac)
+		memcpy(eth->h_dest, n->config.mac, ETH_ALEN);
 	/* Administered locally */
 	eth->h_source[0] = 2;
 	eth->h_proto = htobe16(ETH_P_EXPERIMENT);
@@ -44,7 +46,7 @@ static bool null_rx(struct vu_queue *q)
 	const struct net *n = q->dev;
 	unsigned int i;
 
-	if (!packet)
+	if (!packet || !net_pair_used(n, q->index / 2))
 		return false;
 	for (i = 0; i < ROUND && net_rx_packet(q, packet, n->opts->generate) > 0; i++)
 		;

@@ -52,7 +52,7 @@ static int tap_offload(struct net *n, uint64_t features)
 	return 0;
 }
 
-/* A queue that nobody reads gets no packets. The first one always does. */
+/* A queue that nobody reads is to get no packets. The first one always does. */
 static void tap_attach(const struct net *n, unsigned int pair, bool on)
 {
 	struct ifreq ifr = { .ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
@@ -129,25 +129,41 @@ static int tap_open(struct net *n, const struct net_opts *o)
 
 /* --- queues --- */
 
-static bool attached[NET_PAIRS_MAX];
+/* Of each pair; its receive queue's */
+static struct {
+	bool running;
+	bool attached;
+} state[NET_PAIRS_MAX];
 
-static bool tap_rx(struct vu_queue *q)
+static void tap_pair(struct vu_queue *q)
+{
+	unsigned int pair = q->index / 2;
+	bool on = state[pair].running && net_pair_used(q->dev, pair);
+
+	if (state[pair].attached != on)
+		tap_attach(q->dev, pair, on);
+	state[pair].attached = on;
+}
+
+static void tap_run(struct vu_queue *q, bool running)
 {
 	unsigned int pair = q->index / 2;
 
-	if (!attached[pair])
-		tap_attach(q->dev, pair, true);
-	attached[pair] = true;
-	return net_file_rx(q);
+	if (state[pair].running == running)
+		return;
+	state[pair].running = running;
+	tap_pair(q);
+}
+
+static bool tap_rx(struct vu_queue *q)
+{
+	tap_run(q, true);
+	return state[q->index / 2].attached && net_file_rx(q);
 }
 
 static void tap_rx_stop(struct vu_queue *q)
 {
-	unsigned int pair = q->index / 2;
-
-	if (attached[pair])
-		tap_attach(q->dev, pair, false);
-	attached[pair] = false;
+	tap_run(q, false);
 	net_file_rx_stop(q);
 }
 
@@ -164,6 +180,7 @@ const struct net_backend net_tap = {
 	.open = tap_open,
 	.calls = calls,
 	.offload = tap_offload,
+	.pair = tap_pair,
 	.offloads = BIT64(VIRTIO_NET_F_CSUM) | BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_HOST_TSO6) |
 		    BIT64(VIRTIO_NET_F_HOST_ECN) | BIT64(VIRTIO_NET_F_HOST_UFO) | BIT64(VIRTIO_NET_F_GUEST_CSUM) |
 		    BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6) |

@@ -77,12 +77,13 @@ static const void *rx_peek(struct vu_queue *q, size_t *len)
 
 static bool user_rx(struct vu_queue *q)
 {
+	const struct net *n = q->dev;
 	const void *frame;
 	unsigned int i;
 	size_t len;
 
 	for (i = 0; i < ROUND && (frame = rx_peek(q, &len)); i++) {
-		if (!net_rx_packet(q, frame, len))
+		if (net_filter_pass(&n->filter, frame, len) && !net_rx_packet(q, frame, len))
 			break;
 		net_pipe_pop(&stack.rx, len);
 	}

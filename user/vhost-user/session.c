@@ -95,6 +95,8 @@ static void device_reset(const struct vu_session *s)
 {
 	if (s->d->reset)
 		s->d->reset(s->d->dev);
+	if (s->d->set_features)
+		s->d->set_features(s->d->dev, s->features);
 }
 
 static int reset_device(struct vu_session *s, struct vhost_user_msg *m)

@@ -30,7 +30,7 @@
  * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE; 0: there is none
  * @get_config: fill all of it. Context: control
  * @set_config: the driver wrote; 0 or a negative errno. Context: control
- * @set_features: what was negotiated; no queue runs. May be NULL. Context: control
+ * @set_features: what was negotiated, nothing when a session begins; no queue runs. May be NULL. Context: control
  * @reset: a session begins, or the driver has reset the device; no queue runs. May be NULL. Context: control
  */
 struct vu_device {

@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# shunt-net's control queue and what it changes, in a network namespace of its own.
+#
+# NET=program	the process (build/san/bin/shunt-net, else build/bin/shunt-net)
+top=$(cd "$(dirname "$0")/../.." && pwd)
+. "$top/tests/lab/tap.sh"
+net=${NET:-$top/build/san/bin/shunt-net}
+[ -x "$net" ] || net=$top/build/bin/shunt-net
+if [ "${1:-}" != inside ]; then
+	unshare -n true 2>/dev/null || { echo "1..0 # SKIP no rights to make a network"; exit 0; }
+	exec unshare -n "$0" inside
+fi
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
+from vhost_net import *
+
+RX, TABLES, VLAN, MQ_PAIRS, OFFLOADS = 0, 1, 2, 4, 5
+OK, ERR = 0, 1
+ALL = [MRG_RXBUF, CTRL_RX, 20, CTRL_VLAN, CTRL_MAC]
+OTHER, GROUP, GROUP2 = b"\x52\x54\0\0\0\1", b"\1\0\x5e\0\0\1", b"\1\0\x5e\0\0\x2a"
+
+def table(*macs):
+    return struct.pack("<I", len(macs)) + b"".join(macs)
+
+def to(mac, tag=None):
+    f = frame(1)
+    return mac + f[6:12] + (b"" if tag is None else b"\x81\0" + struct.pack(">H", tag)) + f[12:]
+
+def comes(nic, f):
+    """Does it come through? Another one behind it, to everybody, says when to stop waiting."""
+    wire.send(f)
+    wire.send(frame(99))
+    got = nic.receive_all(frame(99))
+    return f in got
+
+program, plain = sys.argv[1:]
+sh("sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1; ip link set lo up")
+good = (
+    ("promiscuous", RX, 0, b"\1"), ("all multicast", RX, 1, b"\0"), ("all unicast", RX, 2, b"\0"),
+    ("no multicast", RX, 3, b"\0"), ("no unicast", RX, 4, b"\0"), ("no broadcast", RX, 5, b"\0"),
+    ("tables", TABLES, 0, table(OTHER) + table(GROUP)), ("empty tables", TABLES, 0, table() + table()),
+    ("address", TABLES, 1, OTHER), ("VLAN 0", VLAN, 0, b"\0\0"), ("VLAN 4095", VLAN, 0, b"\xff\x0f"), ("no VLAN", VLAN, 1, b"\0\0"),
+)
+bad = (
+    ("no such class", 99, 0, b"\0"), ("no such command", RX, 6, b"\0"), ("no data", RX, 0, b""), ("too much data", RX, 0, b"\0\0"),
+    ("neither on nor off", RX, 0, b"\2"), ("tables without the second", TABLES, 0, table(OTHER) + b"\0\0\0"),
+    ("a table shorter than it says", TABLES, 0, struct.pack("<I", 2) + OTHER + table()),
+    ("a table of four billion", TABLES, 0, struct.pack("<I", 0xffffffff) + table(OTHER)),
+    ("tables and more", TABLES, 0, table() + table() + b"\0"), ("half an address", TABLES, 1, OTHER[:3]),
+    ("a group's address", TABLES, 1, GROUP), ("VLAN 4096", VLAN, 0, b"\0\x10"), ("VLAN of one byte", VLAN, 0, b"\0"),
+    ("RSS", 4, 1, bytes(20)), ("pairs, which were not negotiated", MQ_PAIRS, 0, b"\1\0"),
+    ("offloads, which were not negotiated", OFFLOADS, 0, bytes(8)), ("announcement", 3, 0, b""), ("coalescing", 6, 0, bytes(8)),
+)
+p = Process(program, "--backend=tap", "--ifname=t0", "--mac=52:54:00:12:34:56")
+sh("ip link set t0 up")
+wire = Wire("t0")
+for packed in False, True:
+    with p.nic(packed=packed, features=ALL, ctrl=True) as nic:
+        for what, cls, cmd, data in good:
+            report(nic.command(cls, cmd, data) == OK, "%s, packed: %d" % (what, packed))
+        for what, cls, cmd, data in bad:
+            report(nic.command(cls, cmd, data) == ERR, "%s: refused, packed: %d" % (what, packed))
+        report(nic.config(0, 6) == OTHER, "the address is in the configuration space")
+        report(nic.command(TABLES, 0, table(OTHER) + table(GROUP), [1, 1, 2, 3, 3]) == OK, "a command in pieces")
+with p.nic(features=[MRG_RXBUF], ctrl=True) as nic:
+    report(all(nic.command(cls, cmd, data) == ERR for _, cls, cmd, data in good), "nothing is done that was not negotiated")
+    report(nic.config(0, 6) == MAC, "and the address is the first one again")
+for what, bufs in (("without header", [(0, 1, False), (64, 1, True)]), ("without room for an answer", [(0, 64, False)])):
+    with p.nic(features=ALL, ctrl=True) as nic:
+        r = nic.rings[2]
+        r.add([(GPA + nic.slot(2) + a, n, w) for a, n, w in bufs])
+        r.notify(force=True)
+        report(r.broken() and nic.send(frame(1)), "a command %s: its ring is given up, and no other" % what)
+
+# --- what the driver receives ---
+with p.nic(features=ALL, ctrl=True) as nic:
+    nic.post(32)
+    report(all(comes(nic, to(m)) for m in (MAC, OTHER, GROUP)), "at first everything comes")
+    nic.command(RX, 0, b"\0")
+    report([comes(nic, to(m)) for m in (MAC, OTHER, GROUP)] == [True, False, False], "then, what is for the driver")
+    nic.command(TABLES, 0, table(OTHER) + table(GROUP))
+    report([comes(nic, to(m)) for m in (MAC, OTHER, GROUP, GROUP2)] == [True, True, True, False], "and what is in its tables")
+    nic.command(RX, 1, b"\1")
+    report(comes(nic, to(GROUP2)), "all multicast")
+    nic.command(RX, 3, b"\1")
+    report(not comes(nic, to(GROUP)), "no multicast")
+    nic.command(RX, 2, b"\1")
+    report(comes(nic, to(b"\2\1\2\3\4\5")), "all unicast")
+    nic.command(RX, 4, b"\1")
+    report(not comes(nic, to(MAC)), "no unicast")
+    nic.command(TABLES, 1, OTHER)
+    nic.command(RX, 4, b"\0")
+    nic.command(RX, 2, b"\0")
+    nic.command(TABLES, 0, table() + table())
+    report([comes(nic, to(m)) for m in (MAC, OTHER)] == [False, True], "another address")
+    report(not comes(nic, to(OTHER, 5)), "no VLAN")
+    nic.command(VLAN, 0, b"\5\0")
+    report([comes(nic, to(OTHER, t)) for t in (5, 0x2005, 6)] == [True, True, False], "VLAN 5, of any priority")
+    nic.command(VLAN, 1, b"\5\0")
+    report(not comes(nic, to(OTHER, 5)), "no VLAN again")
+    nic.command(RX, 5, b"\1")
+    wire.send(frame(7))
+    wire.send(to(OTHER))
+    report(nic.receive_all(to(OTHER)) == [to(OTHER)], "no broadcast")
+
+# --- offloads ---
+big = Wire("t0", vnet=True)
+hdr, data = gso(60000)
+with p.nic(features=ALL + [CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4], ctrl=True, num=256) as nic:
+    nic.post(200)
+    def largest():
+        big.send(hdr + data)
+        wire.send(frame(99))
+        return max(len(f) for f in nic.receive_all(frame(99)))
+    report(largest() == len(data), "GSO, as negotiated")
+    report(nic.command(OFFLOADS, 0, u64(1 << GUEST_CSUM)) == OK and largest() == 1054, "GSO is off")
+    report(nic.command(OFFLOADS, 0, u64(1 << GUEST_TSO6)) == ERR, "one that was not negotiated")
+    report(nic.command(OFFLOADS, 0, u64(1 << GUEST_CSUM | 1 << GUEST_TSO4)) == OK and largest() == len(data), "GSO is on again")
+report(p.end() == (0, open("err").read()) and len(open("err").read().splitlines()) == 2, "SIGTERM")
+
+# --- pairs ---
+def flows(n):
+    """Datagrams of as many flows"""
+    for i in range(n):
+        udp = struct.pack(">HHHH", 1000 + i, 2, 12, 0) + b"data"
+        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 1, 0, 64, 17, 0, b"\n\0\0\1", b"\n\0\0\2")
+        flow.send(b"\xff" * 6 + MAC + b"\x08\0" + ip + udp)
+    return [len(nic.receive_all(None, pair)) for pair in range(4)]
+
+p = Process(plain, "--backend=tap", "--ifname=t1", "--queue-pairs=4")
+sh("ip link set t1 up")
+wire = Wire("t1")
+flow = Wire("t1", kind=0x0800)
+with p.nic(pairs=4, features=ALL + [F_MQ], ctrl=True) as nic:
+    for pair in range(4):
+        nic.post(40, pair)
+    report(flows(32) == [32, 0, 0, 0], "one pair, to begin with")
+    report(nic.command(MQ_PAIRS, 0, b"\4\0") == OK, "four pairs")
+    got = flows(32)
+    report(sum(got) == 32 and all(got), "all of them receive: %s" % got)
+    report(all(nic.send(frame(i), i) and wire.receive() == frame(i) for i in range(4)), "all of them send")
+    report(nic.command(MQ_PAIRS, 0, b"\1\0") == OK and flows(32) == [32, 0, 0, 0], "one pair")
+    report(nic.command(MQ_PAIRS, 0, b"\2\0") == OK and flows(32)[2:] == [0, 0], "two pairs")
+    report([nic.command(MQ_PAIRS, 0, d) for d in (b"\0\0", b"\5\0", b"\1")] == [ERR] * 3, "none, five, half a number")
+with p.nic(pairs=4, features=[F_MQ]) as nic:
+    for pair in range(4):
+        nic.post(40, pair)
+    got = []
+    end = time.monotonic() + 10
+    while not (got and all(got)) and time.monotonic() < end:
+        got = flows(32)
+    report(sum(got) == 32 and all(got), "without a control queue, all that run: %s" % got)
+with p.nic(pairs=1, features=ALL, ctrl=True) as nic:
+    report(nic.command(RX, 0, b"\1") == OK, "without MQ, the control queue is the third of nine")
+report(p.end() == (0, ""), "SIGTERM")
+done()
+P

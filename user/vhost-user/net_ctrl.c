@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The control queue: one row a command. A command that makes no sense is refused, and changes nothing. */
+#include <string.h>
+
+#include "iov.h"
+#include "lib/bits.h"
+#include "net.h"
+
+/* Commands of a round, and bytes of one */
+#define ROUND		64
+#define COMMAND_MAX	(128U << 10)
+
+#define OFFLOADS (BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6) | \
+		  BIT64(VIRTIO_NET_F_GUEST_ECN) | BIT64(VIRTIO_NET_F_GUEST_UFO))
+
+/**
+ * struct command - a command of the driver's
+ * @hdr: class and command
+ * @iov: what follows the header in these @nr_iov segments is its data, of @len bytes
+ */
+struct command {
+	struct net *n;
+	struct virtio_net_ctrl_hdr hdr;
+	const struct iovec *iov;
+	unsigned int nr_iov;
+	size_t len;
+};
+
+/* @len bytes of its data, from byte @off; it has them */
+static void data_of(const struct command *c, size_t off, void *to, size_t len)
+{
+	iov_read(c->iov, c->nr_iov, sizeof(c->hdr) + off, to, len);
+}
+
+/* --- commands. Return: 0; -1: refused; or LATER: it ends by itself --- */
+
+#define LATER	1
+
+static int rx_mode(const struct command *c)
+{
+	uint8_t on;
+
+	data_of(c, 0, &on, sizeof(on));
+	if (on > 1)
+		return -1;
+	net_filter_mode(&c->n->filter, c->hdr.cmd, on);
+	return 0;
+}
+
+/* A table at @off; @hash: of its addresses. Return: where it ends, or 0: it is longer than the command */
+static size_t mac_table(const struct command *c, size_t off, uint64_t *hash)
+{
+	unsigned char mac[ETH_ALEN];
+	uint32_t nr;
+
+	*hash = 0;
+	if (c->len < off + sizeof(nr))
+		return 0;
+	data_of(c, off, &nr, sizeof(nr));
+	nr = le32toh(nr);
+	off += sizeof(nr);
+	if (nr > (c->len - off) / ETH_ALEN)
+		return 0;
+	for (; nr; nr--, off += ETH_ALEN) {
+		data_of(c, off, mac, sizeof(mac));
+		*hash |= net_mac_hash(net_mac(mac));
+	}
+	return off;
+}
+
+/* Two tables, and nothing else */
+static int mac_tables(const struct command *c)
+{
+	uint64_t unicast, multicast;
+	size_t end = mac_table(c, 0, &unicast);
+
+	if (end)
+		end = mac_table(c, end, &multicast);
+	if (!end || end != c->len)
+		return -1;
+	__atomic_store_n(&c->n->filter.unicast, unicast, __ATOMIC_RELAXED);
+	__atomic_store_n(&c->n->filter.multicast, multicast, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int mac_addr(const struct command *c)
+{
+	unsigned char mac[ETH_ALEN];
+
+	data_of(c, 0, mac, sizeof(mac));
+	if (mac[0] & 1)
+		return -1;
+	__atomic_store_n(&c->n->filter.mac, net_mac(mac), __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int vlan(const struct command *c)
+{
+	uint16_t id;
+
+	data_of(c, 0, &id, sizeof(id));
+	id = le16toh(id);
+	if (id >= NET_VLANS)
+		return -1;
+	net_filter_vlan(&c->n->filter, id, c->hdr.cmd == VIRTIO_NET_CTRL_VLAN_ADD);
+	return 0;
+}
+
+/* One less that has not heard of it; the last one lets the driver know. */
+static void mq_heard(struct vu_queue *q, struct vu_mail *mail)
+{
+	struct net *n = q->dev;
+
+	(void)mail;
+	if (--n->mq.left)
+		return;
+	*n->mq.ack = VIRTIO_NET_OK;
+	vu_req_end(q, n->mq.req, sizeof(*n->mq.ack));
+}
+
+static void mq_hear(struct vu_queue *q, struct vu_mail *mail)
+{
+	struct net *n = q->dev;
+
+	if (n->backend->pair)
+		n->backend->pair(q);
+	mail->run = mq_heard;
+	vu_queue_post(n->queue[n->ctrl], mail);
+}
+
+static int mq_pairs(const struct command *c)
+{
+	unsigned int i;
+	uint16_t nr;
+
+	data_of(c, 0, &nr, sizeof(nr));
+	nr = le16toh(nr);
+	if (!nr || nr > c->n->pairs)
+		return -1;
+	__atomic_store_n(&c->n->active, nr, __ATOMIC_RELAXED);
+	c->n->mq.left = c->n->pairs;
+	for (i = 0; i < c->n->pairs; i++) {
+		c->n->mq.mail[i].run = mq_hear;
+		vu_queue_post(c->n->queue[2 * i], &c->n->mq.mail[i]);
+	}
+	return LATER;
+}
+
+/* Offloads of those that were negotiated */
+static int guest_offloads(const struct command *c)
+{
+	uint64_t on;
+
+	data_of(c, 0, &on, sizeof(on));
+	on = le64toh(on);
+	if (on & ~(c->n->features & OFFLOADS))
+		return -1;
+	return c->n->backend->offload(c->n, on);
+}
+
+/* --- the table --- */
+
+/* @feature: that it needs. @min: @max: bytes of data */
+static const struct {
+	int (*run)(const struct command *c);
+	uint8_t class;
+	uint8_t cmd;
+	uint8_t feature;
+	uint32_t min, max;
+} commands[] = {
+#define CMD(_class, _cmd, _feature, _min, _max, _run) \
+	{ _run, VIRTIO_NET_CTRL_##_class, VIRTIO_NET_CTRL_##_class##_##_cmd, VIRTIO_NET_F_##_feature, _min, _max }
+	CMD(RX, PROMISC, CTRL_RX, 1, 1, rx_mode),
+	CMD(RX, ALLMULTI, CTRL_RX, 1, 1, rx_mode),
+	CMD(RX, ALLUNI, CTRL_RX_EXTRA, 1, 1, rx_mode),
+	CMD(RX, NOMULTI, CTRL_RX_EXTRA, 1, 1, rx_mode),
+	CMD(RX, NOUNI, CTRL_RX_EXTRA, 1, 1, rx_mode),
+	CMD(RX, NOBCAST, CTRL_RX_EXTRA, 1, 1, rx_mode),
+	CMD(MAC, TABLE_SET, CTRL_RX, 8, COMMAND_MAX, mac_tables),
+	CMD(MAC, ADDR_SET, CTRL_MAC_ADDR, ETH_ALEN, ETH_ALEN, mac_addr),
+	CMD(VLAN, ADD, CTRL_VLAN, 2, 2, vlan),
+	CMD(VLAN, DEL, CTRL_VLAN, 2, 2, vlan),
+	CMD(MQ, VQ_PAIRS_SET, MQ, 2, 2, mq_pairs),
+	CMD(GUEST_OFFLOADS, SET, CTRL_GUEST_OFFLOADS, 8, 8, guest_offloads),
+#undef CMD
+};
+
+static int command_run(struct command *c)
+{
+	unsigned int i;
+
+	iov_read(c->iov, c->nr_iov, 0, &c->hdr, sizeof(c->hdr));
+	for (i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (commands[i].class != c->hdr.class || commands[i].cmd != c->hdr.cmd)
+			continue;
+		if (!net_has(c->n, commands[i].feature) || c->len < commands[i].min || c->len > commands[i].max)
+			return -1;
+		return commands[i].run(c);
+	}
+	return -1;
+}
+
+/* Where the first byte that the device writes goes; there is one. */
+static virtio_net_ctrl_ack *ack_of(const struct vu_req *r, const struct iovec *iov)
+{
+	for (iov += r->elem.nr_out; !iov->iov_len; iov++)
+		;
+	return iov->iov_base;
+}
+
+/* Return: whether it was a command */
+static bool command_take(struct vu_queue *q, struct vu_req *r, struct iovec *iov)
+{
+	struct command c = { .n = q->dev, .iov = iov, .nr_iov = r->elem.nr_out };
+	virtio_net_ctrl_ack *ack;
+	int ret;
+
+	if (r->elem.out_len < sizeof(c.hdr) || r->elem.in_len < sizeof(*ack)) {
+		vu_req_back(q, r);
+		vu_queue_break(q, "a command without header or room for an answer");
+		return false;
+	}
+	c.len = r->elem.out_len - sizeof(c.hdr);
+	ack = ack_of(r, iov);
+	ret = command_run(&c);
+	if (ret == LATER) {
+		c.n->mq.req = r;
+		c.n->mq.ack = ack;
+		return true;
+	}
+	*ack = ret ? VIRTIO_NET_ERR : VIRTIO_NET_OK;
+	vu_req_end(q, r, sizeof(*ack));
+	return true;
+}
+
+/* One after the other: a command may rely on those before. */
+static bool ctrl_run(struct vu_queue *q)
+{
+	const struct net *n = q->dev;
+	struct iovec *iov;
+	struct vu_req *r;
+	unsigned int i;
+
+	for (i = 0; i < ROUND && !n->mq.left && (r = vu_queue_pull(q, &iov)); i++)
+		if (!command_take(q, r, iov))
+			break;
+	return i;
+}
+
+const struct vu_queue_ops net_ctrl_ops = { .run = ctrl_run };
