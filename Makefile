@@ -53,7 +53,7 @@ comma := ,
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 
 # Processes that serve a device; what each is made of stands below.
-processes := blk console net rng scsi
+processes := balloon blk console net rng scsi
 
 programs := $(if $(vmm_src),$(B)/bin/shunt) $(if $(bench_src),$(B)/bin/shunt-bench) $(B)/bin/shunt-stat \
 	$(B)/bin/shunt-target $(addprefix $(B)/bin/shunt-,$(processes))
@@ -112,6 +112,7 @@ $(B)/bin/shunt-$(1): $(call obj,$(process_src) $(addprefix user/vhost-user/,shun
 		$(B)/lib/libshunt.a $(B)/lib/libring.a
 	$$(call link,$$(filter %.o %.a,$$^),$(3))
 endef
+$(eval $(call process,balloon,balloon.c balloon_control.c iov.c))
 $(eval $(call process,blk,blk.c blk_config.c disk_file.c disk_io.c))
 $(eval $(call process,console,console.c console_control.c console_port.c iov.c))
 $(eval $(call process,rng,iov.c))

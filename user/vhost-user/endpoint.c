@@ -141,8 +141,11 @@ int vu_endpoint_serve(struct vu_endpoint *e, struct vu_device *d)
 	int ret;
 
 	ret = sandbox_rights() || make_queues(d) || (d->start && d->start(d->dev)) || sandbox_calls(d->calls) ? -1 : 0;
-	if (!ret)
+	if (!ret) {
 		ret = listening ? accept_all(e->fd, d) : vu_session_run(d, e->fd);
+		if (d->finish)
+			d->finish(d->dev);
+	}
 	for (i = 0; i < d->num_queues; i++)
 		vu_queue_free(d->queue[i]);
 	return ret;

@@ -73,6 +73,28 @@ struct io_uring_sqe *vu_queue_sqe(struct vu_queue *q)
 	return sqe;
 }
 
+void *vu_queue_va(const struct vu_queue *q, uint64_t gpa, uint64_t *len)
+{
+	const struct vring_mem *mem = q->ring.mem;
+	uint32_t low = 0, high = mem->nr;
+
+	/* The last region that does not begin behind it */
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (mem->region[mid].gpa <= gpa)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (!low || gpa - mem->region[low - 1].gpa >= mem->region[low - 1].size)
+		return NULL;
+	gpa -= mem->region[low - 1].gpa;
+	if (*len > mem->region[low - 1].size - gpa)
+		*len = mem->region[low - 1].size - gpa;
+	return (void *)(uintptr_t)(mem->region[low - 1].uaddr + gpa);
+}
+
 void vu_queue_wake(struct vu_queue *q)
 {
 	eventfd_write(q->wake, 1);
@@ -647,6 +669,7 @@ static int ring_start(struct vu_queue *q, const char **why, bool *recovered)
 		return -EFAULT;
 	if (q->ring.inflight)
 		*why = vu_inflight_start(&q->track, q->ring.inflight, q->ring.inflight_size, &q->vr, &pos, recovered);
+	q->ring.base = pos.avail | (uint32_t)pos.used << 16;
 	return vring_start(&q->vr, pos);
 }
 

@@ -212,6 +212,15 @@ static inline bool vu_queue_full(const struct vu_queue *q)
 	return q->inflight == q->ring.num;
 }
 
+/**
+ * vu_queue_va() - where guest memory is. Context: queue
+ * @gpa: a guest address
+ * @len: bytes from there on; made less where they go beyond a region
+ *
+ * Return: our address of them, up to the end of the function that asks; or NULL
+ */
+void *vu_queue_va(const struct vu_queue *q, uint64_t gpa, uint64_t *len);
+
 /** vu_queue_wake() - have @run called if the ring runs. Context: any */
 void vu_queue_wake(struct vu_queue *q);
 

@@ -24,6 +24,7 @@
  * @poll_us: longest time a queue polls before it sleeps
  * @start: make threads of its own, which inherit what the process has given up; 0, or -1 after one logged
  *	line. May be NULL
+ * @finish: end them; the queues are about to go. May be NULL
  * @calls: system calls that serving takes beside those of sandbox_calls(), up to one without a number; or NULL
  * @queue: the queues, when vu_endpoint_serve() has made them
  * @features: of the device's type; those of the ring are the session's
@@ -41,6 +42,7 @@ struct vu_device {
 	const struct vu_queue_ops *(*queue_ops)(void *dev, unsigned int index, int *file);
 	unsigned int poll_us;
 	int (*start)(void *dev);
+	void (*finish)(void *dev);
 	const struct sandbox_call *calls;
 	struct vu_queue *queue[VU_QUEUES_MAX];
 	uint64_t features;
