@@ -18,7 +18,7 @@
 
 #define SEND_S		5
 #define SECOND_NS	1000000000ull
-#define QUICK_NS	200000000ull	/* as long as it serves before it ends, it need not have served at all */
+#define QUICK_NS	50000000ull	/* as long as it serves before it ends, it need not have served at all */
 #define QUICK_MAX	5		/* such ends one after the other */
 
 #define of(_type, _member, _p) ((_type *)(void *)((char *)(_p) - offsetof(_type, _member)))
