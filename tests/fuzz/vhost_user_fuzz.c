@@ -39,6 +39,7 @@
 #define MAX_MESSAGES	64
 /* All that are offered */
 #define PROTOCOL	(1 << VHOST_USER_PROTOCOL_F_MQ | 1 << VHOST_USER_PROTOCOL_F_REPLY_ACK | \
+			 1 << VHOST_USER_PROTOCOL_F_BACKEND_REQ | \
 			 1 << VHOST_USER_PROTOCOL_F_CONFIG | 1 << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | \
 			 1 << VHOST_USER_PROTOCOL_F_RESET_DEVICE | 1 << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
 /* Of the inflight region, in guest memory, so that all that writes there may write here */
@@ -87,6 +88,13 @@ static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t 
 	return 0;
 }
 
+/* It has always changed. */
+static bool refresh(void *dev)
+{
+	(void)dev;
+	return true;
+}
+
 static void set_features(void *dev, uint64_t features)
 {
 	((struct blk *)dev)->always_sync = !(features >> VIRTIO_BLK_F_FLUSH & 1);
@@ -109,6 +117,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	device.get_config = get_config;
 	device.set_config = set_config;
 	device.set_features = set_features;
+	device.refresh = refresh;
 	for (i = 0; i < QUEUES; i++) {
 		device.queue[i] = vu_queue_new(&blk_queue_ops, &blk, i, blk.disk.fd, 0);
 		if (!device.queue[i])

@@ -11,7 +11,7 @@ trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 truncate -s 1M disk
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 300 "$blk" <<'P'
-import os, select, socket, struct, subprocess, time
+import os, select, signal, socket, struct, subprocess, time
 from vhost_user import *
 
 p = subprocess.Popen([sys.argv[1], "--socket-path=s", "--blk-file=disk", "--num-queues=2", "--serial=me"],
@@ -34,7 +34,7 @@ idle = fds()
 with Front("s") as f:
     offered = f.ask(GET_FEATURES)
     report(offered >> 32 & 1 and offered >> 34 & 1 and offered >> 30 & 1, "VERSION_1, RING_PACKED, protocol features")
-    report(f.ask(GET_PROTOCOL_FEATURES) == 1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | 1 << INFLIGHT |
+    report(f.ask(GET_PROTOCOL_FEATURES) == 1 << MQ | 1 << REPLY_ACK | 1 << BACKEND_REQ | 1 << CONFIG | 1 << INFLIGHT |
            1 << RESET | 1 << MEM_SLOTS,
            "protocol features: those that are honoured")
     f.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | 1 << MEM_SLOTS))
@@ -118,6 +118,64 @@ with Front("s") as f:
     f.avail = f.seen = 0
     f.setup()
     report(f.get_id() == b"me", "and it can be set up anew")
+
+# --- what the front-end is told ---
+def told(end, seconds=5):
+    """The flags of a CONFIG_CHANGE that comes within that time"""
+    if not select.select([end], [], [], seconds)[0]:
+        return None
+    request, flags, size = struct.unpack("<III", end.recv(12))
+    return flags if (request, size) == (CONFIG_CHANGE, 0) else None
+
+def capacity(f):
+    return struct.unpack("<Q", f.config(0, 8))[0]
+
+def resize(sectors, hup=False):
+    os.truncate("disk", sectors * 512)
+    if hup:
+        p.send_signal(signal.SIGHUP)
+
+for ack in 0, 1 << REPLY_ACK:
+    with Front("s") as f:
+        what = ", REPLY_ACK" if ack else ""
+        f.setup()
+        f.tell(SET_PROTOCOL_FEATURES, u64(1 << CONFIG | 1 << BACKEND_REQ | ack))
+        ours, theirs = socket.socketpair()
+        f.tell(SET_BACKEND_REQ_FD, b"", [theirs.fileno()])
+        theirs.close()
+        old = capacity(f)
+        resize(4096)
+        report(old == 2048 and told(ours) == (9 if ack else 1) and capacity(f) == 4096, "a disk that grew is told of" + what)
+        resize(1024, True)
+        if ack:
+            report(told(ours, 1.5) is None, "not again before that is answered")
+            ours.send(struct.pack("<IIIQ", CONFIG_CHANGE, 5, 8, 0))
+        report(told(ours) is not None and capacity(f) == 1024, "at SIGHUP, too, and one that shrank" + what)
+        if ack:
+            ours.send(struct.pack("<IIIQ", CONFIG_CHANGE, 5, 8, 1))
+        resize(2048, True)
+        report(told(ours) is not None and f.get_id() == b"me", "and it goes on" + what)
+        if ack:
+            ours.send(bytes(20))
+        else:
+            ours.send(b"answer")
+        report(ours.recv(1) == b"" and f.get_id() == b"me", "nonsense there costs the way there, and no more" + what)
+        ours.close()
+with Front("s") as f:
+    f.setup()
+    f.tell(SET_PROTOCOL_FEATURES, u64(1 << CONFIG | 1 << BACKEND_REQ))
+    ours, theirs = socket.socketpair()
+    f.tell(SET_BACKEND_REQ_FD, b"", [theirs.fileno()])
+    theirs.close()
+    f.ask(GET_FEATURES)
+    for i in range(2000):
+        resize(2048 + i % 2 * 8, True)
+        if i % 100 == 0:
+            f.ask(GET_FEATURES)
+    resize(2048, True)
+    report(f.get_id() == b"me" and capacity(f) == 2048, "a front-end that does not read there is served all the same")
+    ours.close()
+    report(f.get_id() == b"me", "nor one that closes it")
 
 # --- what a hostile driver does ---
 def hostile(what, poke):

@@ -69,7 +69,7 @@ static void req_end(struct vu_queue *q, struct blk_req *req, int error)
 /* Does it begin and end on blocks of the disk? */
 static bool range_ok(const struct blk *b, uint64_t sector, uint64_t nr)
 {
-	uint64_t capacity = b->disk.size >> SECTOR_SHIFT;
+	uint64_t capacity = disk_size(&b->disk) >> SECTOR_SHIFT;
 
 	return sector <= capacity && nr <= capacity - sector &&
 	       !((sector | nr) << SECTOR_SHIFT & (b->disk.block - 1));

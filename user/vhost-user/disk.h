@@ -65,6 +65,15 @@ struct disk {
 /** disk_open() - Return: 0, or -1 after one logged line */
 int disk_open(struct disk *d, const struct disk_opts *o);
 
+/** disk_refresh() - look for a new size. Return: whether there is one. Context: control */
+bool disk_refresh(struct disk *d);
+
+/** disk_size() - Return: @size, which may change while queues run */
+static inline uint64_t disk_size(const struct disk *d)
+{
+	return __atomic_load_n(&d->size, __ATOMIC_RELAXED);
+}
+
 /**
  * disk_refuse() - log "option=path: why". Return: -1
  */

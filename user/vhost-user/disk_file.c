@@ -140,6 +140,17 @@ static int disk_limits(struct disk *d, const struct disk_opts *o)
 	return 0;
 }
 
+bool disk_refresh(struct disk *d)
+{
+	off_t end = lseek(d->fd, 0, SEEK_END);
+	uint64_t size = (uint64_t)end & ~(uint64_t)(d->block - 1);
+
+	if (end < 0 || size == d->size)
+		return false;
+	__atomic_store_n(&d->size, size, __ATOMIC_RELAXED);
+	return true;
+}
+
 int disk_open(struct disk *d, const struct disk_opts *o)
 {
 	int flags = O_CLOEXEC | (o->direct ? O_DIRECT : 0);

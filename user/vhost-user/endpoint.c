@@ -140,6 +140,7 @@ int vu_endpoint_serve(struct vu_endpoint *e, struct vu_device *d)
 	unsigned int i;
 	int ret;
 
+	vu_backend_signals(d);
 	ret = sandbox_rights() || make_queues(d) || (d->start && d->start(d->dev)) || sandbox_calls(d->calls) ? -1 : 0;
 	if (!ret) {
 		ret = listening ? accept_all(e->fd, d) : vu_session_run(d, e->fd);

@@ -18,6 +18,7 @@
 		       BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
 
 #define PROTOCOL_FEATURES (BIT64(VHOST_USER_PROTOCOL_F_MQ) | BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
+			   BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | \
 			   BIT64(VHOST_USER_PROTOCOL_F_CONFIG) | BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | \
 			   BIT64(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
 			   BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
@@ -67,10 +68,16 @@ static int set_owner(struct vu_session *s, struct vhost_user_msg *m)
 	return 0;
 }
 
-/* A device without configuration has no messages about it. */
+/* A device without configuration has no messages about it, and one that does not change has nothing to tell. */
 static uint64_t protocol_offered(const struct vu_session *s)
 {
-	return s->d->config_size ? PROTOCOL_FEATURES : PROTOCOL_FEATURES & ~BIT64(VHOST_USER_PROTOCOL_F_CONFIG);
+	uint64_t not = 0;
+
+	if (!s->d->config_size)
+		not |= BIT64(VHOST_USER_PROTOCOL_F_CONFIG);
+	if (!s->d->refresh)
+		not |= BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
+	return PROTOCOL_FEATURES & ~not;
 }
 
 static int get_protocol_features(struct vu_session *s, struct vhost_user_msg *m)
@@ -339,6 +346,8 @@ static const struct message {
 	MSG(SET_PROTOCOL_FEATURES, set_protocol_features, 8, 8),
 	MSG(GET_QUEUE_NUM, get_queue_num, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_MQ), .replies = true),
 	MSG(SET_VRING_ENABLE, set_vring_enable, 8, 8),
+	MSG(SET_BACKEND_REQ_FD, vu_set_backend_req_fd, 0, 0, .fds_min = 1, .fds_max = 1,
+	    .needs = BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ)),
 	MSG(GET_CONFIG, get_config, VHOST_USER_CONFIG_HDR, VHOST_USER_CONFIG_HDR + VHOST_USER_CONFIG_SIZE,
 	    .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIG), .replies = true),
 	MSG(SET_CONFIG, set_config, VHOST_USER_CONFIG_HDR, VHOST_USER_CONFIG_HDR + VHOST_USER_CONFIG_SIZE,
@@ -414,8 +423,11 @@ int vu_session_run(const struct vu_device *d, int sock)
 	s->d = d;
 	for (i = 0; i < d->num_queues; i++)
 		s->vring[i] = (struct vu_vring){ .kick = -1, .call = -1, .err = -1 };
+	s->backend.fd = -1;
 	device_reset(s);
-	while ((ret = vhost_user_recv(sock, &m)) > 0) {
+	if (d->refresh)
+		d->refresh(d->dev);
+	while (!(ret = vu_backend_wait(s, sock)) && (ret = vhost_user_recv(sock, &m)) > 0) {
 		ret = dispatch(s, sock, &m);
 		vhost_user_close_fds(&m);
 		if (ret)
@@ -425,6 +437,7 @@ int vu_session_run(const struct vu_device *d, int sock)
 		ret = log_err("receiving: %s", strerror(-ret));
 	for (i = 0; i < d->num_queues; i++)
 		vu_vring_reset(s, &s->vring[i]);
+	vu_put_fd(&s->backend.fd, -1);
 	vu_inflight_unmap(s);
 	vu_mem_free(s->mem);
 	free(s);

@@ -32,6 +32,8 @@
  * @get_config: fill all of it. Context: control
  * @set_config: the driver wrote; 0 or a negative errno. Context: control
  * @set_features: what was negotiated, nothing when a session begins; no queue runs. May be NULL. Context: control
+ * @refresh: the device may have changed by itself: look; a session begins, a while has gone by, or SIGHUP has come.
+ *	Return: whether the configuration has changed. May be NULL. Context: control
  * @reset: a session begins, or the driver has reset the device; no queue runs. May be NULL. Context: control
  */
 struct vu_device {
@@ -51,7 +53,11 @@ struct vu_device {
 	int (*set_config)(void *dev, uint32_t offset, const uint8_t *data, uint32_t size);
 	void (*set_features)(void *dev, uint64_t features);
 	void (*reset)(void *dev);
+	bool (*refresh)(void *dev);
 };
+
+/** vu_backend_signals() - take SIGHUP, if that means something to the device */
+void vu_backend_signals(const struct vu_device *d);
 
 /**
  * vu_session_run() - serve one front-end until it is gone

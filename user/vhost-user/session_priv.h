@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Inside a session: its state, and what its files have from each other. session.c has the table of messages and
- * the plain ones, session_ring.c the life of rings, session_inflight.c what is under way when a process dies.
+ * the plain ones, session_ring.c the life of rings, session_inflight.c what is under way when a process dies,
+ * session_backend.c what the front-end is told.
  */
 #ifndef VHOST_USER_SESSION_PRIV_H
 #define VHOST_USER_SESSION_PRIV_H
@@ -37,12 +38,20 @@ struct vu_inflight_mem {
 	uint16_t queue_size;
 };
 
+/* Messages to the front-end. @fd: -1 when there is no way; @changed: to be told; @awaited: an answer is */
+struct vu_backend {
+	int fd;
+	bool changed;
+	bool awaited;
+};
+
 struct vu_session {
 	const struct vu_device *d;
 	uint64_t features;
 	uint64_t protocol_features;
 	struct vu_mem *mem;
 	struct vu_inflight_mem inflight;
+	struct vu_backend backend;
 	struct vu_vring vring[VU_QUEUES_MAX];
 };
 
@@ -76,6 +85,10 @@ static inline struct vu_queue *vu_vring_queue(const struct vu_session *s, const 
 
 int vu_get_inflight_fd(struct vu_session *s, struct vhost_user_msg *m);
 int vu_set_inflight_fd(struct vu_session *s, struct vhost_user_msg *m);
+int vu_set_backend_req_fd(struct vu_session *s, struct vhost_user_msg *m);
+
+/** vu_backend_wait() - until a message comes, and tell of changes meanwhile. Return: 0; or a negative errno */
+int vu_backend_wait(struct vu_session *s, int sock);
 
 /** vu_inflight_region() - Return: that of queue @index; NULL, without an error when nothing is tracked */
 void *vu_inflight_region(const struct vu_session *s, unsigned int index, int *error);

@@ -86,6 +86,17 @@ static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t 
 	return 0;
 }
 
+/* The capacity is that of the file, whoever changed it. */
+static bool refresh(void *dev)
+{
+	struct blk *b = dev;
+
+	if (!disk_refresh(&b->disk))
+		return false;
+	b->config.capacity = b->disk.size >> SECTOR_SHIFT;
+	return true;
+}
+
 static void set_features(void *dev, uint64_t features)
 {
 	struct blk *b = dev;
@@ -113,6 +124,7 @@ int main(int argc, char **argv)
 		.get_config = get_config,
 		.set_config = set_config,
 		.set_features = set_features,
+		.refresh = refresh,
 	};
 	int ret;
 
