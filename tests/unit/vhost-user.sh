@@ -11,13 +11,17 @@ trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 truncate -s 1M disk
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 300 "$blk" <<'P'
-import os, select, signal, socket, struct, subprocess, time
+import os, resource, select, signal, socket, struct, subprocess, time
 from vhost_user import *
 
-p = subprocess.Popen([sys.argv[1], "--socket-path=s", "--blk-file=disk", "--num-queues=2", "--serial=me"],
-                     stderr=open("err", "w"))
-while not os.path.exists("s"):
-    time.sleep(0.05)
+def process():
+    p = subprocess.Popen([sys.argv[1], "--socket-path=s", "--blk-file=disk", "--num-queues=2", "--serial=me"],
+                         stderr=open("err", "a"))
+    while not os.path.exists("s"):
+        time.sleep(0.05)
+    return p
+
+p = process()
 fds = lambda: len(os.listdir("/proc/%d/fd" % p.pid))
 
 def alive():
@@ -193,6 +197,83 @@ hostile("data that wraps", lambda f: f.submit([((1 << 64) - 8, 16, 1, 1), (f.dat
 hostile("no header", lambda f: f.submit([(f.data, 20, 2, 0)]))
 hostile("no status", lambda f: f.submit([(f.data, 16, 0, 0)]))
 hostile("an indirect table of length 0", lambda f: f.submit([(f.data, 0, 4, 0)]))
+
+# --- memory that goes away ---
+def cut(what, size, touch, good=None):
+    """@touch: after the front-end has made its memory @size bytes; @good: or the ring is broken"""
+    with Front("s") as f:
+        f.setup()
+        ok = f.get_id() == b"me"
+        touch(f, lambda: os.ftruncate(f.fd, size))
+        os.eventfd_write(f.kick, 1)
+        ok = ok and (good(f) if good else f.broken(2))
+    report(ok and alive(), what)
+
+def other_page(f, then):
+    f.data = GPA + 3 * 4096 + 16384
+    at = f.data - GPA
+    f.mem[at:at + 16] = struct.pack("<IIQ", BLK_GET_ID, 0, 0)
+    f.submit([(f.data, 16, 1, 1), (GPA + DATA + 64, 20, 3, 2), (GPA + DATA + 84, 1, 2, 0)], kick=False)
+    then()
+
+def read_there(f, then):
+    f.mem[DATA:DATA + 16] = struct.pack("<IIQ", 0, 0, 0)
+    f.submit([(f.data, 16, 1, 1), (GPA + 8 * 4096, 512, 3, 2), (f.data + 84, 1, 2, 0)], kick=False)
+    then()
+
+cut("memory that is cut below a ring breaks it, and the next session is served", 0, lambda f, then: then())
+cut("below a request, too", 4 * 4096, other_page)
+cut("below data, which io_uring reads: that request fails", 4 * 4096, read_there,
+    lambda f: f.used(2) and f.mem[DATA + 84] == 1)
+with Front("s") as f:
+    f.setup()
+    ok = f.get_id() == b"me"
+    os.ftruncate(f.fd, 0)
+    f.ask(GET_FEATURES)
+    os.ftruncate(f.fd, SIZE)
+    f.table()
+    f.ask(GET_FEATURES)
+    f.avail = f.seen = 0
+    f.base()
+    f.tell(SET_VRING_BASE, state(0, 0))
+    f.start()
+    report(ok and f.get_id() == b"me", "cut and made anew, it is memory again")
+
+# --- shortages, and who does not read ---
+limit = resource.prlimit(p.pid, resource.RLIMIT_NOFILE)
+resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (0, limit[1]))
+with Front("s"):
+    pass        # has the one that accept() had taken before
+with Front("s") as f:
+    f.tell(GET_FEATURES)
+    waits = not f.event(f.sock, 0.5)
+    resource.prlimit(p.pid, resource.RLIMIT_NOFILE, limit)
+    report(waits and f.event(f.sock, 2), "without a descriptor to be had, a front-end waits until there is one")
+report(alive(), "and the next session is served")
+with Front("s") as f:
+    f.ask(GET_FEATURES)
+    resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (fds() + 3, limit[1]))
+    some = [os.memfd_create("some") for i in range(8)]
+    f.tell(SET_MEM_TABLE, struct.pack("<II", 8, 0) + bytes(256), some)
+    report(f.ended(2), "a table whose files are more than there are descriptors ends the session")
+    resource.prlimit(p.pid, resource.RLIMIT_NOFILE, limit)
+    for fd in some:
+        os.close(fd)
+report(alive(), "and the next one is served")
+with Front("s") as f:
+    f.sock.setblocking(False)
+    try:
+        while True:
+            f.sock.send(struct.pack("<III", GET_FEATURES, 1, 0) * 100)
+    except BlockingIOError:
+        pass
+    g = socket.socket(socket.AF_UNIX)
+    g.connect("s")
+    p.terminate()
+    report(p.wait(10) == 0, "SIGTERM ends it though a front-end reads nothing, and another waits")
+    g.close()
+p = process()
+idle = fds()
 
 # --- what ends a session ---
 pipe = os.pipe()

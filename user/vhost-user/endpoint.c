@@ -4,6 +4,7 @@
 #include "endpoint.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +14,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "lib/log.h"
 #include "lib/sandbox.h"
+
+/* How long a front-end waits until it is tried again, when there are no descriptors */
+#define ACCEPT_MS	100
 
 /* Sockets that we made */
 static const char *made[VU_LISTEN_MAX];
@@ -95,6 +100,7 @@ int vu_is_listening(int fd)
 int vu_endpoint_open(struct vu_endpoint *e)
 {
 	handle_signals();
+	vu_guard_signals();
 	if (e->path) {
 		e->fd = vu_listen("--socket-path", e->path);
 		return e->fd < 0 ? -1 : 0;
@@ -104,16 +110,32 @@ int vu_endpoint_open(struct vu_endpoint *e)
 	return 0;
 }
 
+/* What may pass by itself */
+static bool is_shortage(int err)
+{
+	return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
+
 static int accept_all(int listener, const struct vu_device *d)
 {
+	static const struct timespec a_while = { .tv_nsec = ACCEPT_MS * 1000000 };
+	bool short_of = false;
 	int sock;
 
 	for (;;) {
 		sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (sock < 0 && (errno == EINTR || errno == ECONNABORTED))
 			continue;
+		if (sock < 0 && is_shortage(errno)) {
+			if (!short_of)
+				log_warn("accept: %s; the front-end waits", strerror(errno));
+			short_of = true;
+			ppoll(NULL, 0, &a_while, NULL);
+			continue;
+		}
 		if (sock < 0)
 			return log_err("accept: %s", strerror(errno));
+		short_of = false;
 		vu_session_run(d, sock);
 		close(sock);
 	}

@@ -6,8 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
+
+#include "guard.h"
 
 struct vu_mem *vu_mem_new(void)
 {
@@ -29,7 +30,7 @@ void vu_mem_free(struct vu_mem *m)
 	if (!m)
 		return;
 	for (i = 0; i < m->nr; i++)
-		munmap(m->region[i].map, m->region[i].map_len);
+		vu_unmap(m->region[i].map, m->region[i].map_len);
 	free(m->map);
 	free(m);
 }
@@ -84,11 +85,9 @@ int vu_mem_add(struct vu_mem *m, const struct vhost_user_region *r, int fd)
 		return -ENOSPC;
 	/* From the start, and whole: an offset need not be a multiple of the file's (huge) pages, nor the size. */
 	new.map_len = (r->offset + r->size + (uint64_t)st.st_blksize - 1) & ~((uint64_t)st.st_blksize - 1);
-	new.map = mmap(NULL, new.map_len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-	if (new.map == MAP_FAILED)
+	new.map = vu_map(fd, 0, new.map_len, (size_t)st.st_blksize);
+	if (!new.map)
 		return -errno;
-	/* A dump of guests' memory is of no use. */
-	madvise(new.map, new.map_len, MADV_DONTDUMP);
 	new.va = (unsigned char *)new.map + r->offset;
 	for (i = m->nr; i && m->region[i - 1].r.gpa > r->gpa; i--)
 		m->region[i] = m->region[i - 1];
@@ -107,7 +106,7 @@ int vu_mem_del(struct vu_mem *m, const struct vhost_user_region *r)
 
 		if (o->r.gpa != r->gpa || o->r.size != r->size || o->r.uaddr != r->uaddr)
 			continue;
-		munmap(o->map, o->map_len);
+		vu_unmap(o->map, o->map_len);
 		memmove(o, o + 1, (m->nr - i - 1) * sizeof(*o));
 		m->nr--;
 		update_map(m);

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "lib/log.h"
 
 #define SQ_ENTRIES	256
@@ -230,12 +231,20 @@ static void queue_signal(struct vu_queue *q)
 	io_uring_sqe_set_data64(sqe, TAG_NONE);
 }
 
+/* What was done with memory that is gone was not done. */
+static void check_memory(struct vu_queue *q)
+{
+	if (vu_guard_torn() && !q->broken)
+		vu_queue_break(q, "the memory it uses is gone: the front-end has made its file shorter");
+}
+
 /* A broken ring is told nothing more. */
 static void queue_publish(struct vu_queue *q)
 {
 	unsigned int n = q->nr_done;
 	int ret;
 
+	check_memory(q);
 	q->nr_done = 0;
 	if (!n || q->broken)
 		return;
@@ -403,6 +412,7 @@ static bool queue_may_sleep(struct vu_queue *q)
 	if (!queue_hungry(q))
 		return true;
 	ret = vring_kicks_on(&q->vr);
+	check_memory(q);
 	if (ret < 0)
 		vu_queue_break(q, vring_strerror(q->vr.err.code));
 	return ret <= 0;
@@ -583,6 +593,7 @@ struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigne
 		goto release;
 	/* Signals are the control thread's. */
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	ret = pthread_create(&q->thread, NULL, queue_thread, q);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "session_priv.h"
 
 /* Largest ring of the specification: regions of others may be for larger ones than ours. */
@@ -16,8 +17,7 @@
 
 void vu_inflight_unmap(struct vu_session *s)
 {
-	if (s->inflight.map)
-		munmap(s->inflight.map, s->inflight.len);
+	vu_unmap(s->inflight.map, s->inflight.len);
 	s->inflight = (struct vu_inflight_mem){ 0 };
 }
 
@@ -91,8 +91,8 @@ int vu_set_inflight_fd(struct vu_session *s, struct vhost_user_msg *m)
 	if (end < size || size < new.num_queues * vu_inflight_size(false, new.queue_size) ||
 	    fstat(m->fds[0], &st) || !S_ISREG(st.st_mode) || (uint64_t)st.st_size < end)
 		return -EINVAL;
-	new.map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, m->fds[0], (off_t)m->inflight.offset);
-	if (new.map == MAP_FAILED)
+	new.map = vu_map(m->fds[0], m->inflight.offset, size, (size_t)st.st_blksize);
+	if (!new.map)
 		return -errno;
 	vu_stop_all(s);
 	vu_inflight_unmap(s);
