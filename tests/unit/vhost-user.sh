@@ -12,7 +12,7 @@ cd "$dir" || exit 1
 truncate -s 1M disk
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 300 "$blk" <<'P'
 import os, resource, select, signal, socket, struct, subprocess, time
-from vhost_user import *
+from vhost_user_disk import *
 
 def process():
     p = subprocess.Popen([sys.argv[1], "--socket-path=s", "--blk-file=disk", "--num-queues=2", "--serial=me"],
@@ -38,8 +38,8 @@ idle = fds()
 with Front("s") as f:
     offered = f.ask(GET_FEATURES)
     report(offered >> 32 & 1 and offered >> 34 & 1 and offered >> 30 & 1, "VERSION_1, RING_PACKED, protocol features")
-    report(f.ask(GET_PROTOCOL_FEATURES) == 1 << MQ | 1 << REPLY_ACK | 1 << BACKEND_REQ | 1 << CONFIG | 1 << INFLIGHT |
-           1 << RESET | 1 << MEM_SLOTS,
+    report(f.ask(GET_PROTOCOL_FEATURES) == 1 << MQ | 1 << LOG | 1 << REPLY_ACK | 1 << BACKEND_REQ | 1 << CONFIG |
+           1 << INFLIGHT | 1 << RESET | 1 << MEM_SLOTS | 1 << STATUS,
            "protocol features: those that are honoured")
     f.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | 1 << MEM_SLOTS))
     report(f.ask(GET_QUEUE_NUM) == 2, "two queues")
@@ -122,6 +122,58 @@ with Front("s") as f:
     f.avail = f.seen = 0
     f.setup()
     report(f.get_id() == b"me", "and it can be set up anew")
+
+with Front("s") as f:
+    f.setup()
+    f.tell(SET_PROTOCOL_FEATURES, u64(1 << STATUS))
+    ok = f.ask(GET_STATUS) == 0
+    f.tell(SET_STATUS, u64(15))
+    report(ok and f.ask(GET_STATUS) == 15 and f.get_id() == b"me", "the driver's status is kept")
+    f.submit(head=77)
+    report(f.broken(2) and f.ask(GET_STATUS) == 15 | 64, "a ring that makes no sense: DEVICE_NEEDS_RESET")
+    f.tell(SET_STATUS, u64(0))
+    ok = f.ask(GET_STATUS) == 0
+    f.mem[:DATA] = bytes(DATA)
+    f.avail = f.seen = 0
+    f.setup()
+    report(ok and f.get_id() == b"me", "status 0 resets the device")
+
+# --- the dirty log of a migration ---
+LOG_ALL = 1 << 26
+for packed in False, True:
+    with Disk("s", packed, LOG_ALL) as d:
+        what = "packed" if packed else "split"
+        d.connect(protocol=1 << LOG)
+        log = d.set_log(65536, 4096)
+        ok = d.reply() == u64(0)
+        random.seed(1)
+        d.one(IN, 4096)
+        report(ok and d.drain() and d.dirty(log, 4096) == {d.page(HEADER), d.page(DATA_AT)},
+               what + ": what was read, and its status, are in the dirty log")
+        os.pwrite(log, bytes(65536), 4096)
+        d.one(OUT, 4096)
+        report(d.drain() and d.dirty(log, 4096) == {d.page(HEADER)}, what + ": of what was written, only the status")
+        os.pwrite(log, bytes(65536), 4096)
+        d.addr(UADDR, UADDR + AVAIL, UADDR + USED, GPA + USED)
+        d.one(OUT, 512)
+        report(d.drain() and d.dirty(log, 4096) == {d.page(HEADER), d.page(USED)} | ({0} if packed else set()),
+               what + ": the ring, too, when the front-end wants that")
+        d.tell(SET_FEATURES, u64(VERSION_1 | PROTOCOL | (PACKED if packed else 0)))
+        d.ask(GET_FEATURES)
+        os.pwrite(log, bytes(65536), 4096)
+        d.one(IN, 512)
+        report(d.drain() and not d.dirty(log, 4096), what + ": nothing when it ends")
+        os.close(log)
+with Front("s") as f:
+    f.setup(start=False)
+    f.tell(SET_PROTOCOL_FEATURES, u64(1 << LOG))
+    f.tell(SET_FEATURES, u64(VERSION_1 | PROTOCOL | LOG_ALL))
+    log = f.set_log(4096)
+    f.reply()
+    f.start()
+    f.submit_id()
+    report(f.broken(2), "a write outside of the dirty log breaks the ring")
+    os.close(log)
 
 # --- what the front-end is told ---
 def told(end, seconds=5):
@@ -273,6 +325,8 @@ with Front("s") as f:
     report(p.wait(10) == 0, "SIGTERM ends it though a front-end reads nothing, and another waits")
     g.close()
 p = process()
+report(alive(), "another process")
+time.sleep(0.3)
 idle = fds()
 
 # --- what ends a session ---
@@ -285,7 +339,13 @@ bad = (
     ("a payload of 4 GiB", lambda f: f.raw(struct.pack("<III", SET_FEATURES, 1, 0xffffffff))),
     ("an unknown message", lambda f: f.tell(200)),
     ("message 0", lambda f: f.tell(0)),
-    ("the dirty log, which is not offered", lambda f: f.tell(6, bytes(16), [small])),
+    ("a dirty log that was not negotiated", lambda f: f.tell(SET_LOG_BASE, struct.pack("<QQ", 4096, 0), [small])),
+    ("a dirty log of 0 bytes", lambda f: (f.tell(SET_PROTOCOL_FEATURES, u64(1 << LOG)), f.set_log(0, 0, 4096))),
+    ("a dirty log behind its file's end", lambda f: (f.tell(SET_PROTOCOL_FEATURES, u64(1 << LOG)),
+                                                     f.set_log(4096, 4096, 4096))),
+    ("a dirty log that wraps", lambda f: (f.tell(SET_PROTOCOL_FEATURES, u64(1 << LOG)),
+                                          f.set_log(4096, (1 << 64) - 4096, 4096))),
+    ("a status of 9 bits", lambda f: (f.tell(SET_PROTOCOL_FEATURES, u64(1 << STATUS)), f.tell(SET_STATUS, u64(256)))),
     ("a message that was not negotiated", lambda f: f.tell(GET_QUEUE_NUM)),
     ("features of 4 bytes", lambda f: f.tell(SET_FEATURES, bytes(4))),
     ("features of 12 bytes", lambda f: f.tell(SET_FEATURES, bytes(12))),

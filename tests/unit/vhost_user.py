@@ -10,6 +10,7 @@ import time
 
 GET_FEATURES, SET_FEATURES, SET_OWNER = 1, 2, 3
 SET_MEM_TABLE = 5
+SET_LOG_BASE = 6
 SET_VRING_NUM, SET_VRING_ADDR, SET_VRING_BASE, GET_VRING_BASE = 8, 9, 10, 11
 SET_VRING_KICK, SET_VRING_CALL, SET_VRING_ERR = 12, 13, 14
 GET_PROTOCOL_FEATURES, SET_PROTOCOL_FEATURES, GET_QUEUE_NUM, SET_VRING_ENABLE = 15, 16, 17, 18
@@ -19,8 +20,9 @@ GET_CONFIG, SET_CONFIG = 24, 25
 GET_INFLIGHT_FD, SET_INFLIGHT_FD = 31, 32
 RESET_DEVICE = 34
 GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG = 36, 37, 38
+SET_STATUS, GET_STATUS = 39, 40
 # Protocol features
-MQ, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT, RESET, MEM_SLOTS = 0, 3, 5, 9, 12, 13, 15
+MQ, LOG, REPLY_ACK, BACKEND_REQ, CONFIG, INFLIGHT, RESET, MEM_SLOTS, STATUS = 0, 1, 3, 5, 9, 12, 13, 15, 16
 
 GPA, UADDR, SIZE = 0x40000000, 0x7f0000000000, 1 << 16
 AVAIL, USED, DATA = 4096, 8192, 12288
@@ -118,8 +120,24 @@ class Front:
     def table(self):
         self.tell(SET_MEM_TABLE, struct.pack("<IIQQQQ", 1, 0, GPA, self.size, UADDR, 0), [self.fd])
 
-    def addr(self, desc, avail, used):
-        self.tell(SET_VRING_ADDR, struct.pack("<IIQQQQ", 0, 0, desc, used, avail, 0))
+    def addr(self, desc, avail, used, log=None):
+        """@log: where to log the used ring"""
+        self.tell(SET_VRING_ADDR, struct.pack("<IIQQQQ", 0, log is not None, desc, used, avail, log or 0))
+
+    def set_log(self, size, offset=0, file_size=None):
+        """Return: the file; an answer has come"""
+        fd = os.memfd_create("log")
+        os.ftruncate(fd, file_size or offset + size)
+        self.tell(SET_LOG_BASE, struct.pack("<QQ", size, offset), [fd])
+        return fd
+
+    def dirty(self, fd, offset=0):
+        """The pages of guest memory that the log tells of, from the first one on, when the queue has gone round"""
+        self.set_call()
+        self.ask(GET_FEATURES)
+        first = GPA >> 12
+        log = os.pread(fd, self.size, offset)
+        return {i * 8 + b - first for i, byte in enumerate(log) for b in range(8) if byte >> b & 1}
 
     def set_call(self):
         self.tell(SET_VRING_CALL, u64(0), [self.call])

@@ -10,6 +10,7 @@ from vhost_user import *
 NUM, SLOTS, AREA = 64, 16, 65536
 IN, OUT, FLUSH = 0, 1, 4
 HEADER, MEMORY = 16384, 16384 + SLOTS * 512 + SLOTS * AREA
+DATA_AT = HEADER + SLOTS * 512
 PACKED = 1 << 34
 
 
@@ -32,7 +33,7 @@ class Disk(Front):
         self.words.release()
         super().__exit__()
 
-    def connect(self, path=None, num=NUM):
+    def connect(self, path=None, num=NUM, protocol=0):
         """@path: a new session, after the last one's process has died"""
         if path:
             self.sock.close()
@@ -40,7 +41,7 @@ class Disk(Front):
             self.sock.connect(path)
             self.sock.settimeout(5)
         self.tell(SET_OWNER)
-        self.tell(SET_PROTOCOL_FEATURES, u64(1 << INFLIGHT | 1 << REPLY_ACK))
+        self.tell(SET_PROTOCOL_FEATURES, u64(1 << INFLIGHT | 1 << REPLY_ACK | protocol))
         self.tell(SET_FEATURES, u64(VERSION_1 | PROTOCOL | self.features | (PACKED if self.packed else 0)))
         if not self.region:
             self.region = self.inflight(1, NUM)
@@ -74,6 +75,17 @@ class Disk(Front):
         self.offer(slot, self.chain(slot, kind, sector, length))
         self.out[slot] = (kind, content)
         self.order.append(slot)
+
+    @staticmethod
+    def page(at):
+        return at >> 12
+
+    def one(self, kind, length):
+        """A request of slot 0"""
+        self.offer(0, self.chain(0, kind, 0, length))
+        self.out[0] = (kind, self.mem[DATA_AT:DATA_AT + length] if kind == OUT else b"")
+        self.order.append(0)
+        os.eventfd_write(self.kick, 1)
 
     def offer(self, slot, chain):
         n = len(chain)

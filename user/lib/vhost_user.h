@@ -136,6 +136,10 @@ struct vhost_user_msg {
 		struct {
 			uint64_t size;
 			uint64_t offset;
+		} log;
+		struct {
+			uint64_t size;
+			uint64_t offset;
 			uint16_t num_queues;
 			uint16_t queue_size;
 		} inflight;

@@ -56,7 +56,7 @@ void vu_queue_break(struct vu_queue *q, const char *why)
 		log_warn("queue %u: %s: descriptor %u, %#llx", q->index, why, q->vr.err.head,
 			 (unsigned long long)q->vr.err.value);
 	q->running = false;
-	q->broken = true;
+	__atomic_store_n(&q->broken, true, __ATOMIC_RELAXED);
 	if (q->ring.err >= 0 && write(q->ring.err, &one, sizeof(one)) < 0)
 		log_warn("queue %u: error event: %s", q->index, strerror(errno));
 }
@@ -101,6 +101,43 @@ void vu_queue_wake(struct vu_queue *q)
 	eventfd_write(q->wake, 1);
 }
 
+/* --- the dirty log --- */
+
+static void log_result(struct vu_queue *q, bool good)
+{
+	if (!good && !q->broken)
+		vu_queue_break(q, "memory that is written lies outside of the dirty log");
+}
+
+/* The segments are gone when they have been written; this happens in a migration only. */
+static void log_later(struct vu_queue *q, struct vu_req *req)
+{
+	const struct vring_elem *e = &req->elem;
+
+	if (!e->nr_in)
+		return;
+	req->written = calloc(e->nr_in, sizeof(*req->written));
+	if (req->written)
+		memcpy(req->written, &q->batch.iov[e->iov + e->nr_out], e->nr_in * sizeof(*req->written));
+	else
+		vu_queue_break(q, "no memory for the dirty log");
+}
+
+/* All of a ring that the device writes: a few pages. */
+static void log_ring(struct vu_queue *q)
+{
+	const struct vu_ring *r = &q->ring;
+	struct iovec desc = { r->desc, r->num * sizeof(struct vring_packed_desc) };
+	bool good;
+
+	if (!r->log || !r->log_used_len)
+		return;
+	good = vu_dirty_range(r->log, r->log_used, r->log_used_len);
+	if (q->vr.packed)
+		good &= vu_dirty_iov(r->log, r->mem, &desc, 1);
+	log_result(q, good);
+}
+
 /* @s: what a process before had under way, or NULL */
 static struct vu_req *req_new(struct vu_queue *q, const struct vring_elem *e, const struct vu_saved *s)
 {
@@ -110,6 +147,9 @@ static struct vu_req *req_new(struct vu_queue *q, const struct vring_elem *e, co
 	q->inflight++;
 	req->elem = *e;
 	req->again = s;
+	req->written = NULL;
+	if (q->ring.log)
+		log_later(q, req);
 	if (s)
 		req->slot = s->slot;
 	else if (q->track.region)
@@ -119,6 +159,7 @@ static struct vu_req *req_new(struct vu_queue *q, const struct vring_elem *e, co
 
 static void req_free(struct vu_queue *q, struct vu_req *req)
 {
+	free(req->written);
 	req->next = q->free;
 	q->free = req;
 	q->inflight--;
@@ -126,6 +167,8 @@ static void req_free(struct vu_queue *q, struct vu_req *req)
 
 void vu_req_end(struct vu_queue *q, struct vu_req *req, uint32_t len)
 {
+	if (req->written)
+		log_result(q, vu_dirty_iov(q->ring.log, q->ring.mem, req->written, req->elem.nr_in));
 	req->elem.len = len;
 	q->done_slot[q->nr_done] = req->slot;
 	q->done[q->nr_done++] = req->elem;
@@ -253,6 +296,7 @@ static void queue_publish(struct vu_queue *q)
 	ret = vring_complete_batch(&q->vr, q->done, n);
 	if (!ret && q->track.region)
 		vu_inflight_ended(&q->track, q->done_slot, n, q->vr.pos.used);
+	log_ring(q);
 	if (!ret)
 		ret = vring_need_notify(&q->vr);
 	if (ret < 0)
@@ -413,6 +457,7 @@ static bool queue_may_sleep(struct vu_queue *q)
 		return true;
 	ret = vring_kicks_on(&q->vr);
 	check_memory(q);
+	log_ring(q);
 	if (ret < 0)
 		vu_queue_break(q, vring_strerror(q->vr.err.code));
 	return ret <= 0;
@@ -451,8 +496,11 @@ static void queue_round(struct vu_queue *q)
 	else
 		io_uring_submit_and_get_events(&q->uring);
 	queue_reap(q);
-	if (wait && q->running && vring_kicks_off(&q->vr) < 0)
+	if (!wait || !q->running)
+		return;
+	if (vring_kicks_off(&q->vr) < 0)
 		vu_queue_break(q, vring_strerror(q->vr.err.code));
+	log_ring(q);
 }
 
 /* liburing 2.3 declares functions for some of these, and lacks them. */
@@ -709,7 +757,7 @@ static void do_start(struct vu_queue *q, void *arg)
 	q->next = 0;
 	q->batch.nr_elem = 0;
 	q->starved = false;
-	q->broken = false;
+	__atomic_store_n(&q->broken, false, __ATOMIC_RELAXED);
 	q->window_ns = q->poll_ns;
 	q->running = true;
 	set_call(q, q->ring.call);
@@ -720,6 +768,7 @@ static void do_start(struct vu_queue *q, void *arg)
 	/* The process before may have published, and not come to call. */
 	if (recovered && !why)
 		queue_signal(q);
+	log_ring(q);
 	if (!q->ops->run)
 		queue_pop_again(q);
 }

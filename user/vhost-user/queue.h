@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 
+#include "dirty.h"
 #include "inflight.h"
 #include "ring/vring.h"
 
@@ -35,6 +36,7 @@ struct vu_queue;
 struct vu_req {
 	struct vring_elem elem;
 	struct vu_req *next;
+	struct iovec *written;
 	uint16_t slot;
 	bool again;
 };
@@ -89,6 +91,8 @@ struct vu_queue_ops {
  * @inflight: NULL; or where the queue keeps what is under way, see inflight.h. What it says comes before
  *	@base, and what a process before had under way is done again.
  * @inflight_size: of its entries
+ * @log: NULL, or where to tell what was written; @log_used: there, the used ring (packed: the device's event structure)
+ *	of @log_used_len bytes; 0: nobody wants to hear of the ring
  */
 struct vu_ring {
 	uint32_t num;
@@ -103,6 +107,9 @@ struct vu_ring {
 	const struct vring_mem *mem;
 	void *inflight;
 	uint16_t inflight_size;
+	const struct vu_dirty *log;
+	uint64_t log_used;
+	uint32_t log_used_len;
 };
 
 /**
@@ -173,6 +180,11 @@ int vu_queue_start(struct vu_queue *q, const struct vu_ring *ring);
  * Return: the base to go on from
  */
 uint32_t vu_queue_stop(struct vu_queue *q);
+/** vu_queue_broken() - Return: whether the ring makes no sense. Context: any */
+static inline bool vu_queue_broken(const struct vu_queue *q)
+{
+	return __atomic_load_n(&q->broken, __ATOMIC_RELAXED);
+}
 /** vu_queue_set_call() - another eventfd for a queue that runs. Signals it once. Context: control */
 void vu_queue_set_call(struct vu_queue *q, int fd);
 

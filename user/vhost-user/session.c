@@ -15,10 +15,11 @@
 
 #define RING_FEATURES (BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_F_RING_PACKED) | \
 		       BIT64(VIRTIO_RING_F_INDIRECT_DESC) | BIT64(VIRTIO_RING_F_EVENT_IDX) | \
-		       BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
+		       BIT64(VHOST_F_LOG_ALL) | BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
 
 #define PROTOCOL_FEATURES (BIT64(VHOST_USER_PROTOCOL_F_MQ) | BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
-			   BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | \
+			   BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT64(VHOST_USER_PROTOCOL_F_LOG_SHMFD) | \
+			   BIT64(VHOST_USER_PROTOCOL_F_STATUS) | \
 			   BIT64(VHOST_USER_PROTOCOL_F_CONFIG) | BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | \
 			   BIT64(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
 			   BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
@@ -115,7 +116,40 @@ static int reset_device(struct vu_session *s, struct vhost_user_msg *m)
 		vu_vring_reset(s, &s->vring[i]);
 	vu_inflight_forget(s);
 	device_reset(s);
+	s->status = 0;
 	return 0;
+}
+
+/* The driver's; 0 resets the device. */
+static int set_status(struct vu_session *s, struct vhost_user_msg *m)
+{
+	if (m->u64 > UINT8_MAX)
+		return -EINVAL;
+	if (!m->u64)
+		return reset_device(s, m);
+	s->status = (uint8_t)m->u64;
+	return 0;
+}
+
+static int get_status(struct vu_session *s, struct vhost_user_msg *m)
+{
+	uint64_t status = s->status;
+	unsigned int i;
+
+	for (i = 0; i < s->d->num_queues; i++)
+		if (s->vring[i].running && vu_queue_broken(s->d->queue[i]))
+			status |= VIRTIO_CONFIG_S_NEEDS_RESET;
+	return reply_u64(m, status);
+}
+
+static int set_log_base(struct vu_session *s, struct vhost_user_msg *m)
+{
+	int ret = vu_set_log_base(s, m);
+
+	if (ret)
+		return ret;
+	vhost_user_close_fds(m);
+	return reply_u64(m, 0);
 }
 
 /* The table as a whole; the old one stands if the new one is bad. */
@@ -335,6 +369,8 @@ static const struct message {
 	MSG(RESET_OWNER, set_owner, 0, 0),
 	MSG(SET_MEM_TABLE, set_mem_table, 8, 8 + VHOST_USER_MEM_REGIONS * sizeof(struct vhost_user_region),
 	    .fds_max = VHOST_USER_MEM_REGIONS),
+	MSG(SET_LOG_BASE, set_log_base, 16, 16, .fds_min = 1, .fds_max = 1,
+	    .needs = BIT64(VHOST_USER_PROTOCOL_F_LOG_SHMFD), .replies = true),
 	MSG(SET_VRING_NUM, set_vring_num, 8, 8),
 	MSG(SET_VRING_ADDR, set_vring_addr, sizeof(struct vhost_vring_addr), sizeof(struct vhost_vring_addr)),
 	MSG(SET_VRING_BASE, set_vring_base, 8, 8),
@@ -363,6 +399,8 @@ static const struct message {
 	    .fds_min = 1, .fds_max = 1, .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)),
 	MSG(REM_MEM_REG, rem_mem_reg, 8 + sizeof(struct vhost_user_region), 8 + sizeof(struct vhost_user_region),
 	    .fds_max = 1, .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)),
+	MSG(SET_STATUS, set_status, 8, 8, .needs = BIT64(VHOST_USER_PROTOCOL_F_STATUS)),
+	MSG(GET_STATUS, get_status, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_STATUS), .replies = true),
 #undef MSG
 };
 
@@ -439,6 +477,7 @@ int vu_session_run(const struct vu_device *d, int sock)
 		vu_vring_reset(s, &s->vring[i]);
 	vu_put_fd(&s->backend.fd, -1);
 	vu_inflight_unmap(s);
+	vu_log_unmap(s);
 	vu_mem_free(s->mem);
 	free(s);
 	return ret;

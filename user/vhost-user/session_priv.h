@@ -2,7 +2,7 @@
 /*
  * Inside a session: its state, and what its files have from each other. session.c has the table of messages and
  * the plain ones, session_ring.c the life of rings, session_inflight.c what is under way when a process dies,
- * session_backend.c what the front-end is told.
+ * session_backend.c what the front-end is told, session_log.c the dirty log of a migration.
  */
 #ifndef VHOST_USER_SESSION_PRIV_H
 #define VHOST_USER_SESSION_PRIV_H
@@ -52,6 +52,10 @@ struct vu_session {
 	struct vu_mem *mem;
 	struct vu_inflight_mem inflight;
 	struct vu_backend backend;
+	uint8_t status;
+	void *log_map;
+	size_t log_map_len;
+	struct vu_dirty log;
 	struct vu_vring vring[VU_QUEUES_MAX];
 };
 
@@ -86,6 +90,10 @@ static inline struct vu_queue *vu_vring_queue(const struct vu_session *s, const 
 int vu_get_inflight_fd(struct vu_session *s, struct vhost_user_msg *m);
 int vu_set_inflight_fd(struct vu_session *s, struct vhost_user_msg *m);
 int vu_set_backend_req_fd(struct vu_session *s, struct vhost_user_msg *m);
+int vu_set_log_base(struct vu_session *s, struct vhost_user_msg *m);
+
+/** vu_log_unmap() - let go of the dirty log */
+void vu_log_unmap(struct vu_session *s);
 
 /** vu_backend_wait() - until a message comes, and tell of changes meanwhile. Return: 0; or a negative errno */
 int vu_backend_wait(struct vu_session *s, int sock);

@@ -37,6 +37,19 @@ static int ring_locate(const struct vu_session *s, const struct vu_vring *v, str
 	return 0;
 }
 
+/* What the device writes to a ring, too, if the front-end wants to hear of that */
+static void log_ring(struct vu_session *s, const struct vu_vring *v, struct vu_ring *r)
+{
+	bool packed = vu_has_feature(s, VIRTIO_F_RING_PACKED);
+
+	r->log = &s->log;
+	if (!(v->addr.flags & 1U << VHOST_VRING_F_LOG))
+		return;
+	r->log_used = v->addr.log_guest_addr;
+	r->log_used_len = packed ? sizeof(struct vring_packed_desc_event) :
+				   sizeof(struct vring_used) + v->num * sizeof(struct vring_used_elem) + sizeof(uint16_t);
+}
+
 static int vring_run(struct vu_session *s, struct vu_vring *v)
 {
 	struct vu_ring r = {
@@ -51,6 +64,8 @@ static int vring_run(struct vu_session *s, struct vu_vring *v)
 	unsigned int index = (unsigned int)(v - s->vring);
 	int ret = ring_locate(s, v, &r), error;
 
+	if (vu_has_feature(s, VHOST_F_LOG_ALL) && s->log.map)
+		log_ring(s, v, &r);
 	r.inflight = vu_inflight_region(s, index, &error);
 	r.inflight_size = s->inflight.queue_size;
 	ret = ret ?: error;
