@@ -83,9 +83,14 @@ static void hear(struct vu_session *s)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	/* It leaves. */
+	if (!n) {
+		vu_put_fd(&s->backend.fd, -1);
+		return;
+	}
 	if (n != sizeof(r) || !s->backend.awaited || r.hdr.request != VHOST_USER_BACKEND_CONFIG_CHANGE_MSG ||
 	    r.hdr.flags != (VHOST_USER_VERSION | VHOST_USER_REPLY) || r.hdr.size != sizeof(r.u64)) {
-		give_up(s, n ? "an answer that is none" : "the front-end has closed them");
+		give_up(s, "an answer that is none");
 		return;
 	}
 	if (memcmp(r.u64, good, sizeof(good)))

@@ -46,8 +46,9 @@ static void log_ring(struct vu_session *s, const struct vu_vring *v, struct vu_r
 	if (!(v->addr.flags & 1U << VHOST_VRING_F_LOG))
 		return;
 	r->log_used = v->addr.log_guest_addr;
-	r->log_used_len = packed ? sizeof(struct vring_packed_desc_event) :
-				   sizeof(struct vring_used) + v->num * sizeof(struct vring_used_elem) + sizeof(uint16_t);
+	r->log_used_len = sizeof(struct vring_packed_desc_event);
+	if (!packed)
+		r->log_used_len = sizeof(struct vring_used) + v->num * sizeof(struct vring_used_elem) + sizeof(uint16_t);
 }
 
 static int vring_run(struct vu_session *s, struct vu_vring *v)
