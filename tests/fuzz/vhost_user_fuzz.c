@@ -39,7 +39,8 @@
 #define MAX_MESSAGES	64
 /* All that are offered */
 #define PROTOCOL	(1 << VHOST_USER_PROTOCOL_F_MQ | 1 << VHOST_USER_PROTOCOL_F_REPLY_ACK | \
-			 1 << VHOST_USER_PROTOCOL_F_BACKEND_REQ | \
+			 1 << VHOST_USER_PROTOCOL_F_BACKEND_REQ | 1 << VHOST_USER_PROTOCOL_F_LOG_SHMFD | \
+			 1 << VHOST_USER_PROTOCOL_F_STATUS | \
 			 1 << VHOST_USER_PROTOCOL_F_CONFIG | 1 << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | \
 			 1 << VHOST_USER_PROTOCOL_F_RESET_DEVICE | 1 << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
 /* Of the inflight region, in guest memory, so that all that writes there may write here */
@@ -58,6 +59,7 @@ static struct {
 	size_t left;
 	int sock;
 	int mem;
+	int log;
 	unsigned char *va;
 	unsigned int sent;
 	uint16_t avail[QUEUES];
@@ -201,6 +203,8 @@ static void set_up(unsigned int q)
 		.desc_user_addr = UADDR + RING(q) + (odd & 1 ? get32() : 0),
 		.avail_user_addr = UADDR + RING(q) + 4096 + (odd & 2 ? get32() : 0),
 		.used_user_addr = UADDR + RING(q) + 8192 + (odd & 4 ? get32() : 0),
+		.flags = odd >> 7,
+		.log_guest_addr = GPA + RING(q) + 8192,
 	};
 
 	if (odd & 8)
@@ -268,13 +272,26 @@ static void inflight(void)
 	tell(VHOST_USER_SET_INFLIGHT_FD, &r, odd & 64 ? 24 : 20, f.mem);
 }
 
+/* All memory of the guest, or what the input has; the ring's flags say at times that it is to be logged */
+static void dirty_log(void)
+{
+	struct { uint64_t size, offset; } r = { ((GPA + MEM_SIZE) >> 15) + 1, 0 };
+	uint8_t odd = get8();
+
+	if (odd & 1)
+		r.size = get32();
+	if (odd & 2)
+		r.offset = get32();
+	tell(VHOST_USER_SET_LOG_BASE, &r, sizeof(r), odd & 4 ? f.mem : f.log);
+}
+
 static void step(void)
 {
 	unsigned int q = get8() % QUEUES;
 	struct vhost_vring_state state = { q, 0 };
 	size_t at;
 
-	switch (get8() % 9) {
+	switch (get8() % 11) {
 	case 0:
 		any_message();
 		break;
@@ -294,13 +311,19 @@ static void step(void)
 		break;
 	case 6:
 		tell_u64(VHOST_USER_SET_FEATURES, 1ULL << VIRTIO_F_VERSION_1 | (uint64_t)(get8() & 5) << 28 |
-			 (uint64_t)(get8() & 4) << 32, -1);
+			 (uint64_t)(get8() & 4) << 32 | (uint64_t)(get8() & 1) << VHOST_F_LOG_ALL, -1);
 		break;
 	case 7:
 		tell_u64(VHOST_USER_SET_PROTOCOL_FEATURES, get8() ? PROTOCOL : get32(), -1);
 		break;
 	case 8:
 		inflight();
+		break;
+	case 9:
+		dirty_log();
+		break;
+	case 10:
+		tell_u64(VHOST_USER_SET_STATUS, get8(), -1);
 		break;
 	}
 }
@@ -335,6 +358,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (f.mem < 0 || ftruncate(f.mem, MEM_SIZE) || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s))
 		abort();
 	f.va = mmap(NULL, MEM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, f.mem, 0);
+	f.log = memfd_create("log", MFD_CLOEXEC);
+	if (f.log < 0 || ftruncate(f.log, 1 << 20))
+		abort();
 	for (i = 0; i < QUEUES; i++)
 		f.kick[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	f.sock = s[0];
@@ -348,6 +374,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		close(f.kick[i]);
 	munmap(f.va, MEM_SIZE);
 	close(f.mem);
+	close(f.log);
 
 	now = open_files();
 	if (files && now > files) {

@@ -175,6 +175,11 @@ done
 is "$(cat /proc/$pid/task/*/status | grep -E '^(CapPrm|CapEff|NoNewPrivs|Seccomp):' | sort -u | tr -s ' \t' ' ')" \
 	"$(printf '%s\n' 'CapEff: 0000000000000000' 'CapPrm: 0000000000000000' 'NoNewPrivs: 1' 'Seccomp: 2')" \
 	"all threads are in it"
+if unshare -m true 2>/dev/null || unshare -Um true 2>/dev/null; then
+	is "$(ls -A /proc/$pid/root)" "" "its root directory is empty"
+else
+	skip "its root directory is empty" "no mount namespaces here"
+fi
 # ticks: of processor time that it has used
 ticks() { awk '{ print $14 + $15 }' /proc/$pid/stat; }
 before=$(ticks)

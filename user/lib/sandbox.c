@@ -7,10 +7,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "log.h"
 
@@ -51,7 +56,7 @@ static const int allowed[] = {
 	SCMP_SYS(rt_sigreturn),
 	SCMP_SYS(restart_syscall),
 	/* The socket's name goes with the process. */
-	SCMP_SYS(unlink),
+	SCMP_SYS(unlinkat),
 	SCMP_SYS(exit),
 	SCMP_SYS(exit_group),
 };
@@ -91,6 +96,32 @@ int sandbox_calls(const struct sandbox_call *more)
 	ret = ret ?: seccomp_load(ctx);
 	seccomp_release(ctx);
 	return ret ? log_err("sandbox: seccomp: %s", strerror(-ret)) : 0;
+}
+
+/* Return: whether there is an empty directory at @at now, as the root */
+static bool empty_root(const char *at)
+{
+	if (mount("none", at, "tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, "size=4k,mode=555"))
+		return false;
+	/* The new root lies on the old one, of which nothing is left then. */
+	return !chdir(at) && !syscall(SYS_pivot_root, ".", ".") && !umount2(".", MNT_DETACH) && !chdir("/") &&
+	       !mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY | MS_NODEV | MS_NOEXEC | MS_NOSUID, NULL);
+}
+
+void sandbox_files(void)
+{
+	static const char *const at[] = { "/tmp", "/run", "/proc" };
+	unsigned int i;
+
+#ifdef SANITIZED
+	return;
+#endif
+	if (unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return;
+	if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
+		return;
+	for (i = 0; i < sizeof(at) / sizeof(at[0]) && !empty_root(at[i]); i++)
+		;
 }
 
 int sandbox_rights(void)

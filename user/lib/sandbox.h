@@ -10,6 +10,14 @@
 #include <stdint.h>
 
 /**
+ * sandbox_files() - an empty root directory, in a mount namespace of our own; before sandbox_rights()
+ *
+ * Files that are open stay usable, and so do those below directories that are open. That takes the right to it, or user
+ * namespaces: where there are neither, nothing changes, and others of the sandbox have to do.
+ */
+void sandbox_files(void);
+
+/**
  * sandbox_rights() - give up capabilities and the way to new ones; before threads are made, which inherit that
  *
  * Return: 0, or -1 after one logged line

@@ -113,7 +113,8 @@ static int bdev_limits(struct disk *d, const struct stat *st)
 	d->block = (uint32_t)logical;
 	if (d->rdonly)
 		return 0;
-	d->discards = bdev_limit(st, "discard_max_bytes");
+	/* What takes discards but not zeroes refuses holes, which is how it would be asked. */
+	d->discards = bdev_limit(st, "discard_max_bytes") && bdev_limit(st, "write_zeroes_max_bytes");
 	d->discard_align = (uint32_t)bdev_limit(st, "discard_granularity");
 	/* The block layer writes them where the device has no command. */
 	d->zeroes = true;

@@ -4,6 +4,7 @@
 #include "endpoint.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,8 +22,11 @@
 /* How long a front-end waits until it is tried again, when there are no descriptors */
 #define ACCEPT_MS	100
 
-/* Sockets that we made */
-static const char *made[VU_LISTEN_MAX];
+/* Sockets that we made; by their directories, since the root may be another one by then */
+static struct {
+	int dir;
+	const char *name;
+} made[VU_LISTEN_MAX];
 static unsigned int nr_made;
 
 static void unlink_made(void)
@@ -30,7 +34,17 @@ static void unlink_made(void)
 	unsigned int i;
 
 	for (i = 0; i < nr_made; i++)
-		unlink(made[i]);
+		unlinkat(made[i].dir, made[i].name, 0);
+}
+
+static void remember(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = strndup(path, slash ? (size_t)(slash + 1 - path) : 0);
+
+	made[nr_made].dir = open(dir && *dir ? dir : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	made[nr_made++].name = slash ? slash + 1 : path;
+	free(dir);
 }
 
 static void end(int sig)
@@ -85,7 +99,7 @@ int vu_listen(const char *opt, const char *path)
 	}
 	if (!nr_made)
 		atexit(unlink_made);
-	made[nr_made++] = path;
+	remember(path);
 	return fd;
 }
 
@@ -163,6 +177,8 @@ int vu_endpoint_serve(struct vu_endpoint *e, struct vu_device *d)
 	int ret;
 
 	vu_backend_signals(d);
+	if (d->no_files)
+		sandbox_files();
 	ret = sandbox_rights() || make_queues(d) || (d->start && d->start(d->dev)) || sandbox_calls(d->calls) ? -1 : 0;
 	if (!ret) {
 		ret = listening ? accept_all(e->fd, d) : vu_session_run(d, e->fd);

@@ -26,6 +26,7 @@
  *	line. May be NULL
  * @finish: end them; the queues are about to go. May be NULL
  * @calls: system calls that serving takes beside those of sandbox_calls(), up to one without a number; or NULL
+ * @no_files: once queues are made, no file is opened by its name: the root directory may be an empty one
  * @queue: the queues, when vu_endpoint_serve() has made them
  * @features: of the device's type; those of the ring are the session's
  * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE; 0: there is none
@@ -46,6 +47,7 @@ struct vu_device {
 	int (*start)(void *dev);
 	void (*finish)(void *dev);
 	const struct sandbox_call *calls;
+	bool no_files;
 	struct vu_queue *queue[VU_QUEUES_MAX];
 	uint64_t features;
 	uint32_t config_size;

@@ -129,6 +129,7 @@ int main(int argc, char **argv)
 		.dev = &b,
 		.num_queues = BALLOON_QUEUES,
 		.queue_ops = balloon_queue_ops,
+		.no_files = true,
 		.start = balloon_start,
 		.finish = balloon_finish,
 		.calls = calls,

@@ -125,6 +125,7 @@ int main(int argc, char **argv)
 		.set_config = set_config,
 		.set_features = set_features,
 		.refresh = refresh,
+		.no_files = true,
 	};
 	int ret;
 

@@ -260,6 +260,7 @@ int main(int argc, char **argv)
 		.dev = &r,
 		.num_queues = 1,
 		.queue_ops = queue_ops,
+		.no_files = true,
 	};
 	int ret;
 

@@ -207,6 +207,7 @@ int main(int argc, char **argv)
 		.name = "shunt-scsi",
 		.dev = &s,
 		.queue_ops = queue_ops,
+		.no_files = true,
 		.config_size = sizeof(struct virtio_scsi_config),
 		.get_config = get_config,
 		.set_config = set_config,
