@@ -36,6 +36,7 @@ bad "--ifname: --backend=null has no such option" --backend=null --ifname=t0
 bad "one of --ifname=NAME and --tap-fd=N is needed" --backend=tap
 bad "one of --ifname=NAME and --tap-fd=N is needed" --backend=tap --ifname=t0 --tap-fd=3
 bad "--ifname=.*: it takes a name of at most 15 bytes" --backend=tap --ifname=0123456789abcdef
+bad "--ifname=nothing: No such device" --backend=macvtap --ifname=nothing
 bad "--tap-fd=77: Bad file descriptor" --backend=tap --tap-fd=77
 bad "--tap-fd=x: it takes the number of an open tap" --backend=tap --tap-fd=x
 bad "--tap-fd is needed as often" --backend=tap --tap-fd=0 --queue-pairs=2

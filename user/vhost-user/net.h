@@ -178,7 +178,7 @@ struct net {
 	void *priv[VU_QUEUES_MAX];
 };
 
-extern const struct net_backend net_null, net_tap, net_user;
+extern const struct net_backend net_null, net_tap, net_macvtap, net_user;
 
 /** net_open() - Return: 0, or -1 after one logged line */
 int net_open(struct net *n, const struct net_opts *o);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The back end tap: a tap's queues, and what the kernel does with packets. */
+/* The back ends tap and macvtap: their queues, and what the kernel does with packets. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -63,11 +63,16 @@ static void tap_attach(const struct net *n, unsigned int pair, bool on)
 
 /* --- opening --- */
 
-/* Return: a queue, or a negative errno */
-static int tap_queue(const char *ifname, unsigned int flags)
+/* A macvtap has a device of its own. Return: a queue, or a negative errno */
+static int tap_queue(const struct net *n, const char *ifname, unsigned int flags)
 {
 	struct ifreq ifr = { .ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | flags) };
-	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC), err;
+	char path[32] = "/dev/net/tun";
+	int fd, err;
+
+	if (n->backend == &net_macvtap)
+		snprintf(path, sizeof(path), "/dev/tap%u", if_nametoindex(ifname));
+	fd = open(path, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
@@ -86,9 +91,11 @@ static int tap_by_name(const struct net *n, const char *ifname)
 
 	if (strlen(ifname) >= IFNAMSIZ || !*ifname)
 		return log_err("--ifname=%s: it takes a name of at most %d bytes", ifname, IFNAMSIZ - 1);
-	fd = tap_queue(ifname, n->pairs > 1 ? IFF_MULTI_QUEUE : 0);
+	if (n->backend == &net_macvtap && !if_nametoindex(ifname))
+		return log_err("--ifname=%s: %s", ifname, strerror(errno));
+	fd = tap_queue(n, ifname, n->pairs > 1 ? IFF_MULTI_QUEUE : 0);
 	if (fd == -EINVAL && n->pairs == 1)
-		fd = tap_queue(ifname, IFF_MULTI_QUEUE);
+		fd = tap_queue(n, ifname, IFF_MULTI_QUEUE);
 	return fd >= 0 ? fd : log_err("--ifname=%s: %s", ifname, strerror(-fd));
 }
 
@@ -110,7 +117,7 @@ static int tap_open(struct net *n, const struct net_opts *o)
 	int fd;
 
 	if (!o->ifname == !o->nr_tap_fds)
-		return log_err("--backend=tap: one of --ifname=NAME and --tap-fd=N is needed");
+		return log_err("--backend=%s: one of --ifname=NAME and --tap-fd=N is needed", n->backend->name);
 	if (o->nr_tap_fds && o->nr_tap_fds != n->pairs)
 		return log_err("--queue-pairs=%u: --tap-fd is needed as often", n->pairs);
 	for (i = 0; i < n->pairs; i++) {
@@ -174,17 +181,20 @@ static const struct sandbox_call calls[] = {
 	{ NULL, 0, 0, 0 },
 };
 
-const struct net_backend net_tap = {
-	.name = "tap",
-	.kind = NET_FILE,
-	.open = tap_open,
-	.calls = calls,
-	.offload = tap_offload,
-	.pair = tap_pair,
-	.offloads = BIT64(VIRTIO_NET_F_CSUM) | BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_HOST_TSO6) |
-		    BIT64(VIRTIO_NET_F_HOST_ECN) | BIT64(VIRTIO_NET_F_HOST_UFO) | BIT64(VIRTIO_NET_F_GUEST_CSUM) |
-		    BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6) |
-		    BIT64(VIRTIO_NET_F_GUEST_ECN) | BIT64(VIRTIO_NET_F_GUEST_UFO),
-	.rx = { .run = tap_rx, .stop = tap_rx_stop, .done = net_file_rx_done },
-	.tx = { .run = net_file_tx, .stop = net_file_tx_stop, .done = net_file_tx_done },
-};
+#define OFFLOADS (BIT64(VIRTIO_NET_F_CSUM) | BIT64(VIRTIO_NET_F_HOST_TSO4) | BIT64(VIRTIO_NET_F_HOST_TSO6) | \
+		  BIT64(VIRTIO_NET_F_HOST_ECN) | BIT64(VIRTIO_NET_F_HOST_UFO) | BIT64(VIRTIO_NET_F_GUEST_CSUM) | \
+		  BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6) | \
+		  BIT64(VIRTIO_NET_F_GUEST_ECN) | BIT64(VIRTIO_NET_F_GUEST_UFO))
+
+#define TAP_OPS \
+	.kind = NET_FILE, \
+	.open = tap_open, \
+	.calls = calls, \
+	.offload = tap_offload, \
+	.pair = tap_pair, \
+	.offloads = OFFLOADS, \
+	.rx = { .run = tap_rx, .stop = tap_rx_stop, .done = net_file_rx_done }, \
+	.tx = { .run = net_file_tx, .stop = net_file_tx_stop, .done = net_file_tx_done }
+
+const struct net_backend net_tap = { .name = "tap", TAP_OPS };
+const struct net_backend net_macvtap = { .name = "macvtap", TAP_OPS };

@@ -16,9 +16,9 @@ static const char usage[] =
 	"Serves a virtio-net device over vhost-user.\n"
 	"\n"
 	VU_HELP_SOCKET
-	"  --backend=null|tap|user\n"
-	"                        null: drops what is sent; tap: a tap; user: a network of its own in this\n"
-	"                        process, with the host's sockets below\n"
+	"  --backend=null|tap|macvtap|user\n"
+	"                        null: drops what is sent; user: a network of its own in this process, with the\n"
+	"                        host's sockets below\n"
 	"  --queue-pairs=1..31   pairs of queues, each queue with a thread of its own (1)\n"
 	"  --mac=ADDRESS         the driver's address\n"
 	"  --mtu=68..65535       what the driver may send at most\n"
@@ -26,8 +26,8 @@ static const char usage[] =
 	"\n"
 	"null:\n"
 	"  --generate=14..65535  make packets of so many bytes, as fast as the driver takes them\n"
-	"tap:\n"
-	"  --ifname=NAME         the interface, made if it is not there\n"
+	"tap, macvtap:\n"
+	"  --ifname=NAME         the interface; a tap is made if it is not there\n"
 	"  --tap-fd=N            an open queue of a tap with IFF_VNET_HDR; once for each pair\n"
 	"user:\n"
 	"  --net=ADDRESS/BITS    of the network (10.0.2.0/24)\n"
@@ -43,7 +43,7 @@ static const char usage[] =
 static const char capabilities[] =
 	"{\n"
 	"  \"type\": \"net\",\n"
-	"  \"features\": [ \"null\", \"tap\", \"user\", \"queue-pairs\" ]\n"
+	"  \"features\": [ \"null\", \"tap\", \"macvtap\", \"user\", \"queue-pairs\" ]\n"
 	"}\n";
 
 enum {
@@ -70,7 +70,7 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static const struct net_backend *const backends[] = { &net_null, &net_tap, &net_user };
+static const struct net_backend *const backends[] = { &net_null, &net_tap, &net_macvtap, &net_user };
 
 static int option_backend(struct net_opts *o, const char *name, const char *arg)
 {
@@ -79,7 +79,7 @@ static int option_backend(struct net_opts *o, const char *name, const char *arg)
 	for (i = 0; i < ARRAY_SIZE(backends); i++)
 		if (!strcmp(arg, backends[i]->name))
 			o->backend = backends[i];
-	return o->backend ? 0 : vu_option_bad(name, arg, "null, tap or user");
+	return o->backend ? 0 : vu_option_bad(name, arg, "null, tap, macvtap or user");
 }
 
 static int option_mac(struct net_opts *o, const char *name, const char *arg)
