@@ -10,10 +10,10 @@ net=${NET:-$top/build/san/bin/shunt-net}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 60 "$net" "$top/build/bin/shunt-net" <<'P'
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 60 "$net" "$top/build/bin/shunt-bench" <<'P'
 from vhost_net import *
 
-program = sys.argv[1]
+program, bench = sys.argv[1:]
 p = Process(program, "--backend=null", "--generate=100", "--mac=52:54:00:12:34:56", "--mtu=1400")
 with p.nic(start=False) as nic:
     offered = nic.ask(GET_FEATURES)
@@ -93,6 +93,10 @@ for packed in False, True:
             for i in (0, 1):
                 nic.start_ring(i, bases[i])
         report(ok, "stopped and started 20 times, packed: %d" % packed)
+for how in ("net-tx",), ("net-tx", "--packed", "--segments", "4", "--indirect"), ("net-rx",), ("net-rx", "--packed", "--rx-buf", "64"):
+    r = subprocess.run([bench, *how, "--device", "s", "--size", "100", "--wait", "call", "--warmup", "0", "--count", "20000"],
+                       capture_output=True)
+    report(r.returncode == 0, "shunt-bench %s %s" % (" ".join(how), r.stderr or ""))
 rc, err = p.end()
 report(rc == 0, "SIGTERM: status 0")
 report(len(err.splitlines()) == 2 * len(hostile) + 2 and all(l.startswith("shunt-net: ") for l in err.splitlines()),

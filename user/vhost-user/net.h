@@ -3,7 +3,8 @@
  * shunt-net: a virtio-net device on a tap, on a network stack in the process, or on nothing.
  *
  * net.c is the device: what it offers, and which queue is what. net_rx.c has the driver's receive buffers,
- * net_filter.c what it wants to receive. net_ctrl.c is the control queue. The others are back ends: net_null.c, net_tap.c, net_user.c.
+ * net_filter.c what it wants to receive. net_ctrl.c is the control queue. The others are back ends:
+ * net_null.c, net_tap.c, net_user.c.
  */
 #ifndef VHOST_USER_NET_H
 #define VHOST_USER_NET_H
