@@ -113,13 +113,14 @@ $(B)/bin/shunt-$(1): $(call obj,$(process_src) $(addprefix user/vhost-user/,shun
 		$(B)/lib/libshunt.a $(B)/lib/libring.a
 	$$(call link,$$(filter %.o %.a,$$^),$(3))
 endef
+disk_src := disk_file.c disk_io.c iov.c
 $(eval $(call process,balloon,balloon.c balloon_control.c iov.c))
-$(eval $(call process,blk,blk.c blk_config.c disk_file.c disk_io.c))
+$(eval $(call process,blk,blk.c blk_config.c $(disk_src)))
 $(eval $(call process,console,console.c console_control.c console_port.c iov.c))
 $(eval $(call process,rng,iov.c))
 $(eval $(call process,net,net.c net_ctrl.c net_filter.c net_rx.c net_file.c net_null.c net_tap.c net_user.c net_slirp.c net_pipe.c iov.c,-lslirp))
 scsi_src := $(addprefix scsi_,block.c cd.c cmd.c ctl.c inquiry.c lun.c mode.c req.c)
-$(eval $(call process,scsi,$(scsi_src) disk_file.c disk_io.c))
+$(eval $(call process,scsi,$(scsi_src) $(disk_src)))
 
 $(B)/bin/shunt-bench: $(call obj,$(bench_src)) $(B)/lib/libshunt.a
 	$(call link,$(filter %.o %.a,$^))
@@ -160,7 +161,9 @@ build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/lib.a
 	$(call quiet,LD)clang -fsanitize=fuzzer,address,undefined -pthread -o $@ $(filter %.o,$^) $(filter %.a,$^) $(libs)
 
 build/fuzz/vhost_user_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
-	$(session_src) $(addprefix user/vhost-user/,blk.c blk_config.c disk_file.c disk_io.c))
+	$(session_src) $(addprefix user/vhost-user/,blk.c blk_config.c $(disk_src)))
+
+build/fuzz/scsi_fuzz: $(patsubst %.c,build/fuzz/obj/user/vhost-user/%.o,$(scsi_src) $(disk_src) inflight.c queue.c)
 
 # Objects reached through pattern rules only are worth keeping.
 .SECONDARY: $(call obj,$(wildcard tests/*/*.c tests/*/*/*.c)) \

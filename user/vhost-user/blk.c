@@ -167,7 +167,7 @@ static int req_get_id(struct vu_queue *q, struct blk_req *req, const struct segs
 	struct blk *b = q->dev;
 
 	req->len = s->len < sizeof(b->serial) ? (uint32_t)s->len : sizeof(b->serial);
-	iov_copy(s->iov, s->nr, b->serial, req->len, true);
+	iov_write(s->iov, s->nr, 0, b->serial, req->len);
 	req_end(q, req, 0);
 	return 0;
 }

@@ -8,8 +8,7 @@
 #define VHOST_USER_DISK_H
 
 #include <stdbool.h>
-#include <sys/uio.h>
-
+#include "iov.h"
 #include "queue.h"
 
 #define SECTOR_SHIFT	9
@@ -88,8 +87,6 @@ struct segs {
 
 /** segs_take() - copy from the front and cut it off; @s has as much */
 void segs_take(struct segs *s, void *to, size_t len);
-/** iov_copy() - between segments and @buf, as far as both go. Return: bytes */
-size_t iov_copy(const struct iovec *iov, uint32_t nr, void *buf, size_t len, bool to_guest);
 
 /* Segments that a transfer has room for by itself */
 #define DISK_IOV 4

@@ -35,24 +35,6 @@ void segs_take(struct segs *s, void *to, size_t len)
 	}
 }
 
-size_t iov_copy(const struct iovec *iov, uint32_t nr, void *buf, size_t len, bool to_guest)
-{
-	char *at = buf;
-	uint32_t i;
-
-	for (i = 0; i < nr && len; i++) {
-		size_t n = iov[i].iov_len < len ? iov[i].iov_len : len;
-
-		if (to_guest)
-			memcpy(iov[i].iov_base, at, n);
-		else
-			memcpy(at, iov[i].iov_base, n);
-		at += n;
-		len -= n;
-	}
-	return (size_t)(at - (char *)buf);
-}
-
 /* --- data --- */
 
 /* An operation on the file, by its fixed number */
@@ -143,7 +125,7 @@ static int io_segments(struct disk_io *io, const struct segs *s)
 		return -ENOMEM;
 	}
 	if (io->write)
-		iov_copy(io->iov, io->nr_iov, io->bounce, io->len, false);
+		iov_read(io->iov, io->nr_iov, 0, io->bounce, io->len);
 	return 0;
 }
 
@@ -178,7 +160,7 @@ int disk_io_done(struct vu_queue *q, struct disk_io *io, int res)
 void disk_io_end(struct disk_io *io, bool good)
 {
 	if (good && io->bounce && !io->write)
-		iov_copy(io->iov, io->nr_iov, io->bounce, io->len, true);
+		iov_write(io->iov, io->nr_iov, 0, io->bounce, io->len);
 	io_free(io);
 }
 

@@ -162,7 +162,7 @@ static void an_request(struct vu_queue *q, struct vu_req *r, const struct segs *
 
 	resp.response = !scsi_address(q->dev, lun, &a) ? VIRTIO_SCSI_S_BAD_TARGET :
 			a.lun ? VIRTIO_SCSI_S_OK : VIRTIO_SCSI_S_INCORRECT_LUN;
-	iov_copy(in->iov, in->nr, &resp, sizeof(resp), true);
+	iov_write(in->iov, in->nr, 0, &resp, sizeof(resp));
 	vu_req_end(q, r, sizeof(resp));
 }
 
@@ -179,7 +179,7 @@ static const char *ctl_request(struct vu_queue *q, struct vu_req *r, struct iove
 
 	if (out.len < sizeof(h.type) || !in.len)
 		return "a control request without type or response";
-	iov_copy(out.iov, out.nr, &h, sizeof(h) < out.len ? sizeof(h) : out.len, false);
+	iov_read(out.iov, out.nr, 0, &h, sizeof(h) < out.len ? sizeof(h) : out.len);
 	switch (le32toh(h.type)) {
 	case VIRTIO_SCSI_T_TMF:
 		if (out.len < sizeof(h.tmf))

@@ -119,7 +119,7 @@ static void respond(struct vu_queue *q, struct scsi_req *req, uint8_t response, 
 		scsi_sense(whole + RESP_LEN, sense);
 	}
 	memcpy(whole, &resp, RESP_LEN);
-	iov_copy(req->resp, req->nr_resp, whole, req->resp_len, true);
+	iov_write(req->resp, req->nr_resp, 0, whole, req->resp_len);
 	if (req->resp != &req->inner)
 		free(req->resp);
 	vu_req_end(q, &req->r, req->resp_len + (req->in_len ? moved : 0));
@@ -206,10 +206,10 @@ static int start_chunks(struct vu_queue *q, struct scsi_req *req, const struct s
 	if (!k->buf || (c->op == SCSI_COMPARE && !k->want))
 		return -ENOMEM;
 	if (c->op == SCSI_COMPARE)
-		iov_copy(data->iov, data->nr, k->want, c->len, false);
+		iov_read(data->iov, data->nr, 0, k->want, c->len);
 	if (c->op == SCSI_SAME) {
 		memset(k->buf, 0, block);
-		iov_copy(data->iov, data->nr, k->buf, c->out_len ? block : 0, false);
+		iov_read(data->iov, data->nr, 0, k->buf, c->out_len ? block : 0);
 		for (i = block; i < CHUNK; i += block)
 			memcpy(k->buf + i, k->buf, block);
 	}
@@ -240,7 +240,7 @@ static void chunk_done(struct vu_queue *q, struct scsi_req *req)
 
 static bool is_zero(const struct segs *s, uint32_t block, uint8_t *buf)
 {
-	iov_copy(s->iov, s->nr, buf, block, false);
+	iov_read(s->iov, s->nr, 0, buf, block);
 	return !buf[0] && !memcmp(buf, buf + 1, block - 1);
 }
 
@@ -360,7 +360,7 @@ static void execute(struct vu_queue *q, struct scsi_req *req, struct scsi_cmd *c
 	uint32_t param = scsi_cmd_param(c);
 
 	if (param)
-		iov_copy(out->iov, out->nr, c->room->param, param < SCSI_PARAM_MAX ? param : SCSI_PARAM_MAX, false);
+		iov_read(out->iov, out->nr, 0, c->room->param, param < SCSI_PARAM_MAX ? param : SCSI_PARAM_MAX);
 	scsi_cmd_run(c);
 	if (c->overrun) {
 		respond(q, req, VIRTIO_SCSI_S_OVERRUN, 0, 0);
@@ -372,7 +372,7 @@ static void execute(struct vu_queue *q, struct scsi_req *req, struct scsi_cmd *c
 			req_begin(q, req, c, in->len ? in : out);
 			return;
 		}
-		iov_copy(in->iov, in->nr, c->room->in, c->len, true);
+		iov_write(in->iov, in->nr, 0, c->room->in, c->len);
 		respond(q, req, VIRTIO_SCSI_S_OK, SAM_GOOD, 0);
 	}
 }
