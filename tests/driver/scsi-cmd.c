@@ -221,7 +221,8 @@ static void test_answers(struct scsi *s)
 	t_ok(got[35] == 1 && got[36] == 3 && got[38] == 8 && got[39] >> 4 == 3, "which has an NAA");
 	answers(s, ONE, "12 01 b0 00 ff 00", 255, 64, "00 b0 00 3c 01 00 00 01 00020000", "block limits");
 	t_ok(got[21] && got[27] == 32 && got[41], "of UNMAP and WRITE SAME, too");
-	answers(s, READONLY, "12 01 b0 00 ff 00", 255, 64, "00 b0 00 3c 01 00 00 01 00020000", "those of what is read only");
+	answers(s, READONLY, "12 01 b0 00 ff 00", 255, 64, "00 b0 00 3c 01 00 00 01 00020000",
+		"those of what is read only");
 	t_ok(!memcmp(got + 20, zero, 16), "none of UNMAP");
 	answers(s, ONE, "12 01 b1 00 ff 00", 255, 64, "00 b1 00 3c 00 01", "it does not rotate");
 	answers(s, ONE, "12 01 b2 00 ff 00", 255, 8, "00 b2 00 04 00 e4 02", "thin provisioning");
@@ -236,9 +237,11 @@ static void test_answers(struct scsi *s)
 
 	answers(s, ONE, "1a 00 08 00 ff 00", 255, 32, "1f 00 10 08 00008000 00000200 08 12 04 00", "MODE SENSE (6)");
 	answers(s, ONE, "1a 08 48 00 ff 00", 255, 24, "17 00 10 00 08 12 04 00", "what can be changed");
-	answers(s, READONLY, "5a 00 0a 00 00 00 00 00ff 00", 255, 28, "001a 00 90 00 00 0008 00008000 00000200 0a 0a 02 10",
+	answers(s, READONLY, "5a 00 0a 00 00 00 00 00ff 00", 255, 28,
+		"001a 00 90 00 00 0008 00008000 00000200 0a 0a 02 10",
 		"MODE SENSE (10) of what is read only");
-	answers(s, ONE, "5a 08 3f 00 00 00 00 00ff 00", 255, 8 + 12 + 20 + 12, "0032 00 10 00 00 0000 01 0a", "all pages");
+	answers(s, ONE, "5a 08 3f 00 00 00 00 00ff 00", 255, 8 + 12 + 20 + 12, "0032 00 10 00 00 0000 01 0a",
+		"all pages");
 	answers(s, CDROM, "5a 00 2a 00 00 00 00 00ff 00", 255, 8 + 22, "001c 00 00 00 00 0000 2a 14", "a CD-ROM's");
 
 	answers(s, ONE, "25 00 00000000 00 0000 00", 8, 8, "00007fff 00000200", "READ CAPACITY (10)");
@@ -256,7 +259,8 @@ static void test_cd(struct scsi *s)
 
 	answers(s, CDROM, "43 00 00 00 00 00 00 0324 00", 804, 20,
 		"0012 01 01 00 14 01 00 00000000 00 14 aa 00 00002000", "READ TOC");
-	answers(s, CDROM, "43 02 00 00 00 00 aa 0324 00", 804, 12, "000a 01 01 00 14 aa 00 00 01 33 11", "the end, as a time");
+	answers(s, CDROM, "43 02 00 00 00 00 aa 0324 00", 804, 12, "000a 01 01 00 14 aa 00 00 01 33 11",
+		"the end, as a time");
 	answers(s, CDROM, "43 00 01 00 00 00 00 000c 00", 12, 12, "000a 01 01 00 14 01 00 00000000", "sessions");
 	answers(s, CDROM, "46 02 0000 000000 0100 00", 256, 20, "00000010 0000 0008 0000 03 08 0010 00 00 0008 01 00",
 		"GET CONFIGURATION");
@@ -276,7 +280,8 @@ static void test_cd(struct scsi *s)
 	answers(s, CDROM, "46 02 0000 000000 0008 00", 8, 8, "00000010 0000 0000", "no profile");
 	t_ok(!scsi_do(s, &c, CDROM, load), "loaded: %s", scsi_text(&c));
 	answers(s, CDROM, "4a 01 0000 10 0000 0008 00", 8, 8, "0006 04 10 02 02", "new");
-	t_ok(scsi_do(s, &c, CDROM, ready) && scsi_sense(&c) == SENSE(6, 0x28, 0), "a unit attention: %s", scsi_text(&c));
+	t_ok(scsi_do(s, &c, CDROM, ready) && scsi_sense(&c) == SENSE(6, 0x28, 0), "a unit attention: %s",
+	     scsi_text(&c));
 	t_ok(!scsi_do(s, &c, CDROM, ready), "ready: %s", scsi_text(&c));
 	c = (struct scsi_cmd){ .req = { .in = got, .in_len = 4096 } };
 	t_ok(!scsi_do(s, &c, CDROM, "a8 00 00000001 00000002 00 00") && !c.resp.resid, "READ (12) of its blocks: %s",
@@ -371,7 +376,8 @@ static void test_unmap(struct scsi *s)
 	t_need(blk_file_write(path, buf, 4096, 0x200 * 512), "write");
 	p[24] = 0xff;
 	ret = out(s, ONE, p, n, &c, "42 00 00000000 00 0028 00");
-	t_ok(ret && scsi_sense(&c) == LBA && file_is(buf, 4096, 0x200 * 512), "a bad one among them: %s", scsi_text(&c));
+	t_ok(ret && scsi_sense(&c) == LBA && file_is(buf, 4096, 0x200 * 512), "a bad one among them: %s",
+	     scsi_text(&c));
 }
 
 /* Caching on and off, as the driver wants; a reset turns it on. */
@@ -595,9 +601,11 @@ static void test_tmf(struct scsi *s)
 		t_ok(!ret == !f[i].attention && scsi_sense(&c) == f[i].attention, "%s: %s", f[i].name, scsi_text(&c));
 	}
 	c = (struct scsi_cmd){ 0 };
-	t_ok(scsi_do(s, &c, ONE, "00 00 00 00 00 00") && scsi_sense(&c) == SENSE(6, 0x29, 7), "all LUNs of the target: %s",
+	t_ok(scsi_do(s, &c, ONE, "00 00 00 00 00 00") && scsi_sense(&c) == SENSE(6, 0x29, 7),
+	     "all LUNs of the target: %s",
 	     scsi_text(&c));
-	t_ok(tmf(s, VIRTIO_SCSI_T_TMF_CLEAR_ACA, BIG, 0) == VIRTIO_SCSI_S_FUNCTION_REJECTED, "CLEAR ACA: there is none");
+	t_ok(tmf(s, VIRTIO_SCSI_T_TMF_CLEAR_ACA, BIG, 0) == VIRTIO_SCSI_S_FUNCTION_REJECTED,
+	     "CLEAR ACA: there is none");
 	t_ok(tmf(s, VIRTIO_SCSI_T_TMF_ABORT_TASK, 9, 0) == VIRTIO_SCSI_S_INCORRECT_LUN, "of a LUN that is none");
 }
 
@@ -620,7 +628,8 @@ static void test_tmf_many(struct scsi *s)
 		}
 		for (i = 0; i < N && !ret; i++) {
 			hdr[i] = (struct virtio_scsi_ctrl_tmf_req){
-				.subtype = htole32(i % 2 ? VIRTIO_SCSI_T_TMF_ABORT_TASK : VIRTIO_SCSI_T_TMF_QUERY_TASK_SET),
+				.subtype = htole32(i % 2 ? VIRTIO_SCSI_T_TMF_ABORT_TASK :
+					VIRTIO_SCSI_T_TMF_QUERY_TASK_SET),
 				.tag = c[i].hdr.tag,
 			};
 			scsi_lun(hdr[i].lun, SCSI_TARGET, ONE);
@@ -631,7 +640,8 @@ static void test_tmf_many(struct scsi *s)
 		ret = ret ?: reqs_kick(&s->q, SCSI_REQUEST) ?: reqs_kick(&s->q, SCSI_REQUEST + 1) ?:
 		      reqs_kick(&s->q, SCSI_CTRL) ?: reqs_finish(&s->q, REQS_TIMEOUT_MS);
 		for (i = 0; i < N; i++)
-			bad += resp[i].response != VIRTIO_SCSI_S_OK && resp[i].response != VIRTIO_SCSI_S_FUNCTION_SUCCEEDED;
+			bad += resp[i].response != VIRTIO_SCSI_S_OK &&
+				resp[i].response != VIRTIO_SCSI_S_FUNCTION_SUCCEEDED;
 		for (i = 0; i < 2 * N; i++)
 			bad += !!scsi_result(&c[i]);
 	}
