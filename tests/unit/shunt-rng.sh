@@ -57,6 +57,14 @@ for packed in False, True:
         report([g.queue[0].got()[1] for _ in range(8)] == [16] * 8, what + ": eight buffers at a time")
         report(0 < len(entropy(g, 500000)) <= 65536, what + ": a large buffer is filled in part")
 
+for packed in False, True:
+    with process() as p, Guest("s", 1, 1 << 35, packed=packed) as g:
+        g.start()
+        asked = list(range(16, 24))
+        for i in asked:
+            g.queue[0].put((g.alloc(i), i, True), kick=i == 23)
+        report([g.queue[0].got()[1] for _ in asked] == asked, "IN_ORDER, %s: in order" % ("packed" if packed else "split"))
+
 with process("--source=/dev/zero") as p, Guest("s", 1) as g:
     g.start()
     at = g.alloc(64, b"x" * 64)

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shunt-blk is killed while it serves, again and again, and the next one goes on from what the front-end has kept:
 # every request ends once, and no write is lost that had ended. Then, what a region can say that cannot be.
+#
+# KILLS=20	of each of four kinds of ring
+# SEED=		that a run told, for the same once more
 top=$(cd "$(dirname "$0")/../.." && pwd)
 . "$top/tests/lab/tap.sh"
 blk=${BLK:-$top/build/san/bin/shunt-blk}
@@ -9,7 +12,7 @@ blk=${BLK:-$top/build/san/bin/shunt-blk}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 120 "$blk" "${KILLS:-20}" <<'P'
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap $((60 + ${KILLS:-20} * 3)) "$blk" "${KILLS:-20}" <<'P'
 import signal, subprocess
 from vhost_user_disk import *
 

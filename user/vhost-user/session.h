@@ -28,7 +28,8 @@
  * @calls: system calls that serving takes beside those of sandbox_calls(), up to one without a number; or NULL
  * @no_files: once queues are made, no file is opened by its name: the root directory may be an empty one
  * @queue: the queues, when vu_endpoint_serve() has made them
- * @features: of the device's type; those of the ring are the session's
+ * @features: of the device's type, and VIRTIO_F_IN_ORDER if its requests end in the order of their coming; others
+ *	of the ring are the session's
  * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE; 0: there is none
  * @get_config: fill all of it. Context: control
  * @set_config: the driver wrote; 0 or a negative errno. Context: control

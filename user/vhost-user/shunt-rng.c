@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <linux/virtio_config.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 
 #include "iov.h"
+#include "lib/bits.h"
 #include "lib/log.h"
 #include "program.h"
 
@@ -261,6 +263,8 @@ int main(int argc, char **argv)
 		.num_queues = 1,
 		.queue_ops = queue_ops,
 		.no_files = true,
+		/* One buffer at a time is filled. */
+		.features = BIT64(VIRTIO_F_IN_ORDER),
 	};
 	int ret;
 
