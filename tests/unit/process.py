@@ -10,9 +10,23 @@ class Process:
         """@quiet: it is to complain of nothing"""
         self.quiet = quiet
         self.err = open("err", "w")
-        self.p = subprocess.Popen([program, "--socket-path=s", *args], stderr=self.err, **how)
-        while not os.path.exists("s") and self.alive():
+        self.argv, self.how = [program, "--socket-path=s", *args], how
+        self.start()
+
+    def start(self):
+        """A socket that one before has left behind is not its own."""
+        old = self.socket()
+        self.p = subprocess.Popen(self.argv, stderr=self.err, **self.how)
+        while self.socket() in (None, old) and self.alive():
             time.sleep(0.01)
+
+    @staticmethod
+    def socket():
+        return os.stat("s").st_ino if os.path.exists("s") else None
+
+    def kill(self):
+        self.p.kill()
+        self.p.wait()
 
     def __enter__(self):
         return self

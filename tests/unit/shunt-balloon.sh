@@ -24,12 +24,15 @@ process = lambda *args, **how: Process(sys.argv[1], *args, **how)
 
 class Balloon(Guest):
     """A guest whose memory is full of ones, but for the first 256 KiB"""
-    def __init__(self, features=STATS, packed=False, **how):
-        super().__init__("s", 5, features=features, packed=packed, size=4 << 20, protocol=1 << CONFIG, **how)
+    def __init__(self, features=STATS, packed=False, protocol=1 << CONFIG):
+        super().__init__("s", 5, features=features, packed=packed, size=4 << 20, protocol=protocol)
         self.pages = range((GPA + (256 << 10)) // PAGE, (GPA + self.size) // PAGE)
         self.mem[self.free:256 << 10] = bytes((256 << 10) - self.free)
         self.fill()
         self.start()
+
+    def start(self):
+        super().start()
         # All is set up when this is answered.
         self.ask(GET_FEATURES)
 
@@ -50,13 +53,13 @@ class Balloon(Guest):
         """Pages that are of zeroes"""
         return {p for p in self.pages if self.at(p) == bytes(PAGE)}
 
-    def give(self, queue, *pages):
+    def give(self, queue, *pages, wait=True):
         at = self.alloc(4 * len(pages), struct.pack("<%dI" % len(pages), *pages))
         self.queue[queue].put((at, 4 * len(pages), False))
-        return self.queue[queue].got() is not None
+        return wait and self.queue[queue].got() is not None
 
-    def tell_stats(self, **how):
-        data = b"".join(struct.pack("<HQ", *x) for x in how["stats"])
+    def tell_stats(self, stats):
+        data = b"".join(struct.pack("<HQ", *x) for x in stats)
         self.queue[STATSQ].put((self.alloc(len(data), data), len(data), False))
 
 
@@ -159,8 +162,9 @@ for packed in False, True:
         used = q.got()
         g.tell_stats(stats=((4, 3000),))
         report(used and c.answer()["stat-free-memory"] == 3000, what + "started again, they go on")
-        report(c.ask("target 2M") == {"target": 2 << 20, "actual": 0} and g.config(0, 4) == struct.pack("<I", 512),
-               what + "another target")
+        ours = g.listen()
+        report(c.ask("target 2M") == {"target": 2 << 20, "actual": 0} and told(ours) and
+               g.config(0, 4) == struct.pack("<I", 512), what + "another target, of which the front-end is told")
         for line in "target", "target x", "target 1000", "target 99999T", "wat", "":
             report("error" in c.ask(line), what + "an error: " + line)
         c.send("query\nquery")
@@ -174,6 +178,24 @@ for packed in False, True:
         report(all("target" in x.ask("query") for x in many[1:]), what + "one more has to wait")
 with process("--control=c") as p, Balloon(0) as g:
     report(Control().ask("stats") == {"error": "the guest has no statistics"}, "a guest without statistics")
+for packed in False, True:
+    with process("--control=c") as p, Balloon(packed=packed, protocol=1 << CONFIG | 1 << INFLIGHT) as g:
+        ok = 0
+        g.tell_stats(stats=((4, 1),))
+        for i in range(10):
+            time.sleep(0.02)
+            p.kill()
+            g.give(INFLATE, *g.pages[:20], wait=False)
+            p.start()
+            g.again()
+            ok += g.queue[INFLATE].got() is not None and len(g.gone()) == 20
+            g.fill()
+            c = Control()
+            c.send("stats")
+            used = g.queue[STATSQ].got()
+            g.tell_stats(stats=((4, i),))
+            ok += used is not None and c.answer().get("stat-free-memory") == i
+        report(ok == 20, ("packed" if packed else "split") + ": killed 10 times, it goes on: %d" % ok)
 a, b = socket.socketpair()
 p = subprocess.Popen([sys.argv[1], "--fd=%d" % a.fileno(), "--control=c"], pass_fds=[a.fileno()])
 a.close()

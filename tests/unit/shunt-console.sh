@@ -48,7 +48,7 @@ class Ports(Guest):
         at = self.alloc(length)
         self.room[queue, self.queue[queue].put((at, length, True))] = at, length
 
-    def again(self, queue, i):
+    def renew(self, queue, i):
         at, length = self.room.pop((queue, i))
         self.room[queue, self.queue[queue].put((at, length, True))] = at, length
 
@@ -63,7 +63,7 @@ class Ports(Guest):
         while used:
             at = self.room[2, used[0]][0]
             self.told.append(struct.unpack("<IHH", self.read(at, 8)) + (self.read(at + 8, used[1] - 8),))
-            self.again(2, used[0])
+            self.renew(2, used[0])
             used = self.queue[2].take()
 
     def hears(self, *what, seconds=5):
@@ -279,12 +279,35 @@ for packed in False, True:
         s = peer()
         s.send(b"in")
         with Ports(3, packed, resumed=True) as g:
-            for i in range(3):
-                g.hear(5)
             report(g.receive(1, 2) == b"in" and g.send(1, b"out") and get(s, 3) == b"out",
                    "a process in the place of one that was killed goes on")
             report(until(lambda: g.hear(0.02) or {(0, OPEN, 1, b""), (1, OPEN, 1, b""), (2, OPEN, 0, b"")} <= set(g.told)),
                    "it tells who is connected now")
+
+for packed in False, True:
+    with process("null,console=on", "socket,path=p,server=on") as p, Ports(2, packed, protocol=1 << INFLIGHT) as g:
+        ok = 0
+        g.hears((0, ADD, 1, b""), (1, ADD, 1, b""))
+        g.open(1)
+        at, out, q = g.post(1), g.alloc(4), g.q(1, TX)
+        for i in range(10):
+            s = peer()
+            g.hears((1, OPEN, 1, b""))
+            p.kill()
+            p.start()
+            s = peer()
+            g.mem[out - GPA:out - GPA + 4] = b"%04d" % i
+            g.again()
+            until(lambda: g.hear(0.02) or (1, OPEN, 1, b"") in g.told)
+            g.told = []
+            q.put((out, 4, False))
+            s.send(b"%04d" % i)
+            ok += q.got() is not None and get(s, 4) == b"%04d" % i and g.receive(1, 4) == b"%04d" % i
+            g.post(1)
+            s.close()
+            until(lambda: g.hear(0.02) or (1, OPEN, 0, b"") in g.told)
+            g.told = []
+        report(ok == 10, ("packed" if packed else "split") + ": killed 10 times, it goes on: %d" % ok)
 
 # --- sockets of all kinds ---
 a, b = socket.socketpair()
@@ -339,11 +362,13 @@ with process("stdio,console=on", stdin=side, stdout=side, start_new_session=True
     g.hears((0, ADD, 1, b""))
     g.open(0)
     report(g.hears((0, CONSOLE, 1, b""), (0, RESIZE, 1, struct.pack("<HH", 100, 40)), (0, OPEN, 1, b"")), "and told")
+    ours = g.listen()
     size(80, 25)
     p.p.send_signal(signal.SIGWINCH)
     # ThreadSanitizer keeps it until the session has something to do.
     g.ask(GET_FEATURES)
     report(g.hears((0, RESIZE, 1, struct.pack("<HH", 80, 25))), "a new one, too")
+    report(told(ours) and g.config(0, 4) == struct.pack("<HH", 80, 25), "and is in the configuration, by then")
     os.write(main, b"k")
     report(g.receive(0, 1) == b"k", "a key, without a line's end")
     report(g.send(0, b"out\n") and os.read(main, 10) == b"out\r\n", "output, and no echo before it")

@@ -103,6 +103,24 @@ for packed in False, True:
         report(p.alive(), what + ": and the ring stops while it is waited for")
     os.close(side)
 
+# --- killed, and started anew ---
+main, side = pty.openpty()
+tty.setraw(side)
+for packed in False, True:
+    with process("--source=" + os.ttyname(side)) as p, Guest("s", 1, packed=packed, protocol=1 << INFLIGHT) as g:
+        g.start()
+        q, ok, at = g.queue[0], 0, g.alloc(64)
+        for i in range(10):
+            q.put((at, 64, True))
+            q.got(0.02)
+            p.kill()
+            p.start()
+            g.again()
+            os.write(main, b"%04d" % i)
+            used = q.got()
+            ok += used is not None and used[1] == 4 and g.read(at, 4) == b"%04d" % i
+        report(ok == 10, ("packed" if packed else "split") + ": killed while it reads, 10 times, it goes on: %d" % ok)
+
 # --- the rate ---
 with process("--max-bytes=100", "--period=400") as p, Guest("s", 1) as g:
     g.start()

@@ -2,6 +2,7 @@
 """A guest behind the front-end of vhost_user.py: any number of queues, split or packed, and memory for buffers."""
 import mmap
 import os
+import socket
 import struct
 import time
 
@@ -138,14 +139,32 @@ class Guest(Front):
         self.free = self.first = queues * 3 * 4096
         self.features = features | VERSION_1 | PROTOCOL | (PACKED if packed else 0)
         self.queue = [Queue(self, i, num) for i in range(queues)]
+        self.path, self.protocol, self.region = path, protocol, None
+        self.negotiate()
+
+    def negotiate(self):
         self.tell(SET_OWNER)
-        self.tell(SET_PROTOCOL_FEATURES, u64(protocol))
+        self.tell(SET_PROTOCOL_FEATURES, u64(self.protocol))
         self.tell(SET_FEATURES, u64(self.features))
         self.table()
+        if self.protocol >> INFLIGHT & 1:
+            self.region = self.region or self.inflight(len(self.queue), self.queue[0].num)
+            self.set_inflight(self.region)
+
+    def again(self):
+        """Go on with another process."""
+        self.sock.close()
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(5)
+        self.sock.connect(self.path)
+        self.negotiate()
+        self.start()
 
     def __exit__(self, *_):
         for q in self.queue:
             q.close()
+        if self.region:
+            os.close(self.region[1])
         super().__exit__()
 
     def table(self):
@@ -165,3 +184,17 @@ class Guest(Front):
 
     def read(self, addr, length):
         return self.mem[addr - GPA:addr - GPA + length]
+
+    def listen(self):
+        """Have the back-end tell of a new configuration. Return: where; told() hears of it"""
+        self.tell(SET_PROTOCOL_FEATURES, u64(1 << CONFIG | 1 << BACKEND_REQ))
+        ours, theirs = socket.socketpair()
+        ours.settimeout(5)
+        self.tell(SET_BACKEND_REQ_FD, b"", [theirs.fileno()])
+        theirs.close()
+        self.ask(GET_FEATURES)
+        return ours
+
+
+def told(ours):
+    return ours.recv(12) == struct.pack("<III", CONFIG_CHANGE, 1, 0)

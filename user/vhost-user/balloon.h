@@ -30,7 +30,8 @@ enum { BALLOON_Q_INFLATE, BALLOON_Q_DEFLATE, BALLOON_Q_STATS, BALLOON_Q_REPORT, 
  * @d: for its queues
  * @control: a socket that listens, or -1
  * @thread: that of the control socket. @started: it runs. @ending: an eventfd: it is to end
- * @target: pages that the guest is asked for: by control socket. @actual: that it has given: by the session. Atomic
+ * @target: pages that the guest is asked for: by the control socket. Atomic. @told: those that the front-end knows of
+ * @actual: that it has given: by the session. Atomic
  * @stats: @reporting: features that were negotiated; the first is atomic
  * @stat: by number, BALLOON_UNKNOWN or as the guest tells: by the queue of statistics. Atomic
  * @updated: an eventfd: written by the queue when they have been told that were asked for
@@ -45,6 +46,7 @@ struct balloon {
 	pthread_t thread;
 	sem_t started;
 	uint32_t target;
+	uint32_t told;
 	uint32_t actual;
 	bool stats;
 	bool reporting;

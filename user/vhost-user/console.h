@@ -106,6 +106,7 @@ struct console_port {
  * @d: for its queues
  * @nr: ports, at least 1
  * @multiport: @size: features that were negotiated
+ * @cols: @rows: that the front-end knows of: by control
  * @met: the driver has said that it is there: by the transmitting control queue
  */
 struct console {
@@ -113,6 +114,8 @@ struct console {
 	unsigned int nr;
 	bool multiport;
 	bool size;
+	uint16_t cols;
+	uint16_t rows;
 	bool met;
 	struct console_port port[CONSOLE_PORTS_MAX];
 };

@@ -94,6 +94,17 @@ static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t 
 	return 0;
 }
 
+/* Has the control socket set another target? */
+static bool refresh(void *dev)
+{
+	struct balloon *b = dev;
+	uint32_t target = __atomic_load_n(&b->target, __ATOMIC_RELAXED);
+	bool changed = target != b->told;
+
+	b->told = target;
+	return changed;
+}
+
 static void set_features(void *dev, uint64_t features)
 {
 	struct balloon *b = dev;
@@ -147,8 +158,10 @@ int main(int argc, char **argv)
 		return ret < 0;
 	b.d = &d;
 	d.features = o.features;
-	if (o.control)
+	if (o.control) {
 		b.control = vu_listen("--control", o.control);
+		d.refresh = refresh;
+	}
 	if ((o.control && b.control < 0) || vu_endpoint_open(&end))
 		return 1;
 	return vu_endpoint_serve(&end, &d) ? 1 : 0;

@@ -65,6 +65,20 @@ static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t 
 	return -EINVAL;
 }
 
+/* Has port 0 another size? For a driver that knows of no ports, and gets no message of that */
+static bool refresh(void *dev)
+{
+	struct console *c = dev;
+	uint16_t cols = 0, rows = 0;
+	bool changed;
+
+	console_size(&c->port[0], &cols, &rows);
+	changed = cols != c->cols || rows != c->rows;
+	c->cols = cols;
+	c->rows = rows;
+	return changed;
+}
+
 static void set_features(void *dev, uint64_t features)
 {
 	struct console *c = dev;
@@ -126,7 +140,6 @@ int main(int argc, char **argv)
 		.set_features = set_features,
 		.reset = reset,
 	};
-	uint16_t cols, rows;
 	int ret;
 
 	log_init(d.name);
@@ -137,8 +150,10 @@ int main(int argc, char **argv)
 		return 1;
 	console.d = &d;
 	d.num_queues = 2 * (console.nr + 1);
-	if (console_size(&console.port[0], &cols, &rows))
+	if (refresh(&console)) {
 		d.features |= BIT64(VIRTIO_CONSOLE_F_SIZE);
+		d.refresh = refresh;
+	}
 	console_terminal(&console);
 	return vu_endpoint_serve(&end, &d) ? 1 : 0;
 }
