@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # Runs inside a stock Debian guest whose disks are served over vhost-user and have serial numbers: its root, a
-# file and a block device. Speaks to whoever reads the serial port in lines "GUEST key=value".
+# file and a block device; and so is its source of entropy. Speaks to whoever reads the serial port in lines
+# "GUEST key=value".
 say() { echo "GUEST $*"; }
 yes() { "$@" >/dev/null 2>&1 && echo 1 || echo 0; }
 
@@ -46,5 +47,8 @@ say block-fio="$?"
 # The driver reads back what the device made of it.
 echo "write through" >"/sys/block/$file/cache_type"
 say file-wce-off="$(tr ' ' - <"/sys/block/$file/cache_type")"
+entropy() { dd if=/dev/hwrng bs=512 count=8 iflag=fullblock 2>/dev/null; }
+say rng="$(cat /sys/class/misc/hw_random/rng_current)" rng-bytes="$(entropy | wc -c)" \
+	rng-differs="$([ "$(entropy | sha256sum)" = "$(entropy | sha256sum)" ] || echo 1)"
 say done=1
 poweroff -f

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # shunt-blk on this kernel's io_uring: driven from user space, and by a stock guest under QEMU, which has three
-# disks from it, its root file system among them.
+# disks from it, its root file system among them, and its entropy from shunt-rng.
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
@@ -26,7 +26,12 @@ serve() {
 	shift 2
 	"$bin/shunt-blk" --socket-path="$name.sock" --blk-file="$file" "$@" 2>"$name.err" &
 	eval "$name=$!"
-	for _ in {1..100}; do [ ! -S "$name.sock" ] || return; sleep 0.1; done
+	appears "$name"
+}
+
+# appears NAME: its socket is there
+appears() {
+	for _ in {1..100}; do [ ! -S "$1.sock" ] || return; sleep 0.1; done
 }
 
 # ended NAME: SIGTERM, and nothing to complain of
@@ -66,11 +71,15 @@ cp --sparse=always "$guest/root-blk-user.img" image
 serve root image --serial=root
 serve disk file --serial=file
 serve drive "$loop" --serial=block --cache=none --num-queues=2
+"$bin/shunt-rng" --socket-path=rng.sock 2>rng.err &
+rng=$!
+appears rng
 timeout 200 qemu-system-x86_64 -accel kvm -cpu host -M pc,memory-backend=m -m 384 -smp 2 -display none -vga none \
 	-nodefaults -object memory-backend-memfd,id=m,size=384M,share=on \
 	-chardev socket,id=root,path=root.sock -device vhost-user-blk-pci,chardev=root,num-queues=1 \
 	-chardev socket,id=disk,path=disk.sock -device vhost-user-blk-pci,chardev=disk,num-queues=1 \
 	-chardev socket,id=drive,path=drive.sock -device vhost-user-blk-pci,chardev=drive,num-queues=2,packed=on \
+	-chardev socket,id=rng,path=rng.sock -device vhost-user-rng-pci,chardev=rng \
 	-kernel "$guest/vmlinuz" -initrd "$guest/initramfs-blk-user" -append "console=ttyS0 quiet panic=-1" \
 	-serial file:serial </dev/null >qemu.out 2>&1
 got=$(tr -d '\r' <serial | sed -n 's/^GUEST //p' | tr ' ' '\n')
@@ -86,7 +95,8 @@ for d in file block; do
 done
 is "$(told file-trimmed)" 1 "a file: discarded blocks"
 is "$(told block-fio)" 0 "fio reads what it wrote, 32 requests at a time"
+is "$(told rng) $(told rng-bytes) $(told rng-differs)" "virtio_rng.0 4096 1" "entropy"
 is "$(told file-wce-off)" write-through "the guest turns the cache off"
 [ "$(told done)" = 1 ] || { tail -n 20 serial qemu.out; cat ./*.err; } | sed 's/^/# /'
-for d in root disk drive; do ended $d; done
+for d in root disk drive rng; do ended $d; done
 done_testing
