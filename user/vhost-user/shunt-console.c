@@ -133,6 +133,7 @@ int main(int argc, char **argv)
 		.dev = &console,
 		.queue_ops = queue_ops,
 		.calls = calls,
+		.no_files = true,
 		.config_size = sizeof(struct virtio_console_config),
 		.features = BIT64(VIRTIO_CONSOLE_F_MULTIPORT),
 		.get_config = get_config,
