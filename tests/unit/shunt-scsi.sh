@@ -136,7 +136,7 @@ stop "shunt-bench"
 
 # --- configuration that makes no sense ---
 start --lun=disk
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit check "sizes of CDB and sense data have bounds" timeout 20 python3 -c '
+PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit check "sizes of CDB and sense data, and features, have bounds" timeout 20 python3 -c '
 import struct
 from vhost_user import *
 
@@ -148,6 +148,9 @@ with Front("s") as f:
     assert size(24, 5) and size(24, 257) and size(20, 253) and size(0, 2)
     assert sizes() == (96, 32), sizes()
     assert not size(24, 256) and not size(20, 252) and sizes() == (252, 256)
+    # QEMU passes on what it offers itself, CHANGE; HOTPLUG is refused.
+    assert not f.ask(GET_FEATURES) & 7
+    assert f.acked(SET_FEATURES, u64(VERSION_1 | 1 << 2)) == 0 and f.acked(SET_FEATURES, u64(VERSION_1 | 1 << 1))
 with Front("s") as f:
     f.tell(SET_PROTOCOL_FEATURES, u64(1 << REPLY_ACK | 1 << CONFIG))
     assert struct.unpack("<II", f.config(20, 8)) == (96, 32)

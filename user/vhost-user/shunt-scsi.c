@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/prop.h"
 #include "program.h"
@@ -208,6 +209,8 @@ int main(int argc, char **argv)
 		.dev = &s,
 		.queue_ops = queue_ops,
 		.no_files = true,
+		/* QEMU offers its guests to tell of changes, whoever is to do that. */
+		.features_ignored = BIT64(VIRTIO_SCSI_F_CHANGE),
 		.config_size = sizeof(struct virtio_scsi_config),
 		.get_config = get_config,
 		.set_config = set_config,
