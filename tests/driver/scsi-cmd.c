@@ -3,17 +3,19 @@
  * The commands of shunt-scsi, each good and bad, and task management functions while commands are under way. TAP
  * on stdout; SCSI_SOCKET is where it listens.
  *
- *	scsi-cmd FILE	target 1: lun 0 on FILE of 16 MiB, serial=one; lun 1 read only; lun 2 a CD-ROM of 16 MiB;
+ *	scsi-cmd FILE PID	it is process PID, and has at target 1: lun 0 on FILE of 16 MiB, serial=one; lun 1 read only; lun 2 a CD-ROM of 16 MiB;
  *			lun 300 with blocks of 4096 bytes, 128 MiB. Target 3: lun 5
  */
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "dtest.h"
 #include "lib/blk.h"
@@ -648,14 +650,63 @@ static void test_tmf_many(struct scsi *s)
 	t_ok(!ret && !bad, "%u functions among commands: %s, %u bad", N * ROUNDS, t_err(ret), bad);
 }
 
+/* --- sizes --- */
+
+static pid_t pid;
+
+static bool resize(off_t size)
+{
+	return !truncate(path, size) && !kill(pid, SIGHUP);
+}
+
+/* An event comes for a change of the size, once there is a buffer; and a unit attention. */
+static void test_resize(void)
+{
+	struct reqs_opt o = { .features = REQS_FEATURES | VDRV_BIT(VIRTIO_SCSI_F_CHANGE), .queues = 2 };
+	static struct virtio_scsi_event e[2];
+	static struct scsi_req r[2];
+	static const uint8_t lun[8] = { 1, 1, 0x40, 0 };
+	struct scsi_cmd c = { 0 };
+	static struct scsi s;
+	uint64_t end;
+	unsigned int i;
+	int ret;
+
+	t_need(scsi_open(&s, &o) ?: scsi_settle(&s, ONE), "device");
+	for (i = 0; i < 2; i++) {
+		uint64_t size = i ? 16 << 20 : 17 << 20;
+
+		r[i] = (struct scsi_req){ .in = &e[i], .in_len = sizeof(e[i]) };
+		/* The first buffer is there before, the second one comes after. */
+		ret = i ? 0 : scsi_submit(&s, SCSI_EVENT, &r[i]) ?: reqs_kick(&s.q, SCSI_EVENT);
+		t_ok(!ret && resize(size), "%u MiB, and SIGHUP", (unsigned int)(size >> 20));
+		end = t_now_ms() + REQS_TIMEOUT_MS;
+		do
+			ret = scsi_do(&s, &c, ONE, "00 00 00 00 00 00");
+		while (!ret && t_now_ms() < end);
+		t_ok(ret && scsi_sense(&c) == SENSE(6, 0x2a, 9), "a unit attention: %s", scsi_text(&c));
+		ret = i ? scsi_submit(&s, SCSI_EVENT, &r[i]) ?: reqs_kick(&s.q, SCSI_EVENT) : 0;
+		while (!ret && !r[i].done && t_now_ms() < end)
+			ret = reqs_reap(&s.q, SCSI_EVENT) < 0 ? -EPROTO : 0;
+		t_ok(!ret && r[i].done && le32toh(e[i].event) == VIRTIO_SCSI_T_PARAM_CHANGE &&
+		     le32toh(e[i].reason) == (0x2a | 0x09 << 8) && !memcmp(e[i].lun, lun, 8) &&
+		     r[i].used == sizeof(e[i]), "an event: %s, %#x, %#x", t_err(ret), le32toh(e[i].event),
+		     le32toh(e[i].reason));
+		answers(&s, ONE, "25 00 00000000 00 0000 00", 8, 8, i ? "00007fff" : "000087ff", "READ CAPACITY");
+		t_ok(!scsi_io(&s, false, ONE, size / SCSI_BLOCK - 1, got, 512), "its last block is read");
+	}
+	scsi_close(&s);
+}
+
 int main(int argc, char **argv)
 {
 	struct reqs_opt o = { .indirect_max = 64, .max_data = LEN, .num = 128, .queues = 2 };
 	static struct scsi s;
 	struct stat st;
 
-	t_need(argc == 2 && scsi_user() ? 0 : -EINVAL, "usage: SCSI_SOCKET=SOCKET scsi-cmd FILE");
+	t_need(argc == 3 && scsi_user() ? 0 : -EINVAL, "usage: SCSI_SOCKET=SOCKET scsi-cmd FILE PID");
 	path = argv[1];
+	pid = atoi(argv[2]);
 	t_need(stat(path, &st) ? -errno : 0, path);
 	blocks = st.st_size / SCSI_BLOCK;
 	buf = blk_buf(2 * LEN);
@@ -681,5 +732,6 @@ int main(int argc, char **argv)
 	t_need(scsi_open(&s, &o), "device");
 	test_attention(&s);
 	scsi_close(&s);
+	test_resize();
 	return t_done();
 }

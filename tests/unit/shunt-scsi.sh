@@ -97,11 +97,11 @@ drive() {
 }
 
 units
-drive "commands" scsi-cmd disk
+drive "commands" scsi-cmd disk "$pid"
 stop "commands"
 is "$(cat err)" "" "nothing to complain of"
 units --poll-us=50
-drive "commands, polling" scsi-cmd disk
+drive "commands, polling" scsi-cmd disk "$pid"
 stop "polling"
 start --lun=disk,target=1 --lun=other,target=1 --num-queues=16
 drive "requests" scsi-req - disk
@@ -148,9 +148,9 @@ with Front("s") as f:
     assert size(24, 5) and size(24, 257) and size(20, 253) and size(0, 2)
     assert sizes() == (96, 32), sizes()
     assert not size(24, 256) and not size(20, 252) and sizes() == (252, 256)
-    # QEMU passes on what it offers itself, CHANGE; HOTPLUG is refused.
-    assert not f.ask(GET_FEATURES) & 7
-    assert f.acked(SET_FEATURES, u64(VERSION_1 | 1 << 2)) == 0 and f.acked(SET_FEATURES, u64(VERSION_1 | 1 << 1))
+    # Of the features of the device there is CHANGE.
+    assert f.ask(GET_FEATURES) & 7 == 4
+    assert f.acked(SET_FEATURES, u64(VERSION_1 | 1 << 1)) and f.acked(SET_FEATURES, u64(VERSION_1 | 1 << 2)) == 0
 with Front("s") as f:
     f.tell(SET_PROTOCOL_FEATURES, u64(1 << REPLY_ACK | 1 << CONFIG))
     assert struct.unpack("<II", f.config(20, 8)) == (96, 32)
@@ -176,7 +176,7 @@ stop "QEMU"
 # --- the sandbox, which a build with sanitizers has not all of ---
 scsi=$top/build/bin/shunt-scsi
 units
-drive "in the sandbox: commands" scsi-cmd disk
+drive "in the sandbox: commands" scsi-cmd disk "$pid"
 is "$(cat /proc/$pid/task/*/status | grep -E '^(CapPrm|CapEff|NoNewPrivs|Seccomp):' | sort -u | tr -s ' \t' ' ')" \
 	"$(printf '%s\n' 'CapEff: 0000000000000000' 'CapPrm: 0000000000000000' 'NoNewPrivs: 1' 'Seccomp: 2')" \
 	"all threads are in it"

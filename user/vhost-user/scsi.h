@@ -18,6 +18,7 @@
 #define SCSI_LUNS_MAX	VU_FILES_MAX
 #define SCSI_LUN_MAX	16383
 /* Queue 0 is for control, 1 for events. */
+#define SCSI_QUEUE_EVENT 1
 #define SCSI_QUEUE_REQ	2
 #define SCSI_QUEUES_MAX	(VU_QUEUES_MAX - SCSI_QUEUE_REQ)
 
@@ -57,6 +58,7 @@
  * @locked: the medium may not be taken out
  * @ejected: it is out
  * @event: of the medium, which the driver has not heard of
+ * @changed: its size has changed, which is an event for the event queue
  */
 struct scsi_lun {
 	struct disk disk;
@@ -75,6 +77,7 @@ struct scsi_lun {
 	bool locked;
 	bool ejected;
 	uint8_t event;
+	bool changed;
 };
 
 /**
@@ -131,6 +134,7 @@ struct scsi_tmf {
  * @lun: logical units, @nr_luns of them, in the order of their addresses
  * @num_queues: of requests
  * @cdb_size: @sense_size: bytes that requests have for them; written by control and read by queues
+ * @tells_changes: the driver wants to hear of @changed; control's
  * @queue: all queues
  * @reqs: what those of requests have
  * @tmf: what that of control has
@@ -141,6 +145,7 @@ struct scsi {
 	unsigned int num_queues;
 	uint32_t cdb_size;
 	uint32_t sense_size;
+	bool tells_changes;
 	struct vu_queue *const *queue;
 	struct scsi_queue *reqs[SCSI_QUEUES_MAX];
 	struct scsi_tmf tmf;
@@ -156,6 +161,14 @@ void scsi_close(struct scsi *s);
 void scsi_config(const struct scsi *s, struct virtio_scsi_config *c);
 /** scsi_reset() - as after power on. Context: control, no queue runs */
 void scsi_reset(struct scsi *s);
+/** scsi_refresh() - files may have another size: look. Context: control */
+void scsi_refresh(struct scsi *s);
+/** scsi_blocks() - Return: how many a logical unit has */
+static inline uint64_t scsi_blocks(const struct scsi_lun *l)
+{
+	return __atomic_load_n(&l->blocks, __ATOMIC_RELAXED);
+}
+
 /** scsi_lun_reset() - a logical unit as after power on, but for what it has to tell: @attention. Context: any */
 void scsi_lun_reset(struct scsi_lun *l, uint16_t attention);
 
@@ -173,6 +186,8 @@ struct scsi_addr {
 
 /** scsi_address() - Return: whether there is such a target */
 bool scsi_address(struct scsi *s, const uint8_t lun[8], struct scsi_addr *a);
+/** scsi_address_of() - the opposite: @lun: filled */
+void scsi_address_of(const struct scsi_lun *l, uint8_t lun[8]);
 
 /** scsi_queue_new() - what a queue of requests has, for free(). Return: NULL when there is no memory */
 struct scsi_queue *scsi_queue_new(void);

@@ -10,7 +10,7 @@
 uint32_t scsi_read_capacity(struct scsi_cmd *c)
 {
 	const struct scsi_lun *l = c->addr.lun;
-	uint64_t last = l->blocks - 1;
+	uint64_t last = scsi_blocks(l) - 1;
 
 	/* Without PMI, no block is asked about. */
 	if (get_be32(c->cdb + 2) || c->cdb[8] & 1)
@@ -31,7 +31,7 @@ uint32_t scsi_service_action_in(struct scsi_cmd *c)
 	if (get_be64(c->cdb + 2) || c->cdb[14] & 1)
 		return SENSE_CDB;
 	memset(in, 0, 32);
-	put_be64(in, l->blocks - 1);
+	put_be64(in, scsi_blocks(l) - 1);
 	put_be32(in + 8, l->block);
 	if (l->disk.physical > l->block)
 		in[13] = (uint8_t)__builtin_ctz(l->disk.physical / l->block);
@@ -65,7 +65,9 @@ static void cdb_range(const uint8_t *cdb, uint64_t *lba, uint32_t *nr)
 /* Blocks that the disk has, as bytes of it. Return: 0 or SENSE() */
 static uint32_t range_of(const struct scsi_lun *l, uint64_t lba, uint64_t nr, struct scsi_range *r)
 {
-	if (lba > l->blocks || nr > l->blocks - lba)
+	uint64_t blocks = scsi_blocks(l);
+
+	if (lba > blocks || nr > blocks - lba)
 		return SENSE_LBA;
 	r->at = lba * l->block;
 	r->len = nr * l->block;

@@ -94,7 +94,7 @@ uint32_t scsi_read_toc(struct scsi_cmd *c)
 		len += 8;
 	}
 	if (!format) {
-		put_track(in + len, LEAD_OUT, l->blocks, msf);
+		put_track(in + len, LEAD_OUT, scsi_blocks(l), msf);
 		len += 8;
 	}
 	put_be16(in, len - 2);
@@ -126,7 +126,7 @@ static uint8_t profile(const struct scsi_lun *l)
 {
 	if (is_ejected(l))
 		return 0;
-	return l->blocks > CD_BLOCKS ? PROFILE_DVD : PROFILE_CD;
+	return scsi_blocks(l) > CD_BLOCKS ? PROFILE_DVD : PROFILE_CD;
 }
 
 static bool is_current(const struct feature *f, uint8_t now)

@@ -65,9 +65,7 @@ static uint32_t report_luns(struct scsi_cmd *c)
 		if (target >= 0 && l->target != (unsigned int)target)
 			continue;
 		if (target < 0) {
-			p[0] = 1;
-			p[1] = (uint8_t)l->target;
-			put_be16(p + 2, 0x4000 | l->lun);
+			scsi_address_of(l, p);
 		} else {
 			put_be16(p, l->lun < 256 ? l->lun : 0x4000 | l->lun);
 		}
@@ -255,4 +253,12 @@ bool scsi_address(struct scsi *s, const uint8_t lun[8], struct scsi_addr *a)
 	if (!memcmp(lun + 4, none, sizeof(none)) && (n < 256 || n >> 14 == 1))
 		a->lun = find(s, lun[1], n & SCSI_LUN_MAX);
 	return a->lun || has_target(s, lun[1]);
+}
+
+void scsi_address_of(const struct scsi_lun *l, uint8_t lun[8])
+{
+	memset(lun, 0, 8);
+	lun[0] = 1;
+	lun[1] = (uint8_t)l->target;
+	put_be16(lun + 2, 0x4000 | l->lun);
 }

@@ -33,6 +33,7 @@
 #define ATTENTION_RESET		0x2903
 #define ATTENTION_NEXUS_LOSS	0x2907
 #define ATTENTION_MEDIUM	0x2800
+#define ATTENTION_CAPACITY	0x2a09
 
 /**
  * enum scsi_op - what is left to do

@@ -207,11 +207,38 @@ const struct vu_queue_ops scsi_ctl_ops = {
 	.request = ctl_request,
 };
 
-/* Nothing happens that there would be an event for: buffers stay the driver's. */
+/* A change waits for a buffer; several of a logical unit are one. */
 static bool event_run(struct vu_queue *q)
 {
-	(void)q;
-	return false;
+	struct scsi *s = q->dev;
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < s->nr_luns; i++) {
+		struct virtio_scsi_event e = {
+			.event = htole32(VIRTIO_SCSI_T_PARAM_CHANGE),
+			.reason = htole32(ATTENTION_CAPACITY >> 8 | (ATTENTION_CAPACITY & 0xff) << 8),
+		};
+		struct iovec *iov;
+		struct vu_req *r;
+
+		if (!__atomic_load_n(&s->lun[i].changed, __ATOMIC_ACQUIRE))
+			continue;
+		r = vu_queue_pull(q, &iov);
+		if (!r)
+			break;
+		if (r->elem.in_len < sizeof(e)) {
+			vu_req_back(q, r);
+			vu_queue_break(q, "a buffer that is too short for an event");
+			break;
+		}
+		__atomic_store_n(&s->lun[i].changed, false, __ATOMIC_RELAXED);
+		scsi_address_of(&s->lun[i], e.lun);
+		iov_write(iov + r->elem.nr_out, r->elem.nr_in, 0, &e, sizeof(e));
+		vu_req_end(q, r, sizeof(e));
+		any = true;
+	}
+	return any;
 }
 
 const struct vu_queue_ops scsi_event_ops = {

@@ -155,6 +155,33 @@ void scsi_lun_reset(struct scsi_lun *l, uint16_t attention)
 	__atomic_store_n(&l->attention, attention, __ATOMIC_RELAXED);
 }
 
+/* A file that has become smaller than a block keeps what it had: reading fails. */
+static void lun_refresh(struct scsi *s, struct scsi_lun *l)
+{
+	uint64_t blocks;
+	uint16_t none = 0;
+
+	if (!disk_refresh(&l->disk))
+		return;
+	blocks = l->disk.size / l->block;
+	if (!blocks || blocks == l->blocks)
+		return;
+	__atomic_store_n(&l->blocks, blocks, __ATOMIC_RELAXED);
+	/* Whoever has not heard of a reset has not heard of a size, either. */
+	__atomic_compare_exchange_n(&l->attention, &none, ATTENTION_CAPACITY, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	if (s->tells_changes)
+		__atomic_store_n(&l->changed, true, __ATOMIC_RELEASE);
+}
+
+void scsi_refresh(struct scsi *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr_luns; i++)
+		lun_refresh(s, &s->lun[i]);
+	vu_queue_wake(s->queue[SCSI_QUEUE_EVENT]);
+}
+
 void scsi_reset(struct scsi *s)
 {
 	unsigned int i;
@@ -165,5 +192,6 @@ void scsi_reset(struct scsi *s)
 		scsi_lun_reset(&s->lun[i], ATTENTION_POWER_ON);
 		__atomic_store_n(&s->lun[i].ejected, false, __ATOMIC_RELAXED);
 		__atomic_store_n(&s->lun[i].event, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&s->lun[i].changed, false, __ATOMIC_RELAXED);
 	}
 }

@@ -59,8 +59,10 @@ static uint32_t fill(const struct scsi_lun *l, const struct page *p, unsigned in
 
 static uint32_t block_descriptor(const struct scsi_lun *l, uint8_t *to)
 {
+	uint64_t blocks = scsi_blocks(l);
+
 	memset(to, 0, 8);
-	put_be32(to, l->blocks < UINT32_MAX ? (uint32_t)l->blocks : UINT32_MAX);
+	put_be32(to, blocks < UINT32_MAX ? (uint32_t)blocks : UINT32_MAX);
 	/* A byte of density, or of nothing, and three of length */
 	put_be32(to + 4, l->block);
 	return 8;

@@ -51,13 +51,12 @@ static int get_features(struct vu_session *s, struct vhost_user_msg *m)
 
 static int set_features(struct vu_session *s, struct vhost_user_msg *m)
 {
-	uint64_t bad = m->u64 & ~(offered(s) | s->d->features_ignored);
+	uint64_t bad = m->u64 & ~offered(s);
 
 	if (bad) {
 		log_err("SET_FEATURES: %#llx was not offered", (unsigned long long)bad);
 		return -EINVAL;
 	}
-	m->u64 &= offered(s);
 	if (m->u64 == s->features)
 		return 0;
 	vu_stop_all(s);

@@ -30,7 +30,6 @@
  * @queue: the queues, when vu_endpoint_serve() has made them
  * @features: of the device's type, and VIRTIO_F_IN_ORDER if its requests end in the order of their coming; others
  *	of the ring are the session's
- * @features_ignored: that front-ends ask for though they are not offered, and do not get
  * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE; 0: there is none
  * @get_config: fill all of it. Context: control
  * @set_config: the driver wrote; 0 or a negative errno. Context: control
@@ -52,7 +51,6 @@ struct vu_device {
 	bool no_files;
 	struct vu_queue *queue[VU_QUEUES_MAX];
 	uint64_t features;
-	uint64_t features_ignored;
 	uint32_t config_size;
 	void (*get_config)(void *dev, void *config);
 	int (*set_config)(void *dev, uint32_t offset, const uint8_t *data, uint32_t size);

@@ -163,6 +163,20 @@ static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t 
 	return -EINVAL;
 }
 
+static void set_features(void *dev, uint64_t features)
+{
+	struct scsi *s = dev;
+
+	s->tells_changes = features & BIT64(VIRTIO_SCSI_F_CHANGE);
+}
+
+/* What changes is no part of the configuration. */
+static bool refresh(void *dev)
+{
+	scsi_refresh(dev);
+	return false;
+}
+
 static void reset(void *dev)
 {
 	scsi_reset(dev);
@@ -209,12 +223,13 @@ int main(int argc, char **argv)
 		.dev = &s,
 		.queue_ops = queue_ops,
 		.no_files = true,
-		/* QEMU offers its guests to tell of changes, whoever is to do that. */
-		.features_ignored = BIT64(VIRTIO_SCSI_F_CHANGE),
+		.features = BIT64(VIRTIO_SCSI_F_CHANGE),
 		.config_size = sizeof(struct virtio_scsi_config),
 		.get_config = get_config,
 		.set_config = set_config,
+		.set_features = set_features,
 		.reset = reset,
+		.refresh = refresh,
 	};
 	struct vu_endpoint end = { .fd = -1 };
 	int ret;

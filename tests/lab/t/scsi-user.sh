@@ -37,7 +37,7 @@ serve --lun=file,target=1,serial=one --lun=other,target=1,read-only=on --lun=cd,
 	--lun=big,target=1,lun=300,block-size=4096 --lun=other,target=3,lun=5,read-only=on --num-queues=2
 for layout in "" packed; do
 	check "commands${layout:+, $layout}" env SCSI_SOCKET=s DRIVER_LAYOUT=$layout \
-		timeout 100 "$SHUNT_TOP/build/tests/driver/scsi-cmd" file
+		timeout 100 "$SHUNT_TOP/build/tests/driver/scsi-cmd" file "$pid"
 done
 ended "commands"
 
