@@ -38,6 +38,30 @@ else
 	fail "they build"
 	sed 's/^/# /' "$out/log"
 fi
+# scsi: commands in two queues, task management in a third. Guest memory is the driver's to synchronize.
+scsi() {
+	local bin=$top/build/tsan disks=$top/build/tsan/disks pid
+
+	mkdir -p "$disks"
+	printf 'race:iov_copy\nrace:ctl_end\n' >"$bin/guest-memory"
+	rm -f "$disks"/*
+	truncate -s 16M "$disks/"{disk,other,cd} && truncate -s 128M "$disks/big"
+	TSAN_OPTIONS="exitcode=66 suppressions=$bin/guest-memory" "$bin/bin/shunt-scsi" --socket-path="$disks/s" \
+		--num-queues=2 --lun="$disks/disk",target=1,serial=one --lun="$disks/other",target=1,read-only=on \
+		--lun="$disks/cd",target=1,cd=on --lun="$disks/big",target=1,lun=300,block-size=4096 \
+		--lun="$disks/other",target=3,lun=5,read-only=on &
+	pid=$!
+	for _ in {1..100}; do [ ! -S "$disks/s" ] || break; sleep 0.1; done
+	SCSI_SOCKET=$disks/s timeout 100 build/tests/driver/scsi-cmd "$disks/disk" "$pid" || return
+	kill "$pid"
+	wait "$pid"
+}
+if make B="$out" CFLAGS='-fsanitize=thread -Wno-tsan' LDFLAGS=-fsanitize=thread "$out/bin/shunt-scsi" > "$out/log" 2>&1; then
+	check "queues of shunt-scsi" scsi
+else
+	fail "shunt-scsi builds"
+	sed 's/^/# /' "$out/log"
+fi
 run loop io_uring	# and epoll, by itself
 run chardev io_uring
 run chardev epoll

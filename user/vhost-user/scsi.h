@@ -17,7 +17,7 @@
 
 #define SCSI_LUNS_MAX	VU_FILES_MAX
 #define SCSI_LUN_MAX	16383
-/* Queue 0 is for control, 1 for events. */
+#define SCSI_QUEUE_CTL	0
 #define SCSI_QUEUE_EVENT 1
 #define SCSI_QUEUE_REQ	2
 #define SCSI_QUEUES_MAX	(VU_QUEUES_MAX - SCSI_QUEUE_REQ)
@@ -102,26 +102,22 @@ struct scsi_queue;
 /**
  * struct scsi_ask - what a task management function asks of a queue, by mail
  * @mail: there, and back
- * @s: the device
  * @found: it has such requests
  * @left: those that have not ended
  */
 struct scsi_ask {
 	struct vu_mail mail;
-	struct scsi *s;
 	unsigned int found;
 	unsigned int left;
 };
 
 /**
  * struct scsi_tmf - the task management functions of a device, one at a time; the control queue's
- * @ctl: that queue
  * @req: under way, or NULL. @next: those that wait, @last: the last of them
  * @asked: queues that have not answered
  * @ask: what they are asked
  */
 struct scsi_tmf {
-	struct vu_queue *ctl;
 	struct scsi_ctl_req *req;
 	struct scsi_ctl_req *next;
 	struct scsi_ctl_req **last;

@@ -144,7 +144,6 @@ static void tmf_request(struct vu_queue *q, struct scsi_ctl_req *req, const stru
 	} else if (function_of(req)->scope == TARGET ? req->addr.target < 0 : !req->addr.lun) {
 		ctl_end(q, req, VIRTIO_SCSI_S_INCORRECT_LUN);
 	} else {
-		t->ctl = q;
 		*t->last = req;
 		t->last = &req->next;
 		if (!t->req)

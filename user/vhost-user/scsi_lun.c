@@ -114,7 +114,6 @@ int scsi_open(struct scsi *s, unsigned int num_queues, struct vu_queue *const *q
 	for (i = 0; i < s->nr_luns; i++)
 		s->lun[i].disk.file = (int)i;
 	for (i = 0; i < num_queues; i++) {
-		s->tmf.ask[i].s = s;
 		s->reqs[i] = scsi_queue_new();
 		if (!s->reqs[i])
 			return log_err("out of memory");

@@ -98,9 +98,10 @@ static struct scsi_queue *queue_of(const struct vu_queue *q)
 /* What is said of it has been published by then. */
 static void ask_answer(struct vu_queue *q, struct vu_mail *mail)
 {
-	(void)q;
+	const struct scsi *s = q->dev;
+
 	mail->run = scsi_ask_done;
-	vu_queue_post(((struct scsi_ask *)mail)->s->tmf.ctl, mail);
+	vu_queue_post(s->queue[SCSI_QUEUE_CTL], mail);
 }
 
 static void respond(struct vu_queue *q, struct scsi_req *req, uint8_t response, uint8_t status, uint32_t sense)
@@ -456,13 +457,14 @@ static void scsi_done(struct vu_queue *q, void *data, const struct io_uring_cqe 
 void scsi_ask_run(struct vu_queue *q, struct vu_mail *mail)
 {
 	struct scsi_ask *ask = (struct scsi_ask *)mail;
+	const struct scsi *s = q->dev;
 	struct scsi_req *req;
 
 	for (req = queue_of(q)->busy; req; req = req->next) {
-		if (!scsi_tmf_concerns(ask->s, req->lun, req->tag))
+		if (!scsi_tmf_concerns(s, req->lun, req->tag))
 			continue;
 		ask->found++;
-		if (scsi_tmf_waits(ask->s)) {
+		if (scsi_tmf_waits(s)) {
 			ask->left++;
 			req->ask = ask;
 		}
