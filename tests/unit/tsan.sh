@@ -30,10 +30,13 @@ if ! build loop > "$out/log" 2>&1 || ! build chardev "${vmm[@]}" > "$out/log" 2>
 fi
 # It warns of fences, which the ring engine has: guest memory is shared with who knows no sanitizer.
 if make B="$out" CFLAGS='-fsanitize=thread -Wno-tsan' LDFLAGS=-fsanitize=thread \
-	"$out/bin/shunt-blk" "$out/bin/shunt-console" > "$out/log" 2>&1; then
+	"$out/bin/shunt-blk" "$out/bin/shunt-console" "$out/bin/shunt-net" > "$out/log" 2>&1; then
 	check "sessions and rings of shunt-blk" env BLK="$out/bin/shunt-blk" TSAN_OPTIONS=exitcode=66 tests/unit/vhost-user.sh
 	check "threads of a port of shunt-console" env CONSOLE="$out/bin/shunt-console" TSAN_OPTIONS=exitcode=66 \
 		tests/unit/shunt-console.sh
+	for t in null ctrl user; do
+		check "queues of shunt-net: $t" env NET="$out/bin/shunt-net" TSAN_OPTIONS=exitcode=66 tests/unit/shunt-net-$t.sh
+	done
 else
 	fail "they build"
 	sed 's/^/# /' "$out/log"

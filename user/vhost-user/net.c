@@ -159,6 +159,8 @@ void net_device(struct net *n, struct vu_device *d)
 	n->queue = d->queue;
 	d->start = start;
 	d->calls = n->backend->calls;
+	/* A name server's address is looked up again and again. */
+	d->no_files = n->backend->kind != NET_USER;
 	d->features = n->offered;
 	d->config_size = sizeof(n->config);
 	d->get_config = get_config;
