@@ -235,8 +235,8 @@ int main(void)
 		refill();
 		ok = reap_some();
 		/* For who waits for it to get on */
-		if (done >> 8 != said) {
-			said = done >> 8;
+		if (done >> 6 != said) {
+			said = done >> 6;
 			rt_printf("# done %u\n", done);
 		}
 	} while (ok && !failed && !differ && rdtsc() < end);

@@ -130,12 +130,16 @@ bad "no such device" "${k[@]}" -device '{"driver":"nosuch"}'
 bad "takes a MAC" "${k[@]}" -device virtio-net-pci,netdev=n0,mac=1
 
 # --- network
-bad "takes tap" "${k[@]}" -netdev user,id=n0
+bad "takes tap" "${k[@]}" -netdev socket,id=n0
 bad "takes tap" "${k[@]}" -netdev ''
 bad "id= is missing" "${k[@]}" -netdev tap,vhost=on
 bad "id n0 given twice" "${k[@]}" -netdev tap,id=n0,vhost=on -netdev tap,id=n0,vhost=on
-bad "pass vhost=on" "${k[@]}" -netdev tap,id=n0
-bad "pass vhost=on" "${k[@]}" -netdev tap,id=n0,vhost=off
+bad "no such type; takes tap or user" "${k[@]}" -netdev bridge,id=n0
+bad "id= is missing" "${k[@]}" -netdev user
+bad "no property 'hostfwd'" "${k[@]}" -netdev tap,id=n0,hostfwd=tcp::1-:1
+bad "no property 'ifname'" "${k[@]}" -netdev user,id=n0,ifname=x
+bad "ipv6" "${k[@]}" -netdev user,id=n0,ipv6=4
+bad "more than 16" "${k[@]}" -netdev "user,id=n0$(printf ',hostfwd=tcp::%s-:1' {1..17})"
 bad "contradicts" "${k[@]}" -netdev tap,id=n0,vhost=off,vhostforce=on
 bad "queues=2" "${k[@]}" -netdev tap,id=n0,vhost=on,queues=2
 bad "takes a number" "${k[@]}" -netdev tap,id=n0,vhost=on,queues=0
@@ -211,7 +215,7 @@ bad "-daemonize: standard input" "${k[@]}" -daemonize -chardev stdio,id=c
 
 # --- what is found out only when things are opened: the same, and nothing is left
 if [ ! -e /dev/vhost-net ]; then
-	bad "vhost_net" "${k[@]}" -netdev tap,id=n0,vhost=on
+	bad "vhost_net" "${k[@]}" -netdev tap,id=n0,vhostforce=on
 	bad "make load" "${k[@]}" -netdev tap,id=n0,vhostforce=on -daemonize
 else
 	echo "# /dev/vhost-net is there: not tested without"

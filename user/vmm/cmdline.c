@@ -142,7 +142,7 @@ static int opt_device(struct vm_config *cfg, const char *arg)
 static int opt_netdev(struct vm_config *cfg, const char *arg)
 {
 	(void)cfg;
-	if (wants_help(arg) || !strcmp(arg, "tap,help")) {
+	if (wants_help(arg) || !strcmp(arg, "tap,help") || !strcmp(arg, "user,help")) {
 		netdev_help();
 		return 1;
 	}
@@ -304,7 +304,7 @@ static const struct option {
 	{ "monitor", "CHARDEV", "human monitor: words as for -serial", opt_monitor },
 	{ "name", "[guest=]NAME[,process=NAME]", "name of the guest", opt_name },
 	{ "net", "none", "no default network; there is none anyway", opt_net },
-	{ "netdev", "tap,id=ID[,KEY=VALUE...]", "a network back end (-netdev help)", opt_netdev },
+	{ "netdev", "TYPE,id=ID[,KEY=VALUE...]", "a network back end (-netdev help)", opt_netdev },
 	{ "no-reboot", NULL, "end where the guest resets", opt_no_reboot },
 	{ "no-user-config", NULL, "there are no configuration files anyway", opt_nothing },
 	{ "nodefaults", NULL, "no serial port or monitor that was not asked for", opt_nodefaults },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Host network back ends: -netdev tap. Opened when the command line has been checked and the
- * process has forked; closed, and its downscript run, at exit.
+ * Host network back ends: -netdev. Opened when the command line has been checked and the process has
+ * forked; closed, and the downscript of a tap run, at exit.
  */
 #ifndef VMM_NETDEV_H
 #define VMM_NETDEV_H
@@ -10,13 +10,18 @@
 #include <stdio.h>
 #include <stdbool.h>
 
+struct process;
+
+#define NETDEV_PROGRAM "shunt-net"
+
 /**
- * struct netdev - one -netdev tap
+ * struct netdev - one -netdev
  * @id: unique among netdevs
  * @ifname: of the tap
- * @tap_fd: open, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, non-blocking
- * @vhost_fd: open /dev/vhost-net (or vhostfd=), owner not yet set
- * @mtu: of the interface at opening
+ * @tap_fd: open, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, non-blocking; -1: there is no tap
+ * @vhost_fd: open /dev/vhost-net (or vhostfd=), owner not yet set; -1: a process serves it
+ * @mtu: of the interface at opening; 0 without one
+ * @opened: it can be used
  * @user: name of the device that uses it; NULL until then
  */
 struct netdev {
@@ -25,11 +30,14 @@ struct netdev {
 	int tap_fd;
 	int vhost_fd;
 	uint32_t mtu;
+	bool opened;
 	const char *user;
 };
 
 /** netdev_find() - Return: an opened netdev, or NULL */
 struct netdev *netdev_find(const char *id);
+/** netdev_process() - what the process that serves it is told. Return: 0 or -errno */
+int netdev_process(const struct netdev *nd, struct process *p);
 /** netdev_set_offload() - TUNSETVNETHDRSZ and TUNSETOFFLOAD for negotiated virtio-net features
  * Return: 0 or -errno */
 int netdev_set_offload(struct netdev *nd, uint64_t virtio_features);

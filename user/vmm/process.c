@@ -48,7 +48,7 @@ int process_arg(struct process *p, const char *fmt, ...)
 
 int process_init(struct process *p, const char *name)
 {
-	*p = (struct process){ .name = name, .pidfd = -1 };
+	*p = (struct process){ .name = name, .extra = -1, .pidfd = -1 };
 	return process_arg(p, "%s", name) || process_arg(p, "--fd=%d", CHILD_FD) ? -ENOMEM : 0;
 }
 
@@ -91,7 +91,7 @@ static int find(const char *name, char *path)
 struct child {
 	const char *path;
 	char *const *argv;
-	int sock, null;
+	int sock, null, extra;
 	bool quiet;
 	pid_t parent;
 	sigset_t mask;
@@ -116,7 +116,8 @@ static int child_run(void *arg)
 		_exit(1);
 	if (dup2(c->null, STDIN_FILENO) < 0 || dup2(c->null, STDOUT_FILENO) < 0 ||
 	    (c->quiet && dup2(c->null, STDERR_FILENO) < 0) || dup2(c->sock, CHILD_FD) < 0 ||
-	    syscall(SYS_close_range, CHILD_FD + 1, UINT_MAX, 0))
+	    (c->extra >= 0 && dup2(c->extra, PROCESS_EXTRA) < 0) ||
+	    syscall(SYS_close_range, c->extra >= 0 ? PROCESS_EXTRA + 1 : PROCESS_EXTRA, UINT_MAX, 0))
 		goto out;
 	sigprocmask(SIG_SETMASK, &c->mask, NULL);
 	execv(c->path, c->argv);
@@ -161,9 +162,7 @@ static int move_up(int *fd)
 {
 	int new;
 
-	if (*fd > CHILD_FD)
-		return 0;
-	new = fcntl(*fd, F_DUPFD_CLOEXEC, CHILD_FD + 1);
+	new = fcntl(*fd, F_DUPFD_CLOEXEC, PROCESS_EXTRA + 1);
 	if (new < 0)
 		return -errno;
 	close(*fd);
@@ -171,9 +170,25 @@ static int move_up(int *fd)
 	return 0;
 }
 
+/* A copy of that, likewise. */
+static int extra_copy(const struct process *p, int *fd)
+{
+	if (p->extra < 0)
+		return 0;
+	*fd = fcntl(p->extra, F_DUPFD_CLOEXEC, PROCESS_EXTRA + 1);
+	return *fd < 0 ? -errno : 0;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 int process_start(struct process *p, const char *opt)
 {
-	struct child c = { .argv = p->argv, .quiet = p->quiet, .parent = getpid(), .null = -1 };
+	struct child c = { .argv = p->argv, .quiet = p->quiet, .parent = getpid(), .null = -1,
+			   .extra = -1 };
 	char path[PATH_MAX];
 	int sv[2] = { -1, -1 };
 	int err;
@@ -187,15 +202,13 @@ int process_start(struct process *p, const char *opt)
 		err = -errno;
 	c.sock = sv[1];
 	if (!err)
-		err = move_up(&c.null) ?: move_up(&c.sock) ?: child_start(p, &c);
-	if (c.null >= 0)
-		close(c.null);
-	if (c.sock >= 0)
-		close(c.sock);
+		err = move_up(&c.null) ?: move_up(&c.sock) ?: extra_copy(p, &c.extra) ?: child_start(p, &c);
+	close_fd(c.null);
+	close_fd(c.sock);
+	close_fd(c.extra);
 	if (!err)
 		return sv[0];
-	if (sv[0] >= 0)
-		close(sv[0]);
+	close_fd(sv[0]);
 	log_err("%s: %s: %s", opt, path, strerror(-err));
 	return err;
 }

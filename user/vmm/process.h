@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Programs of ours beside the VMM: each has one end of a socket pair and its standard error, and nothing
- * else. They die with the VMM however it ends, and get no signal from its terminal.
+ * Programs of ours beside the VMM: each has one end of a socket pair, its standard error, at most one
+ * descriptor more, and nothing else. They die with the VMM however it ends, and get no signal from its terminal.
  *
  * Context: main thread, because a program goes when the thread that started it goes; process_kill() on any
  * thread, but not at the same time as the others.
@@ -13,18 +13,21 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define PROCESS_ARGS	24
+#define PROCESS_ARGS	64
+#define PROCESS_EXTRA	4
 
 /**
  * struct process - one program
  * @name: of it, "shunt-blk"; looked for beside the VMM, then in PATH
  * @argv: its arguments, owned, NULL-terminated: the first is @name, the second says which descriptor
+ * @extra: -1, or a descriptor that it gets as number PROCESS_EXTRA; stays the caller's
  * @quiet: standard error is nobody's
  * @pid: @pidfd: 0 and -1 while it does not run
  */
 struct process {
 	const char *name;
 	char *argv[PROCESS_ARGS];
+	int extra;
 	bool quiet;
 	pid_t pid;
 	int pidfd;

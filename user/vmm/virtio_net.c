@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * virtio-net-pci (virtio 1.2, section 5.1): one receive and one transmit queue, served by the kernel's
- * vhost_net with a tap behind it. What is offered is what the properties, the tap and the module all
- * have; there is no control queue, so nothing that needs one is offered.
+ * vhost_net with a tap behind it, or by a process. What is offered is what the properties and the back end,
+ * tap and module or process, have; there is no control queue, so nothing that needs one is offered.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -15,10 +15,13 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+#include "config.h"
 #include "device.h"
 #include "netdev.h"
 #include "vhost_kernel.h"
+#include "vhost_user.h"
 #include "virtio_pci.h"
+#include "vm.h"
 #include "../lib/bits.h"
 #include "../lib/log.h"
 
@@ -39,6 +42,7 @@ struct net_props {
 struct virtio_net {
 	struct virtio_dev vd;
 	struct vhost_kernel vk;
+	struct vhost_user vu;
 	struct netdev *nd;
 	struct virtio_net_config config;
 	char name[64];
@@ -82,9 +86,12 @@ static bool net_check(struct virtio_dev *vd, uint64_t features)
 	return features_closed(features) == features;
 }
 
+/* A process is told of the features, and does this itself. */
 static int net_prepare(struct virtio_dev *vd, uint64_t features)
 {
-	return netdev_set_offload(to_net(vd)->nd, features);
+	struct netdev *nd = to_net(vd)->nd;
+
+	return nd->vhost_fd < 0 ? 0 : netdev_set_offload(nd, features);
 }
 
 static void net_destroy(struct virtio_dev *vd)
@@ -129,19 +136,20 @@ static uint64_t net_features(const struct virtio_net *net, const struct net_prop
 		{ p->guest_ecn, VIRTIO_NET_F_GUEST_ECN },
 		{ p->guest_ufo, VIRTIO_NET_F_GUEST_UFO },
 	};
-	uint64_t from_vhost = virtio_pci_features(&p->pci, net->vk.vhost.features);
+	uint64_t has = net->vd.vhost->features, from_vhost = virtio_pci_features(&p->pci, has);
+	uint64_t offloads = net->nd->vhost_fd < 0 ? has : netdev_offloads(net->nd);
 	uint64_t from_tap = 0, own = BIT64(VIRTIO_NET_F_MAC);
 	unsigned int i;
 
 	for (i = 0; i < sizeof(tap) / sizeof(tap[0]); i++)
 		from_tap |= tap[i].on ? BIT64(tap[i].bit) : 0;
 	if (p->mrg_rxbuf)
-		from_vhost |= BIT64(VIRTIO_NET_F_MRG_RXBUF) & net->vk.vhost.features;
+		from_vhost |= BIT64(VIRTIO_NET_F_MRG_RXBUF) & has;
 	if (p->status)
 		own |= BIT64(VIRTIO_NET_F_STATUS);
 	if (net->config.mtu)
 		own |= BIT64(VIRTIO_NET_F_MTU);
-	return features_closed((from_tap & netdev_offloads(net->nd)) | from_vhost | own);
+	return features_closed((from_tap & offloads) | from_vhost | own);
 }
 
 /* 52:54:00:12:34:56 and up, one for each device without mac=, as QEMU counts. */
@@ -187,6 +195,35 @@ static int props_check(struct virtio_net *net, const struct net_props *p)
 	return 0;
 }
 
+static int process_open(struct virtio_net *net, struct vm *vm)
+{
+	struct vhost_user *vu = &net->vu;
+	const uint8_t *m = net->config.mac;
+	int err = process_init(&vu->proc, NETDEV_PROGRAM);
+
+	err = err ?: netdev_process(net->nd, &vu->proc);
+	err = err ?: process_arg(&vu->proc, "--mac=%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
+	if (err) {
+		process_free(&vu->proc);
+		return log_err("-device %s: %s", net->name, strerror(-err));
+	}
+	vu->proc.quiet = vm->cfg->daemonize;
+	/* as the process counts: pairs */
+	vu->nr_rings = 1;
+	return vhost_user_open(vu, vm, net->name);
+}
+
+/* Return: 0 or -1 after one logged line */
+static int backend_open(struct virtio_net *net, struct vm *vm)
+{
+	if (net->nd->vhost_fd >= 0) {
+		net->vd.vhost = &net->vk.vhost;
+		return vhost_kernel_init(&net->vk, vm, net->name, net->nd->vhost_fd, &net_kernel_ops);
+	}
+	net->vd.vhost = &net->vu.vhost;
+	return process_open(net, vm);
+}
+
 static int net_create(struct vm *vm, const char *id, void *props)
 {
 	const struct net_props *p = props;
@@ -216,23 +253,24 @@ static int net_create(struct vm *vm, const char *id, void *props)
 	if (!p->host_mtu && net->nd->mtu != MTU_DEFAULT && net->nd->mtu >= MTU_MIN &&
 	    net->nd->mtu <= UINT16_MAX)
 		net->config.mtu = net->nd->mtu;
-	if (vhost_kernel_init(&net->vk, vm, net->name, net->nd->vhost_fd, &net_kernel_ops))
+	if (backend_open(net, vm))
 		goto out;
 	net->vd.ops = &net_ops;
 	net->vd.name = net->name;
-	net->vd.vhost = &net->vk.vhost;
 	net->vd.ioeventfd = p->pci.ioeventfd;
 	net->vd.features = net_features(net, p);
 	net->vd.config = &net->config;
 	net->vd.config_len = offsetof(struct virtio_net_config, mtu) + sizeof(net->config.mtu);
 	if (!(net->vd.features & BIT64(VIRTIO_F_VERSION_1))) {
-		log_err("-device %s: the vhost module does not know VIRTIO_F_VERSION_1", net->name);
-		goto out;
+		log_err("-device %s: the back end does not know VIRTIO_F_VERSION_1", net->name);
+		goto out_close;
 	}
 	if (virtio_pci_create(vm, &net->vd, &init))
-		goto out;
+		goto out_close;
 	net->nd->user = net->name;
 	return 0;
+out_close:
+	net->vd.vhost->ops->close(net->vd.vhost);
 out:
 	free(net);
 	return -1;
@@ -272,7 +310,7 @@ static const struct prop net_props[] = {
 const struct device_type virtio_net_pci_type = {
 	.name = "virtio-net-pci",
 	.alias = "virtio-net",
-	.desc = "virtio network device, served by vhost_net",
+	.desc = "virtio network device, served by a process, or by vhost_net",
 	.bus = "PCI",
 	.props = net_props,
 	.props_size = sizeof(struct net_props),

@@ -120,6 +120,6 @@ refused "n0" "two NICs on one netdev" "$shunt" "${base[@]}" "${quit[@]}" \
 # --- without the module
 check "the modules unload" "$SHUNT_TOP/scripts/load.sh" none
 refused "no /dev/vhost-net: load the module vhost_net \(make load, modprobe or insmod vhost_net.ko\)" \
-	"no module" "$shunt" "${base[@]}" "${quit[@]}" -netdev tap,id=n0,script=no,vhost=on "${nic[@]}"
+	"no module" "$shunt" "${base[@]}" "${quit[@]}" -netdev tap,id=n0,script=no,vhostforce=on "${nic[@]}"
 is "$(ls /sys/class/net)" "$before" "no interface is left"
 done_testing

@@ -57,7 +57,8 @@ guest() {
 		dead=0
 		until grep -q '^# ready' out 2> /dev/null || ! kill -0 "$pid" 2> /dev/null; do sleep 0.05; done
 		names=$(pgrep -P "$pid" -l | cut -d' ' -f2)
-		users=$(stat -c %U "/proc/$pid" "/proc/$(pgrep -P "$pid" | head -n 1)" 2> /dev/null | sort -u)
+		users=$(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$pid/status" \
+			"/proc/$(pgrep -P "$pid" | head -n 1)/status" 2> /dev/null | sort -u)
 		while [ $dead -lt "$2" ] && progress; do
 			kill -9 "$(pgrep -x -P "$pid" shunt-blk)" 2> /dev/null && dead=$((dead + 1))
 		done
@@ -74,10 +75,14 @@ guest() {
 verdict() { is "$got $(grep -c '^1\.\.' out) $(grep -c '^not ok' out)" "1 1 0" "$1"; }
 
 for how in split packed; do
-	guest "blocks=512 seconds=2 $how" 0 -drive file=disk,if=none,id=d,format=raw \
-		-device "virtio-blk-pci,drive=d,packed=$([ $how = packed ] && echo on || echo off)"
+	disk=(-drive file=disk,if=none,id=d,format=raw -device "virtio-blk-pci,drive=d,packed=$(
+		[ $how = packed ] && echo on || echo off)")
+	guest "blocks=512 seconds=2 $how" 0 "${disk[@]}"
 	verdict "$how: a guest without root, on a process"
-	is "$names $users" "shunt-blk nobody" "$how: which is nobody's, too"
+	is "$names $users" "shunt-blk $(id -u nobody)" "$how: which is nobody's, too"
 	is "$(cat err)" "" "$how: nothing is said"
+	guest "blocks=512 seconds=20 $how" $((kills / 2)) "${disk[@]}"
+	verdict "$how: its process killed $dead times"
+	is "$dead" $((kills / 2)) "$how: as often as it should be"
 done
 done_testing

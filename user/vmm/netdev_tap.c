@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0
+/* -netdev tap: the interface, its scripts, and the vhost device behind it if there is one. */
+#define _GNU_SOURCE
+#include <string.h>
+#include <unistd.h>
+#include "netdev_priv.h"
+#include "tap.h"
+#include "vhost_kernel.h"
+#include "../lib/log.h"
+
+#define IFUP		"/etc/qemu-ifup"
+#define IFDOWN		"/etc/qemu-ifdown"
+#define VHOST_NET	"/dev/vhost-net"
+
+static const struct prop tap_props[] = {
+	PROP("ifname", PROP_STR, struct netdev_opts, ifname,
+	     .help = "interface to use or make; without it the kernel chooses a tap name"),
+	PROP("fd", PROP_STR, struct netdev_opts, fd,
+	     .help = "descriptor of an opened tap, inherited"),
+	PROP("script", PROP_STR, struct netdev_opts, script,
+	     .help = "program to set the interface up, or no; " IFUP " if it is there"),
+	PROP("downscript", PROP_STR, struct netdev_opts, downscript,
+	     .help = "program to run at the end, or no; " IFDOWN " if it is there"),
+	PROP("vhost", PROP_ONOFFAUTO, struct netdev_opts, vhost,
+	     .help = "on: served by the kernel's vhost_net, if it is loaded; else by a process, " NETDEV_PROGRAM),
+	PROP("vhostforce", PROP_BOOL, struct netdev_opts, vhostforce, .help = "on: by vhost_net, or not at all"),
+	PROP("vhostfd", PROP_STR, struct netdev_opts, vhostfd,
+	     .help = "descriptor of an opened " VHOST_NET ", inherited"),
+	PROP("queues", PROP_U32, struct netdev_opts, queues, .def = "1", .min = 1, .max = 256,
+	     .help = "queue pairs; only 1 works"),
+	{ .type = PROP_END },
+};
+
+/* What the words alone can tell. */
+static int tap_check(struct netdev_entry *e)
+{
+	const struct netdev_opts *p = &e->o;
+	int fd;
+
+	if (p->fd && (p->ifname || p->script || p->downscript))
+		return log_err("-netdev %s: fd= excludes ifname=, script= and downscript=", e->id);
+	if (p->fd && parse_fd(p->fd, &fd))
+		return log_err("-netdev %s: fd=%s: takes the number of an inherited descriptor",
+			       e->id, p->fd);
+	if (p->vhostfd && parse_fd(p->vhostfd, &fd))
+		return log_err(
+			"-netdev %s: vhostfd=%s: takes the number of an inherited descriptor",
+			e->id, p->vhostfd);
+	if (p->ifname && (!*p->ifname || strlen(p->ifname) >= sizeof(e->nd.ifname) ||
+			  strchr(p->ifname, '/')))
+		return log_err(
+			"-netdev %s: ifname=%s: takes an interface name of 1 to %zu characters",
+			e->id, p->ifname, sizeof(e->nd.ifname) - 1);
+	if (p->queues > 1)
+		return log_err("-netdev %s: queues=%u: more than one queue pair is not there yet",
+			       e->id, p->queues);
+	if (p->vhost == PROP_OFF && (p->vhostforce || p->vhostfd))
+		return log_err("-netdev %s: vhost=off contradicts vhostforce= and vhostfd=", e->id);
+	return 0;
+}
+
+/* Without, a process serves the queues. Return: 0 or -1 after one logged line */
+static int vhost_open(struct netdev_entry *e)
+{
+	bool only = e->o.vhostforce || e->o.vhostfd;
+	char opt[80];
+	int fd;
+
+	if (e->o.vhost != PROP_ON && !only)
+		return 0;
+	snprintf(opt, sizeof(opt), "-netdev %s", e->nd.id);
+	fd = vhost_kernel_open(opt, "net", e->o.vhostfd, only ? NULL : NETDEV_PROGRAM);
+	if (fd < 0)
+		return only ? -1 : 0;
+	if (e->o.vhostfd && !vhost_fd_is_net(fd))
+		return log_err("%s: vhostfd=%d is not a vhost-net device", opt, fd);
+	e->nd.vhost_fd = fd;
+	return 0;
+}
+
+/* The script to run: what was given, else @def if that is there; NULL for none. */
+static const char *script_of(const char *given, const char *def)
+{
+	if (given)
+		return *given && strcmp(given, "no") ? given : NULL;
+	return access(def, X_OK) ? NULL : def;
+}
+
+static int tap_up(struct netdev_entry *e)
+{
+	struct netdev *nd = &e->nd;
+	const char *script;
+	int fd = -1;
+
+	/* first what can be missing, so that no script has run in vain */
+	if (vhost_open(e))
+		return -1;
+	if (e->o.fd)
+		parse_fd(e->o.fd, &fd);
+	nd->tap_fd = e->o.fd ? tap_adopt(nd->id, fd, nd->ifname) :
+			       tap_open(nd->id, e->o.ifname, nd->ifname);
+	if (nd->tap_fd < 0)
+		return -1;
+	script = e->o.fd ? NULL : script_of(e->o.script, IFUP);
+	if (script && tap_run_script(nd->id, script, nd->ifname))
+		return -1;
+	e->up = true;
+	/* after the script, which may have set it */
+	nd->mtu = tap_mtu(nd->ifname);
+	return 0;
+}
+
+static void tap_down(struct netdev_entry *e)
+{
+	const char *script = e->o.fd ? NULL : script_of(e->o.downscript, IFDOWN);
+
+	/* while the interface is still there; if it fails, it has been said why */
+	if (script && e->up)
+		tap_run_script(e->nd.id, script, e->nd.ifname);
+	if (e->nd.vhost_fd >= 0)
+		close(e->nd.vhost_fd);
+	if (e->nd.tap_fd >= 0)
+		close(e->nd.tap_fd);
+}
+
+static int tap_process(const struct netdev_entry *e, struct process *p)
+{
+	p->extra = e->nd.tap_fd;
+	return process_arg(p, "--backend=tap") ?: process_arg(p, "--tap-fd=%d", PROCESS_EXTRA);
+}
+
+static void tap_info(const struct netdev_entry *e, FILE *out)
+{
+	fprintf(out, "tap, ifname=%s, mtu=%u, vhost=%s", e->nd.ifname, e->nd.mtu,
+		e->nd.vhost_fd >= 0 ? "on" : "off");
+}
+
+const struct netdev_kind netdev_tap = {
+	.name = "tap",
+	.props = tap_props,
+	.check = tap_check,
+	.up = tap_up,
+	.down = tap_down,
+	.process = tap_process,
+	.info = tap_info,
+};
