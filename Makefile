@@ -163,7 +163,8 @@ build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/lib.a
 build/fuzz/vhost_user_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
 	$(session_src) $(addprefix user/vhost-user/,blk.c blk_config.c $(disk_src)))
 
-build/fuzz/scsi_fuzz: $(patsubst %.c,build/fuzz/obj/user/vhost-user/%.o,$(scsi_src) $(disk_src) inflight.c queue.c)
+build/fuzz/scsi_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
+	$(session_src) $(addprefix user/vhost-user/,$(scsi_src) $(disk_src)))
 
 # Objects reached through pattern rules only are worth keeping.
 .SECONDARY: $(call obj,$(wildcard tests/*/*.c tests/*/*/*.c)) \
