@@ -244,16 +244,26 @@ static void batch_end(struct vu_queue *q)
 		batch_release(q);
 }
 
-static void slot_read(struct vu_queue *q, struct slot *s, struct iovec *iov, unsigned int nr)
+/* An older kernel's io_uring cannot be kept from waiting, see nowait(). Return: whether there may be more to read */
+static bool slot_read(struct vu_queue *q, struct slot *s, struct iovec *iov, unsigned int nr)
 {
+	const struct net *n = q->dev;
 	struct file_rx *f = rx_of(q);
-	struct io_uring_sqe *sqe = vu_queue_sqe(q);
+	struct io_uring_sqe *sqe;
+	ssize_t len;
 
 	iov[nr] = (struct iovec){ f->spill + (s - f->slot) * NET_PACKET_MAX, NET_PACKET_MAX };
+	if (!f->rw_flags) {
+		len = readv(n->file[q->index], iov, (int)nr + 1);
+		s->res = len < 0 ? -errno : (int)len;
+		return len > 0;
+	}
+	sqe = vu_queue_sqe(q);
 	io_uring_prep_readv2(sqe, 0, iov, nr + 1, (uint64_t)-1, f->rw_flags);
 	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
 	io_uring_sqe_set_data(sqe, s);
 	f->pending++;
+	return true;
 }
 
 /* Return: another slot, with a buffer, or NULL */
@@ -306,7 +316,8 @@ static void batch_read(struct vu_queue *q)
 	while (f->nr < f->depth && (s = slot_new(q))) {
 		struct net_req *req = f->taken[s->first];
 
-		slot_read(q, s, req->iov, req->nr_iov);
+		if (!slot_read(q, s, req->iov, req->nr_iov))
+			break;
 	}
 }
 
@@ -331,7 +342,11 @@ bool net_file_rx(struct vu_queue *q)
 		batch_read_big(q);
 	else
 		batch_read(q);
-	return f->pending;
+	if (!f->nr)
+		return false;
+	if (!f->pending)
+		batch_end(q);
+	return true;
 }
 
 void net_file_rx_stop(struct vu_queue *q)
@@ -439,8 +454,8 @@ void net_file_tx_done(struct vu_queue *q, void *data, const struct io_uring_cqe 
 /* --- control --- */
 
 /*
- * Where the file knows of requests that do not wait (taps do since 6.4), io_uring waits in spite of O_NONBLOCK, for all
- * of a batch in no order, unless each is such a request.
+ * io_uring waits in spite of O_NONBLOCK, for all of a batch in no order, unless each is a request that does not wait. Taps
+ * know of those since 6.4; before, they are read by system calls.
  */
 static int nowait(int fd)
 {

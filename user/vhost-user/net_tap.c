@@ -175,6 +175,7 @@ static void tap_rx_stop(struct vu_queue *q)
 }
 
 static const struct sandbox_call calls[] = {
+	{ "readv", 0, 0, 0 },
 	{ "ioctl", 1, ~0U, TUNSETVNETHDRSZ },
 	{ "ioctl", 1, ~0U, TUNSETOFFLOAD },
 	{ "ioctl", 1, ~0U, TUNSETQUEUE },
