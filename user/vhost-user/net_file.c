@@ -454,8 +454,8 @@ void net_file_tx_done(struct vu_queue *q, void *data, const struct io_uring_cqe 
 /* --- control --- */
 
 /*
- * io_uring waits in spite of O_NONBLOCK, for all of a batch in no order, unless each is a request that does not wait. Taps
- * know of those since 6.4; before, they are read by system calls.
+ * io_uring waits in spite of O_NONBLOCK, for all of a batch in no order, unless each is a request that does not
+ * wait. Taps know of those since 6.4; before, they are read by system calls.
  */
 static int nowait(int fd)
 {
