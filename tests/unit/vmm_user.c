@@ -350,13 +350,159 @@ static void test_killed_often(void **state)
 	close_peer();
 }
 
+/* ---- peers that break the protocol ---- */
+
+enum bad { BAD_GONE, BAD_SIZE, BAD_REQUEST, BAD_NO_REPLY_FLAG, BAD_VERSION, BAD_HALF, BAD_FD, BAD_KINDS, BAD_SILENT };
+
+struct peer {
+	pthread_t thread;
+	int listener;
+	unsigned int at;	/* which answer is bad, from 0 */
+	enum bad how;
+};
+
+static void bad_answer(const struct peer *p, int sock, struct vhost_user_msg *m)
+{
+	size_t len = sizeof(m->hdr) + m->hdr.size;
+
+	switch (p->how) {
+	case BAD_SIZE:
+		m->hdr.size--;
+		break;
+	case BAD_REQUEST:
+		m->hdr.request++;
+		break;
+	case BAD_NO_REPLY_FLAG:
+		m->hdr.flags &= ~VHOST_USER_REPLY;
+		break;
+	case BAD_VERSION:
+		m->hdr.flags ^= VHOST_USER_VERSION_MASK;
+		break;
+	case BAD_HALF:
+		assert_int_equal(send(sock, &m->hdr, len - 4, MSG_NOSIGNAL), len - 4);
+		return;
+	case BAD_FD:
+		m->nr_fds = m->nr_fds ? 0 : 1;
+		m->fds[0] = STDERR_FILENO;
+		break;
+	case BAD_SILENT:
+		while (vhost_user_recv(sock, m) > 0)
+			vhost_user_close_fds(m);
+		return;
+	default:
+		return;
+	}
+	vhost_user_send(sock, m);
+}
+
+/* A back end that says yes to everything, but for one answer. */
+static void *peer_run(void *arg)
+{
+	struct peer *p = arg;
+	int sock = accept(p->listener, NULL, NULL);
+	struct vhost_user_msg m;
+	unsigned int n = 0;
+
+	while (vhost_user_recv(sock, &m) > 0) {
+		bool ask = m.hdr.flags & VHOST_USER_NEED_REPLY;
+
+		vhost_user_close_fds(&m);
+		m.hdr.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
+		switch (m.hdr.request) {
+		case VHOST_USER_GET_FEATURES:
+			m.u64 = BASIC | BIT64(VHOST_USER_F_PROTOCOL_FEATURES);
+			m.hdr.size = 8;
+			break;
+		case VHOST_USER_GET_PROTOCOL_FEATURES:
+			m.u64 = BIT64(VHOST_USER_PROTOCOL_F_MQ) | BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
+				BIT64(VHOST_USER_PROTOCOL_F_CONFIG);
+			m.hdr.size = 8;
+			break;
+		case VHOST_USER_GET_QUEUE_NUM:
+			m.u64 = 1;
+			m.hdr.size = 8;
+			break;
+		case VHOST_USER_GET_CONFIG:
+		case VHOST_USER_GET_VRING_BASE:
+			break;
+		default:
+			if (!ask)
+				continue;
+			m.u64 = 0;
+			m.hdr.size = 8;
+		}
+		if (n++ == p->at) {
+			bad_answer(p, sock, &m);
+			break;
+		}
+		vhost_user_send(sock, &m);
+	}
+	close(sock);
+	return NULL;
+}
+
+/* Return: whether that answer was reached */
+static bool one_bad_peer(unsigned int at, enum bad how)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX, .sun_path = "peer" };
+	struct peer p = { .at = at, .how = how };
+	int err;
+
+	setup(NULL);
+	p.listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(p.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(p.listener, 1), 0);
+	pthread_create(&p.thread, NULL, peer_run, &p);
+	vu->path = "peer";
+	vu->config_len = 60;
+	listen_begin();
+	err = vhost_user_open(vu, &vm, "a disk");
+	if (!err) {
+		ring_make(BASIC);
+		err = vu->vhost.ops->start(&vu->vhost, BASIC, ring, 1);
+		vu->vhost.ops->stop(&vu->vhost);
+		/* the last answer is that to the stop */
+		err = err || vu->dead;
+		vdrv_vq_close(&vq);
+		close_peer();
+	}
+	listen_end();
+	pthread_join(p.thread, NULL);
+	close(p.listener);
+	unlink("peer");
+	teardown(NULL);
+	return err;
+}
+
+static void test_bad_peers(void **state)
+{
+	unsigned int how, at;
+
+	(void)state;
+	for (how = 0; how < BAD_KINDS; how++) {
+		for (at = 0; one_bad_peer(at, how); at++)
+			assert_true(at < 40);
+		/* features, protocol, ..., to the ring's base */
+		assert_in_range(at, 15, 20);
+	}
+}
+
+/* For some seconds */
+static void test_silent_peer(void **state)
+{
+	(void)state;
+	assert_true(one_bad_peer(2, BAD_SILENT));
+	assert_string_equal(said, "vmm_user: a disk: peer: the process does not answer\n");
+}
+
 #define TEST(_name)	cmocka_unit_test_setup_teardown(test_##_name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(disk), TEST(queues), TEST(no_start), TEST(config), TEST(bad_rings),
-		TEST(killed_idle), TEST(killed_often),
+		TEST(killed_idle), TEST(killed_often), cmocka_unit_test(test_bad_peers),
+		cmocka_unit_test(test_silent_peer),
 	};
 	char bin[PATH_MAX], *slash;
 	ssize_t n = readlink("/proc/self/exe", bin, sizeof(bin) - 8);
