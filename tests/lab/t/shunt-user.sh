@@ -7,7 +7,8 @@ set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 . "$SHUNT_TOP/tests/payload/misread.sh"
 shunt=$SHUNT_TOP/build/bin/shunt
-kills=${SHUNT_KILLS:-20}
+[ "${SHUNT_SOAK:-}" != 1 ] || : "${SHUNT_KILLS:=500}" "${SHUNT_SECONDS:=3000}"
+kills=${SHUNT_KILLS:-10}
 dir=$(mktemp -d)
 pid=
 cleanup() {
@@ -77,12 +78,11 @@ verdict() { is "$got $(grep -c '^1\.\.' out) $(grep -c '^not ok' out)" "1 1 0" "
 for how in split packed; do
 	disk=(-drive file=disk,if=none,id=d,format=raw -device "virtio-blk-pci,drive=d,packed=$(
 		[ $how = packed ] && echo on || echo off)")
-	guest "blocks=512 seconds=2 $how" 0 "${disk[@]}"
-	verdict "$how: a guest without root, on a process"
+	guest "blocks=512 seconds=${SHUNT_SECONDS:-15} $how" "$kills" "${disk[@]}"
+	verdict "$how: a guest without root, on a process that was killed $dead times"
 	is "$names $users" "shunt-blk $(id -u nobody)" "$how: which is nobody's, too"
-	is "$(cat err)" "" "$how: nothing is said"
-	guest "blocks=512 seconds=20 $how" $((kills / 2)) "${disk[@]}"
-	verdict "$how: its process killed $dead times"
-	is "$dead" $((kills / 2)) "$how: as often as it should be"
+	check "$how: and more than once" test "$dead" -ge 2
+	is "$(grep -vc 'warning: virtio-blk-pci: shunt-blk ([0-9]*) was killed by signal 9$' err)" 0 \
+		"$how: a line each, and no other"
 done
 done_testing
