@@ -238,8 +238,11 @@ with process("--free-page-reporting", quiet=False) as p:
         g.tell_stats(stats=())
         report(g.give(INFLATE, g.pages[0]), "too many statistics, or none")
         g.tell(SET_PROTOCOL_FEATURES, u64(1 << REPLY_ACK | 1 << CONFIG))
-        report(all(g.acked(SET_CONFIG, struct.pack("<III", at, n, 0) + bytes(n)) for at, n in ((0, 4), (4, 2), (0, 8))),
+        report(all(g.acked(SET_CONFIG, struct.pack("<III", at, n, 0) + bytes(n)) for at, n in ((0, 4), (4, 2))),
                "the target is not the guest's to set")
+        target = g.config(0, 4)
+        report(not g.acked(SET_CONFIG, struct.pack("<III", 0, 8, 0) + b"\xff" * 4 + bytes(4)) and g.config(0, 4) == target,
+               "nor where all of the configuration is written at once")
 
 # --- the sandbox, which a build with sanitizers has not all of ---
 with Process(sys.argv[2], "--control=c", "--free-page-reporting") as p, Balloon(STATS | REPORTING) as g:

@@ -66,6 +66,7 @@ bad "one of --socket-path=PATH and --fd=N" --blk-file=disk --socket-path=s --fd=
 bad "--blk-file=nothing: No such file" --socket-path=s --blk-file=nothing
 bad "neither a regular file nor a block device" --socket-path=s --blk-file=/dev/null
 bad "--fd=77: Bad file descriptor" --fd=77 --blk-file=disk
+bad "--discard=x: it takes unmap or ignore" --socket-path=s --blk-file=disk --discard=x
 bad "--fd=x: it takes the number of an open socket" --fd=x --blk-file=disk
 bad "--num-queues=0: it takes a number from 1 to 64" --socket-path=s --blk-file=disk --num-queues=0
 bad "--num-queues=65: it takes" --socket-path=s --blk-file=disk --num-queues=65

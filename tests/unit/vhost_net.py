@@ -34,7 +34,7 @@ class Ring:
             os.close(fd)
 
     def u16(self, at):
-        return struct.unpack_from("<H", self.f.mem, at)[0]
+        return get16(self.f.mem, at)
 
     def notify(self, force=False):
         if force or self.wants_kick():
@@ -82,7 +82,7 @@ class SplitRing(Ring):
     def add_head(self, head):
         struct.pack_into("<H", self.f.mem, self.driver + 4 + 2 * (self.idx % self.num), head)
         self.idx = (self.idx + 1) & 0xffff
-        struct.pack_into("<H", self.f.mem, self.driver + 2, self.idx)
+        put16(self.f.mem, self.driver + 2, self.idx)
 
     def wants_kick(self):
         old, self.told = self.told, self.idx
@@ -92,7 +92,7 @@ class SplitRing(Ring):
         return (self.idx - event - 1) & 0xffff < (self.idx - old) & 0xffff
 
     def want_call(self):
-        struct.pack_into("<H", self.f.mem, self.driver + 4 + 2 * self.num, self.seen)
+        put16(self.f.mem, self.driver + 4 + 2 * self.num, self.seen)
 
     def poll(self):
         if self.u16(self.device + 2) == self.seen:
@@ -126,7 +126,7 @@ class PackedRing(Ring):
             self.place += 1
             if self.place == self.num:
                 self.place, self.wrap = 0, self.wrap ^ 1
-        struct.pack_into("<H", self.f.mem, self.desc + 16 * first + 14, head)
+        put16(self.f.mem, self.desc + 16 * first + 14, head)
         return i
 
     def wants_kick(self):
@@ -136,10 +136,10 @@ class PackedRing(Ring):
         pass
 
     def poll(self):
-        i, flags = struct.unpack_from("<HH", self.f.mem, self.desc + 16 * self.seen + 12)
+        flags = self.u16(self.desc + 16 * self.seen + 14)
         if (bool(flags & AVAIL_BIT), bool(flags & USED_BIT)) != (bool(self.seen_wrap),) * 2:
             return None
-        length = struct.unpack_from("<I", self.f.mem, self.desc + 16 * self.seen + 8)[0]
+        length, i = struct.unpack_from("<IH", self.f.mem, self.desc + 16 * self.seen + 8)
         self.seen += self.count.pop(i)
         if self.seen >= self.num:
             self.seen, self.seen_wrap = self.seen - self.num, self.seen_wrap ^ 1

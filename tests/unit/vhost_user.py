@@ -39,6 +39,15 @@ def state(index, num):
     return struct.pack("<II", index, num)
 
 
+def get16(mem, at):
+    return memoryview(mem)[at:at + 2].cast("H")[0]
+
+
+def put16(mem, at, n):
+    """In one store: pack_into() makes several, of which the other side may see the first alone."""
+    memoryview(mem)[at:at + 2].cast("H")[0] = n
+
+
 class Front:
     size = SIZE
 
@@ -174,7 +183,7 @@ class Front:
             struct.pack_into("<QIHH", self.mem, 16 * i, *d)
         struct.pack_into("<H", self.mem, AVAIL + 4 + 2 * (self.avail % NUM), head)
         self.avail = (self.avail + jump) & 0xffff
-        struct.pack_into("<H", self.mem, AVAIL + 2, self.avail)
+        put16(self.mem, AVAIL + 2, self.avail)
         if kick:
             os.eventfd_write(self.kick, 1)
 
@@ -187,7 +196,7 @@ class Front:
         """One more is used, within that time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            idx = struct.unpack_from("<H", self.mem, USED + 2)[0]
+            idx = get16(self.mem, USED + 2)
             if idx != self.seen:
                 self.seen = (self.seen + 1) & 0xffff
                 return idx == self.seen

@@ -79,7 +79,7 @@ class Queue:
                              (WRITE if write else 0) | (0 if last else NEXT), 0 if last else ids[i + 1])
         struct.pack_into("<H", self.mem, self.avail + 4 + 2 * (self.next % self.num), ids[0])
         self.next = (self.next + 1) & 0xffff
-        struct.pack_into("<H", self.mem, self.avail + 2, self.next)
+        put16(self.mem, self.avail + 2, self.next)
 
     def put_packed(self, ids, bufs):
         first = None
@@ -96,20 +96,21 @@ class Queue:
             self.next += 1
             if self.next == self.num:
                 self.next, self.wrap = 0, not self.wrap
-        struct.pack_into("<H", self.mem, first[0] + 14, first[1])
+        put16(self.mem, first[0] + 14, first[1])
 
     def take(self):
         """Return: (id, length) of the next used buffer, or None"""
         if self.packed:
             at = self.desc + 16 * self.seen
-            length, i, flags = struct.unpack_from("<IHH", self.mem, at + 8)
+            flags = get16(self.mem, at + 14)
             if bool(flags & AVAIL_BIT) != self.used_wrap or bool(flags & USED_BIT) != self.used_wrap:
                 return None
+            length, i = struct.unpack_from("<IH", self.mem, at + 8)
             self.seen += len(self.chains[i])
             if self.seen >= self.num:
                 self.seen, self.used_wrap = self.seen - self.num, not self.used_wrap
         else:
-            if struct.unpack_from("<H", self.mem, self.used + 2)[0] == self.seen:
+            if get16(self.mem, self.used + 2) == self.seen:
                 return None
             i, length = struct.unpack_from("<II", self.mem, self.used + 4 + 8 * (self.seen % self.num))
             self.seen = (self.seen + 1) & 0xffff

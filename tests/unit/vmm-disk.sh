@@ -64,7 +64,7 @@ start "blocks=64 seconds=1" -drive file=disk,if=virtio,format=raw
 check "a guest writes" ready
 is "$(children $pid)" "shunt-blk " "a drive without more is a process"
 child=$(pgrep -P "$pid")
-is "$(tr '\0' ' ' < "/proc/$child/cmdline")" "shunt-blk --fd=3 --blk-file=disk --num-queues=1 --cache=writeback " \
+is "$(tr '\0' ' ' < "/proc/$child/cmdline")" "shunt-blk --fd=3 --blk-file=disk --num-queues=1 --cache=writeback --discard=ignore " \
 	"which is told of it"
 is "$(readlink "/proc/$child/fd/0" "/proc/$child/fd/1" | tr '\n' ' ')" "/dev/null /dev/null " \
 	"has nobody's input and output"

@@ -16,7 +16,7 @@
 #include "lib/log.h"
 
 /* Pages in one buffer, and of these how many are read at a time */
-#define LIST_MAX	65536
+#define LIST_MAX	1024
 #define LIST_PART	256
 
 /* Statistics in one buffer */

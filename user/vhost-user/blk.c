@@ -59,7 +59,7 @@ static uint8_t status_of(int error)
 static void req_end(struct vu_queue *q, struct blk_req *req, int error)
 {
 	if (req->io.len)
-		disk_io_end(&req->io, !error);
+		disk_io_end(&req->io);
 	__atomic_store_n(req->status, status_of(error), __ATOMIC_RELAXED);
 	vu_req_end(q, &req->r, error ? 1 : req->len + 1);
 }

@@ -23,12 +23,14 @@
  * @path: the file
  * @rdonly: nothing may change it
  * @direct: around the page cache
+ * @keep: what the file has is not deallocated
  */
 struct disk_opts {
 	const char *option;
 	const char *path;
 	bool rdonly;
 	bool direct;
+	bool keep;
 };
 
 /**
@@ -127,8 +129,8 @@ int disk_io_start(struct vu_queue *q, struct disk_io *io, const struct segs *s);
  * Return: 1 another one is under way; 0 all is moved; or a negative errno: disk_io_end() is due
  */
 int disk_io_done(struct vu_queue *q, struct disk_io *io, int res);
-/** disk_io_end() - let go of what it has; @good: the driver gets what was read */
-void disk_io_end(struct disk_io *io, bool good);
+/** disk_io_end() - let go of what it has */
+void disk_io_end(struct disk_io *io);
 
 /** disk_flush() - an operation that makes what was written stable; @data comes back */
 void disk_flush(struct vu_queue *q, const struct disk *d, void *data);

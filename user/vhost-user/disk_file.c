@@ -133,6 +133,8 @@ static int disk_limits(struct disk *d, const struct disk_opts *o)
 	ret = S_ISBLK(st.st_mode) ? bdev_limits(d, &st) : file_limits(d, &st);
 	if (ret)
 		return disk_refuse(o, strerror(-ret));
+	if (o->keep)
+		d->discards = d->hole_zero = false;
 	/* Older kernels take whole blocks in each segment. */
 	d->len_mask = o->direct ? d->block - 1 : 0;
 	d->size &= ~(uint64_t)(d->block - 1);

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define BOUNCE_ALIGN	4096U
+/* Bytes bounced at a time: a guest may have a thousand requests under way. Whole blocks of any disk. */
+#define BOUNCE_MAX	(256U << 10)
 
 /* --- segments --- */
 
@@ -52,9 +54,11 @@ static void io_prep(const struct disk_io *io, struct io_uring_sqe *sqe)
 	uint32_t nr = io->nr_iov - io->first;
 
 	if (io->bounce) {
-		one = (struct iovec){ io->bounce + io->moved, io->len - io->moved };
+		one = (struct iovec){ io->bounce, io->len - io->moved < BOUNCE_MAX ? io->len - io->moved : BOUNCE_MAX };
 		nr = 1;
 	}
+	if (io->bounce && io->write)
+		iov_read(io->iov, io->nr_iov, io->moved, io->bounce, one.iov_len);
 	if (nr == 1 && io->write)
 		io_uring_prep_write(sqe, file, one.iov_base, (unsigned int)one.iov_len, at);
 	else if (nr == 1)
@@ -119,14 +123,12 @@ static int io_segments(struct disk_io *io, const struct segs *s)
 	}
 	if (!(addr & io->disk->mem_mask) && !(align & io->disk->len_mask) && io->nr_iov <= IOV_MAX)
 		return 0;
-	io->bounce = aligned_alloc(BOUNCE_ALIGN, (io->len + BOUNCE_ALIGN - 1) & ~(BOUNCE_ALIGN - 1));
-	if (!io->bounce) {
-		io_free(io);
-		return -ENOMEM;
-	}
-	if (io->write)
-		iov_read(io->iov, io->nr_iov, 0, io->bounce, io->len);
-	return 0;
+	n = io->len < BOUNCE_MAX ? io->len : BOUNCE_MAX;
+	io->bounce = aligned_alloc(BOUNCE_ALIGN, (n + BOUNCE_ALIGN - 1) & ~(size_t)(BOUNCE_ALIGN - 1));
+	if (io->bounce)
+		return 0;
+	io_free(io);
+	return -ENOMEM;
 }
 
 int disk_io_start(struct vu_queue *q, struct disk_io *io, const struct segs *s)
@@ -148,6 +150,8 @@ int disk_io_done(struct vu_queue *q, struct disk_io *io, int res)
 	bool again = res == -EAGAIN || res == -EINTR;
 	bool less = res > 0 && (uint32_t)res < io->len - io->moved;
 
+	if (res > 0 && io->bounce && !io->write)
+		iov_write(io->iov, io->nr_iov, io->moved, io->bounce, (size_t)res);
 	/* Nothing: the file has become shorter. */
 	if (!again && !less)
 		return res > 0 ? 0 : res ?: -EIO;
@@ -157,10 +161,8 @@ int disk_io_done(struct vu_queue *q, struct disk_io *io, int res)
 	return 1;
 }
 
-void disk_io_end(struct disk_io *io, bool good)
+void disk_io_end(struct disk_io *io)
 {
-	if (good && io->bounce && !io->write)
-		iov_write(io->iov, io->nr_iov, 0, io->bounce, io->len);
 	io_free(io);
 }
 

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define PAGE_MIN	4096U
+
 /* @start: 0 for a place that is free; written last, so that a handler sees the others */
 static struct {
 	uintptr_t start;
@@ -78,7 +80,8 @@ void *vu_map(int fd, uint64_t offset, size_t len, size_t page)
 	/* A dump of guests' memory is of no use. */
 	madvise(map, len, MADV_DONTDUMP);
 	maps[i].len = len;
-	maps[i].page = page;
+	/* A file system may have smaller blocks than memory has pages. */
+	maps[i].page = page < PAGE_MIN ? PAGE_MIN : page;
 	__atomic_store_n(&maps[i].start, (uintptr_t)map, __ATOMIC_RELEASE);
 	return map;
 }

@@ -36,6 +36,9 @@ static unsigned int tun_offloads(uint64_t features)
 	for (i = 0; i < ARRAY_SIZE(offloads); i++)
 		if (features & BIT64(offloads[i].feature))
 			tun |= offloads[i].tun;
+	/* Of no use without the others, and refused */
+	if (!(tun & (TUN_F_TSO4 | TUN_F_TSO6)))
+		tun &= ~(unsigned int)TUN_F_TSO_ECN;
 	return tun;
 }
 

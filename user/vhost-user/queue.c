@@ -84,7 +84,8 @@ static bool queue_work(struct vu_queue *q)
 {
 	if (!q->ops->run)
 		return vu_queue_pop(q);
-	return q->running && q->ops->run(q);
+	/* What has ended, if only by being refused, makes room. */
+	return q->running && (q->ops->run(q) || q->nr_done);
 }
 
 /* Does the device wait for the driver? */
@@ -187,7 +188,7 @@ static int uring_register(struct vu_queue *q, unsigned int what, const void *arg
 /* What seccomp cannot see: the ring takes the device's operations and our own, and is not configured further. */
 static int uring_restrict(struct vu_queue *q)
 {
-	static const uint8_t own[] = { IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE, IORING_OP_WRITE };
+	static const uint8_t own[] = { IORING_OP_POLL_ADD, IORING_OP_POLL_REMOVE, IORING_OP_ASYNC_CANCEL, IORING_OP_WRITE };
 	struct io_uring_restriction r[32] = {
 		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS },
 		{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_ENABLE_RINGS },
@@ -423,6 +424,8 @@ static void do_start(struct vu_queue *q, void *arg)
 	if (!s->ret)
 		s->ret = ring_start(q, &why, &recovered);
 	if (s->ret) {
+		q->ring.err = -1;
+		q->ring.call = -1;
 		vu_inflight_stop(&q->track);
 		free_reqs(q);
 		return;
@@ -464,7 +467,8 @@ static void do_stop(struct vu_queue *q, void *arg)
 	q->running = false;
 	if (q->ring.kick >= 0) {
 		sqe = vu_queue_sqe(q);
-		io_uring_prep_poll_remove(sqe, TAG_KICK);
+		/* POLL_REMOVE leaves one that is just being woken. */
+		io_uring_prep_cancel64(sqe, TAG_KICK, 0);
 		io_uring_sqe_set_data64(sqe, TAG_NONE);
 	}
 	if (q->ops->stop)
@@ -479,6 +483,10 @@ static void do_stop(struct vu_queue *q, void *arg)
 	vu_queue_publish(q);
 	/* The interrupt, and that the kick is not polled any more, before the caller closes the two */
 	io_uring_submit(&q->uring);
+	/* While the caller still has the error eventfd */
+	vu_queue_check_memory(q);
+	q->ring.err = -1;
+	q->ring.call = -1;
 	*base = q->vr.pos.avail;
 	if (q->vr.packed)
 		*base |= (uint32_t)q->vr.pos.used << 16;
@@ -496,6 +504,8 @@ uint32_t vu_queue_stop(struct vu_queue *q)
 
 static void do_set_call(struct vu_queue *q, void *arg)
 {
+	/* Interrupts by the old one, before the caller closes it */
+	io_uring_submit(&q->uring);
 	vu_queue_take_call(q, *(int *)arg);
 	/* What was published while there was none */
 	vu_queue_signal(q);

@@ -3,6 +3,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -12,10 +14,19 @@
 #include "lib/log.h"
 #include "queue_priv.h"
 
-void vu_queue_break(struct vu_queue *q, const char *why)
+/* Where the eventfd is full, the front-end has been told, and is not waited for. */
+static void event_signal(const struct vu_queue *q, int fd)
 {
+	const struct timespec none = { 0 };
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
 	uint64_t one = 1;
 
+	if (ppoll(&p, 1, &none, NULL) == 1 && p.revents & POLLOUT && write(fd, &one, sizeof(one)) < 0)
+		log_warn("queue %u: event: %s", q->index, strerror(errno));
+}
+
+void vu_queue_break(struct vu_queue *q, const char *why)
+{
 	if (q->vr.err.code == VRING_OK)
 		log_warn("queue %u: %s", q->index, why);
 	else
@@ -23,8 +34,8 @@ void vu_queue_break(struct vu_queue *q, const char *why)
 			 (unsigned long long)q->vr.err.value);
 	q->running = false;
 	__atomic_store_n(&q->broken, true, __ATOMIC_RELAXED);
-	if (q->ring.err >= 0 && write(q->ring.err, &one, sizeof(one)) < 0)
-		log_warn("queue %u: error event: %s", q->index, strerror(errno));
+	if (q->ring.err >= 0)
+		event_signal(q, q->ring.err);
 }
 
 /* --- what the device calls --- */
@@ -230,12 +241,13 @@ void vu_queue_signal(struct vu_queue *q)
 	if (q->ring.call < 0)
 		return;
 	if (!q->call_by_ring) {
-		if (write(q->ring.call, &one, sizeof(one)) < 0 && errno != EAGAIN)
-			log_warn("queue %u: call event: %s", q->index, strerror(errno));
+		event_signal(q, q->ring.call);
 		return;
 	}
 	sqe = vu_queue_sqe(q);
 	io_uring_prep_write(sqe, q->ring.call, &one, sizeof(one), 0);
+	/* One that is full tells enough. */
+	sqe->rw_flags = RWF_NOWAIT;
 	io_uring_sqe_set_flags(sqe, IOSQE_CQE_SKIP_SUCCESS);
 	io_uring_sqe_set_data64(sqe, TAG_NONE);
 }

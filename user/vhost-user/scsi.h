@@ -31,6 +31,8 @@
 
 /* Bytes that a command other than READ has to tell, or to be told in a parameter list */
 #define SCSI_IN_MAX	4096
+/* Bytes that VERIFY compares: they are held meanwhile */
+#define SCSI_COMPARE_MAX	(1U << 20)
 #define SCSI_PARAM_MAX	1024
 /* Segments of data in a request, as many as fit beside header and response in 128 descriptors */
 #define SCSI_SEG_MAX	126

@@ -124,7 +124,7 @@ uint32_t scsi_verify(struct scsi_cmd *c)
 	unsigned int check = c->cdb[1] >> 1 & 3;
 	uint32_t sense = wants_protection(c) || check > 1 ? SENSE_CDB : cmd_range(c, DISK_RANGE_MAX);
 
-	if (!sense && check && c->len > DISK_LEN_MAX)
+	if (!sense && check && c->len > SCSI_COMPARE_MAX)
 		sense = SENSE_CDB;
 	if (!sense && c->len)
 		c->op = check ? SCSI_COMPARE : SCSI_VERIFY;

@@ -55,6 +55,8 @@ static int check_blocks(struct scsi_lun *l, const struct scsi_lun_opts *o)
 
 	l->block = o->cd ? CD_BLOCK : o->block ?: l->disk.block;
 	l->blocks = l->disk.size / l->block;
+	if (l->block > SCSI_IN_MAX)
+		return disk_refuse(&o->disk, "its blocks have more than 4096 bytes");
 	if (l->block % l->disk.block) {
 		snprintf(why, sizeof(why), "block-size=%u: its own blocks have %u bytes", l->block, l->disk.block);
 		return disk_refuse(&o->disk, why);

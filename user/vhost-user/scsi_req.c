@@ -15,7 +15,7 @@
 #include "scsi_cmd.h"
 
 /* Bytes of a request that are read or written over and over at a time */
-#define CHUNK		(1U << 20)
+#define CHUNK		(256U << 10)
 #define CHUNK_ALIGN	4096U
 /* Of the header and of the response, without CDB and sense data */
 #define HDR_LEN		offsetof(struct virtio_scsi_cmd_req, cdb)
@@ -224,7 +224,7 @@ static void chunk_done(struct vu_queue *q, struct scsi_req *req)
 	uint32_t len = req->io.len;
 	bool same = true;
 
-	disk_io_end(&req->io, true);
+	disk_io_end(&req->io);
 	if (k->want)
 		same = !memcmp(k->want + (k->len - k->left), k->buf, len);
 	k->left -= len;
@@ -422,7 +422,7 @@ static void rw_done(struct vu_queue *q, struct scsi_req *req, int res)
 		chunk_done(q, req);
 		return;
 	}
-	disk_io_end(&req->io, !ret);
+	disk_io_end(&req->io);
 	req_end(q, req, ret ? sense_of(ret, req->io.write) : 0);
 }
 

@@ -85,11 +85,12 @@ static void get_config(void *dev, void *config)
 static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t size)
 {
 	struct balloon *b = dev;
-	uint32_t actual;
+	uint32_t actual, at = offsetof(struct virtio_balloon_config, actual);
 
-	if (offset != offsetof(struct virtio_balloon_config, actual) || size != sizeof(actual))
+	/* Some front-ends write all of it whenever the driver writes a part. */
+	if (offset > at || size < sizeof(actual) || at - offset > size - sizeof(actual))
 		return -EINVAL;
-	memcpy(&actual, data, sizeof(actual));
+	memcpy(&actual, data + (at - offset), sizeof(actual));
 	__atomic_store_n(&b->actual, le32toh(actual), __ATOMIC_RELAXED);
 	return 0;
 }

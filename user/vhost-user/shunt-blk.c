@@ -18,6 +18,8 @@ static const char usage[] =
 	"  --read-only           no request may change it\n"
 	"  --cache=none|writeback\n"
 	"                        around the host's page cache, or through it (writeback)\n"
+	"  --discard=unmap|ignore\n"
+	"                        what a guest discards is deallocated (unmap), or kept\n"
 	"  --num-queues=1..64    request queues, each with a thread of its own (1)\n"
 	"  --serial=TEXT         serial number, at most 20 bytes\n"
 	VU_HELP_COMMON;
@@ -28,12 +30,13 @@ static const char capabilities[] =
 	"  \"features\": [ \"read-only\", \"blk-file\" ]\n"
 	"}\n";
 
-enum { OPT_FILE = 1, OPT_RDONLY, OPT_CACHE, OPT_QUEUES, OPT_SERIAL };
+enum { OPT_FILE = 1, OPT_RDONLY, OPT_CACHE, OPT_DISCARD, OPT_QUEUES, OPT_SERIAL };
 
 static const struct option options[] = {
 	{ "blk-file", required_argument, NULL, OPT_FILE },
 	{ "read-only", no_argument, NULL, OPT_RDONLY },
 	{ "cache", required_argument, NULL, OPT_CACHE },
+	{ "discard", required_argument, NULL, OPT_DISCARD },
 	{ "num-queues", required_argument, NULL, OPT_QUEUES },
 	{ "serial", required_argument, NULL, OPT_SERIAL },
 	{ NULL, 0, NULL, 0 },
@@ -53,6 +56,9 @@ static int option(void *opts, int val, const char *name, char *arg)
 	case OPT_CACHE:
 		o->disk.direct = !strcmp(arg, "none");
 		return o->disk.direct || !strcmp(arg, "writeback") ? 0 : vu_option_bad(name, arg, "none or writeback");
+	case OPT_DISCARD:
+		o->disk.keep = !strcmp(arg, "ignore");
+		return o->disk.keep || !strcmp(arg, "unmap") ? 0 : vu_option_bad(name, arg, "unmap or ignore");
 	case OPT_QUEUES:
 		return vu_option_uint(name, arg, 1, VU_QUEUES_MAX, &o->num_queues);
 	default:

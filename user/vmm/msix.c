@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <linux/pci_regs.h>
 #include "msix.h"
+#include "../lib/event.h"
 #include "../lib/log.h"
 
 #define ENTRY_BYTES	PCI_MSIX_ENTRY_SIZE
@@ -135,7 +136,7 @@ static uint64_t src_read(struct irq_src *s)
 {
 	uint64_t n;
 
-	return read(s->fd, &n, sizeof(n)) == sizeof(n) ? n : 0;
+	return event_take(s->fd, &n) == sizeof(n) ? n : 0;
 }
 
 static void src_unwire(struct irq_src *s)

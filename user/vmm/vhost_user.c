@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <time.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,7 +21,10 @@
 
 #define to_user(_vh) ((struct vhost_user *)((char *)(_vh) - offsetof(struct vhost_user, vhost)))
 
-#define ANSWER_NS	5000000000ull	/* also for what a ring has under way */
+/* Time for all the answers of a start or a stop, or of what else is asked at a time */
+#define START_NS	10000000000ull
+#define ANSWER_NS	5000000000ull	/* also for what rings have under way */
+#define SETTLE_NS	30000000000ull
 
 /* What virtio has for other transports, for an IOMMU, or in other words of vhost */
 #define NOT_OURS (BIT64(VHOST_USER_F_PROTOCOL_FEATURES) | BIT64(VIRTIO_F_ACCESS_PLATFORM) | BIT64(26) | \
@@ -32,6 +36,12 @@
 		  BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
 #define CHANNEL (BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT64(VHOST_USER_PROTOCOL_F_BACKEND_SEND_FD) | \
 		 BIT64(VHOST_USER_PROTOCOL_F_CONFIG))
+
+void vhost_user_lock(struct vhost_user *vu)
+{
+	pthread_mutex_lock(&vu->lock);
+	vu->deadline_ns = loop_now_ns() + ANSWER_NS;
+}
 
 /* ---- one message; all of this with the lock held ---- */
 
@@ -58,10 +68,10 @@ static int failed(struct vhost_user *vu, int err)
 }
 
 /* @m becomes the answer: @size bytes of it at least. Return: 0 or -errno */
-static int receive(struct vhost_user *vu, struct vhost_user_msg *m, uint64_t deadline_ns)
+static int receive(struct vhost_user *vu, struct vhost_user_msg *m)
 {
 	uint32_t request = m->hdr.request;
-	int ret = vhost_user_recv_until(vu->sock, m, deadline_ns);
+	int ret = vhost_user_recv_until(vu->sock, m, vu->deadline_ns);
 
 	if (ret <= 0)
 		return failed(vu, ret ? ret : -EPIPE);
@@ -82,23 +92,17 @@ static int transmit(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t fl
 	return ret ? failed(vu, ret) : 0;
 }
 
-/* A question: @m becomes the answer, of @size bytes and @fds descriptors, then the caller's */
-static int ask_until(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t size, unsigned int fds,
-		     uint64_t deadline_ns)
+/* A question: @m becomes the answer, of @size bytes */
+static int ask(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t size)
 {
-	int err = transmit(vu, m, 0) ?: receive(vu, m, deadline_ns);
+	int err = transmit(vu, m, 0) ?: receive(vu, m);
 
 	if (err)
 		return err;
-	if (m->hdr.size == size && m->nr_fds == fds)
+	if (m->hdr.size == size && !m->nr_fds)
 		return 0;
 	vhost_user_close_fds(m);
 	return failed(vu, -EPROTO);
-}
-
-static int ask(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t size)
-{
-	return ask_until(vu, m, size, 0, loop_now_ns() + ANSWER_NS);
 }
 
 /* A statement: whether it was understood is known where there is REPLY_ACK. Return: also -EINVAL, refused */
@@ -110,7 +114,7 @@ static int tell(struct vhost_user *vu, struct vhost_user_msg *m)
 	m->nr_fds = 0;
 	if (err || !ack)
 		return err;
-	err = receive(vu, m, loop_now_ns() + ANSWER_NS);
+	err = receive(vu, m);
 	if (err)
 		return err;
 	vhost_user_close_fds(m);
@@ -243,6 +247,8 @@ int vhost_user_greet(struct vhost_user *vu)
 	}
 	if (again)
 		vu->features = before;
+	if (again && err)
+		vu->protocol = protocol;
 	vu->vhost.features = vu->features & ~NOT_OURS;
 	vu->greeted = !err;
 	return err;
@@ -261,7 +267,7 @@ static int get_config(struct vhost_user *vu, uint8_t *data)
 	if (!err && !speaks(vu, VHOST_USER_PROTOCOL_F_CONFIG))
 		err = -ENOTSUP;
 	if (!err)
-		err = transmit(vu, &m, 0) ?: receive(vu, &m, loop_now_ns() + ANSWER_NS);
+		err = transmit(vu, &m, 0) ?: receive(vu, &m);
 	if (err)
 		return err;
 	vhost_user_close_fds(&m);
@@ -279,7 +285,7 @@ int vhost_user_get_config(struct vhost_user *vu, uint8_t *data)
 {
 	int err;
 
-	pthread_mutex_lock(&vu->lock);
+	vhost_user_lock(vu);
 	err = get_config(vu, data);
 	pthread_mutex_unlock(&vu->lock);
 	return err;
@@ -296,7 +302,7 @@ int vhost_user_set_config(struct vhost_user *vu, uint32_t off, const void *data,
 	if (len > vu->config_len || off > vu->config_len - len)
 		return -EINVAL;
 	memcpy(m.config.data, data, len);
-	pthread_mutex_lock(&vu->lock);
+	vhost_user_lock(vu);
 	err = vhost_user_greet(vu);
 	if (!err)
 		err = speaks(vu, VHOST_USER_PROTOCOL_F_CONFIG) ? tell(vu, &m) : -EINVAL;
@@ -393,7 +399,10 @@ static int inflight_get(struct vhost_user *vu, const struct vhost_ring *ring, un
 	for (n = 0; n < nr; n++)
 		if (ring[n].enabled && ring[n].size > m.inflight.queue_size)
 			m.inflight.queue_size = ring[n].size;
-	err = transmit(vu, &m, 0) ?: receive(vu, &m, loop_now_ns() + ANSWER_NS);
+	/* no ring, nothing to track */
+	if (!m.inflight.queue_size)
+		return 0;
+	err = transmit(vu, &m, 0) ?: receive(vu, &m);
 	if (err)
 		return err;
 	if ((m.hdr.size != VHOST_USER_INFLIGHT_SIZE && m.hdr.size != VHOST_USER_INFLIGHT_PADDED) || m.nr_fds != 1) {
@@ -437,7 +446,7 @@ static int setup(struct vhost_user *vu, uint64_t features, const struct vhost_ri
 		return err;
 	if (!vu->inflight.nr_fds)
 		err = inflight_get(vu, ring, nr);
-	return err ? err : inflight_set(vu);
+	return err || !vu->inflight.nr_fds ? err : inflight_set(vu);
 }
 
 static int start_all(struct vhost_user *vu, uint64_t features, struct vhost_ring *ring, unsigned int nr)
@@ -461,7 +470,8 @@ static int user_start(struct vhost *vh, uint64_t features, struct vhost_ring *ri
 	struct vhost_user *vu = to_user(vh);
 	int err;
 
-	pthread_mutex_lock(&vu->lock);
+	vhost_user_lock(vu);
+	vu->deadline_ns = loop_now_ns() + START_NS;
 	vh->why = NULL;
 	err = start_all(vu, features, ring, nr);
 	pthread_mutex_unlock(&vu->lock);
@@ -477,8 +487,10 @@ static void rings_wake(const struct vhost_ring *ring, unsigned int nr)
 		if (!ring[n].enabled || ring[n].error)
 			continue;
 		/* EAGAIN: enough of them are there */
-		if ((eventfd_write(ring[n].kick, 1) || eventfd_write(ring[n].call, 1)) && errno != EAGAIN)
-			log_warn("queue %u: eventfd: %s", n, strerror(errno));
+		if (eventfd_write(ring[n].kick, 1) && errno != EAGAIN)
+			log_warn("queue %u: kick: %s", n, strerror(errno));
+		if (eventfd_write(ring[n].call, 1) && errno != EAGAIN)
+			log_warn("queue %u: call: %s", n, strerror(errno));
 	}
 }
 
@@ -487,7 +499,8 @@ static int user_recover(struct vhost *vh, uint64_t features, struct vhost_ring *
 	struct vhost_user *vu = to_user(vh);
 	int err;
 
-	pthread_mutex_lock(&vu->lock);
+	vhost_user_lock(vu);
+	vu->deadline_ns = loop_now_ns() + START_NS;
 	vh->why = NULL;
 	if (any_ran(vu) && !vu->inflight.nr_fds) {
 		vh->why = "the process has gone, and what it had under way is not known (no INFLIGHT_SHMFD)";
@@ -511,7 +524,6 @@ void vhost_user_ending(void)
 /* Each ring ends what it has under way; all of them have the same few seconds for it. */
 static int stop_all(struct vhost_user *vu)
 {
-	uint64_t deadline_ns = loop_now_ns() + ANSWER_NS;
 	unsigned int n;
 	int err = 0;
 
@@ -522,22 +534,40 @@ static int stop_all(struct vhost_user *vu)
 		};
 
 		if (vu->ran[n])
-			err = ask_until(vu, &m, sizeof(m.state), 0, deadline_ns);
+			err = ask(vu, &m, sizeof(m.state));
 	}
+	vu->deadline_ns = loop_now_ns() + ANSWER_NS;
 	if (!err && speaks(vu, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
 		err = tell_empty(vu, VHOST_USER_RESET_DEVICE);
 	return err;
 }
 
+/* What a process has asked the kernel to do outlives it, and writes to guest memory. */
+static void settle(struct vhost_user *vu)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	uint64_t late_ns = loop_now_ns() + SETTLE_NS;
+
+	while (!vu->settled(vu)) {
+		if (loop_now_ns() > late_ns) {
+			log_warn("%s: what its process had under way does not end", vu->vhost.name);
+			return;
+		}
+		nanosleep(&pause, NULL);
+	}
+}
+
 static void user_stop(struct vhost *vh)
 {
 	struct vhost_user *vu = to_user(vh);
+	bool dead;
 	int err;
 
 	if (ending)
 		return;
-	pthread_mutex_lock(&vu->lock);
-	err = any_ran(vu) && !vu->dead ? stop_all(vu) : 0;
+	vhost_user_lock(vu);
+	/* One that has not been greeted has got no ring. */
+	err = any_ran(vu) && !vu->dead && vu->greeted ? stop_all(vu) : 0;
 	if (err && err != -EPIPE)
 		log_warn("%s: stopping its rings: %s", vh->name, vh->why ? vh->why : strerror(-err));
 	/* Guest memory is somebody else's from now on. */
@@ -545,7 +575,10 @@ static void user_stop(struct vhost *vh)
 		log_warn("%s: %s (%d) does not end", vh->name, vu->proc.name, (int)vu->proc.pid);
 	memset(vu->ran, 0, sizeof(vu->ran));
 	inflight_forget(vu);
+	dead = vu->dead;
 	pthread_mutex_unlock(&vu->lock);
+	if (dead && vu->settled)
+		settle(vu);
 }
 
 static void user_close(struct vhost *vh)

@@ -34,6 +34,7 @@ struct config_job;
  * @nr_rings: the other side has to have so many
  * @config_len: bytes of configuration to ask for
  * @config_changed: @config has new content; main thread, device lock held. May be NULL
+ * @settled: the process has gone: whether all that it had under way has ended; any thread. May be NULL
  *
  * Afterwards:
  * @config: device lock; @config_len is 0 if the other side has none
@@ -48,9 +49,14 @@ struct vhost_user {
 	unsigned int config_len;
 	uint8_t config[VHOST_USER_CONFIG_SIZE];
 	void (*config_changed)(struct vhost_user *vu);
+	bool (*settled)(struct vhost_user *vu);
 
-	/* private: one message and its answer at a time: @lock. @dead: @sock is of no use any more */
+	/*
+	 * private: one message and its answer at a time: @lock. @deadline_ns: when all that is asked under it has
+	 * to be answered. @dead: @sock is of no use any more
+	 */
 	pthread_mutex_t lock;
+	uint64_t deadline_ns;
 	int sock, channel_fd;
 	bool dead, greeted;
 	uint64_t features, protocol;
@@ -100,6 +106,8 @@ void vhost_user_ending(void);
 /* ---- vhost_user.c for vhost_user_peer.c ---- */
 
 extern const struct vhost_ops vhost_user_ops;
+/** vhost_user_lock() - take the lock; there are some seconds for answers */
+void vhost_user_lock(struct vhost_user *vu);
 /** vhost_user_greet() - first words; nothing if they were said. Return: 0 or -errno, @vhost.why may say more */
 int vhost_user_greet(struct vhost_user *vu);
 /** vhost_user_get_config() - any thread: @config_len bytes to @data. Return: 0 or -errno */

@@ -300,23 +300,27 @@ static void channel_bh(struct loop_bh *bh)
 	struct vhost_user *vu = of(struct vhost_user, channel_bh, bh);
 
 	channel_close(vu);
-	pthread_mutex_lock(&vu->lock);
-	vu->channel = (struct loop_fd){ .fd = vu->channel_fd, .events = POLLIN, .fn = on_channel };
-	vu->channel_fd = -1;
-	pthread_mutex_unlock(&vu->lock);
+	vu->channel = (struct loop_fd){
+		/* the lock may be held for as long as answers take */
+		.fd = __atomic_exchange_n(&vu->channel_fd, -1, __ATOMIC_ACQ_REL),
+		.events = POLLIN,
+		.fn = on_channel,
+	};
 	if (vu->channel.fd >= 0 && loop_fd_add(vu->vm->loop, &vu->channel)) {
 		close(vu->channel.fd);
 		vu->channel.fd = -1;
 	}
+	/* what its predecessor did not get to say */
+	vhost_user_fetch_config(vu);
 }
 
 void vhost_user_channel(struct vhost_user *vu, int fd)
 {
 	/* Half a message, or a reply that nobody reads, must not hold up the main thread. */
 	fcntl(fd, F_SETFL, O_NONBLOCK);
-	if (vu->channel_fd >= 0)
-		close(vu->channel_fd);
-	vu->channel_fd = fd;
+	fd = __atomic_exchange_n(&vu->channel_fd, fd, __ATOMIC_ACQ_REL);
+	if (fd >= 0)
+		close(fd);
 	loop_bh_schedule(vu->vm->loop, &vu->channel_bh);
 }
 
@@ -331,12 +335,24 @@ static int opened(struct vhost_user *vu, int err)
 		return 0;
 	if (err == -EPIPE && is_ours(vu)) {
 		unwatch(vu);
-		if (process_reap(&vu->proc, how, sizeof(how)))
-			log_err("%s: %s %s", vu->vhost.name, vu->proc.name, how);
+		if (process_reap(&vu->proc, how, sizeof(how)) || vu->proc.quiet)
+			log_err("%s: %s %s%s", vu->vhost.name, vu->proc.name, how,
+				vu->proc.quiet ? "; without -daemonize it says why" : "");
 		return -1;
 	}
 	return log_err("%s: %s: %s", vu->vhost.name, is_ours(vu) ? vu->proc.name : vu->path,
 		       vu->vhost.why ? vu->vhost.why : strerror(-err));
+}
+
+/* There may be none. */
+static int config_first(struct vhost_user *vu)
+{
+	int err = vu->config_len ? vhost_user_get_config(vu, vu->config) : 0;
+
+	if (err != -ENOTSUP && err != -EINVAL)
+		return err;
+	vu->config_len = 0;
+	return 0;
 }
 
 int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt)
@@ -355,16 +371,10 @@ int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt)
 	pthread_mutex_init(&vu->lock, NULL);
 	err = peer_connect(vu, true);
 	if (!err) {
-		pthread_mutex_lock(&vu->lock);
+		vhost_user_lock(vu);
 		err = vhost_user_greet(vu);
 		pthread_mutex_unlock(&vu->lock);
-		if (!err && vu->config_len)
-			err = vhost_user_get_config(vu, vu->config);
-		if (err == -ENOTSUP || err == -EINVAL) {
-			vu->config_len = 0;
-			err = 0;
-		}
-		err = opened(vu, err);
+		err = opened(vu, err ? err : config_first(vu));
 	}
 	if (err)
 		vhost_user_close(vu);

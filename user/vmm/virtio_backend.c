@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include <linux/virtio_config.h>
 #include "virtio_pci.h"
+#include "../lib/event.h"
 #include "../lib/log.h"
 
 enum job_kind { JOB_START, JOB_RECOVER, JOB_STOP, JOB_RING_START, JOB_RING_STOP };
@@ -297,7 +298,7 @@ static void err_ready(struct loop_fd *w, short revents)
 	(void)revents;
 	vm_lock(vd->pci.vm);
 	/* An error that a reset has overtaken is history. */
-	if (read(w->fd, &n, sizeof(n)) == sizeof(n) && virtio_backend_busy(vd) && !vd->want_reset)
+	if (event_take(w->fd, &n) == sizeof(n) && virtio_backend_busy(vd) && !vd->want_reset)
 		virtio_broken(vd, "the back end gave the ring up");
 	vm_unlock(vd->pci.vm);
 }

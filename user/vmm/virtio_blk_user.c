@@ -3,7 +3,9 @@
  * A disk on a process of ours, which opens and locks the drive's file itself and says in its configuration what
  * the device is. What vhost_blk tells of a drive stands for both kinds of back end.
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include "config.h"
@@ -83,6 +85,15 @@ static int user_writeback(struct virtio_blk *blk)
 	return vhost_user_set_config(&blk->vu, offsetof(struct virtio_blk_config, wce), &on, 1);
 }
 
+/* The process locks the file until all that it has begun has ended. Readers share a lock, which tells nothing. */
+static bool user_settled(struct vhost_user *vu)
+{
+	const struct blockdev *bd = of_user(vu)->bd;
+	struct flock lock = { .l_type = F_WRLCK };
+
+	return bd->readonly || fcntl(bd->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK;
+}
+
 static const struct blk_backend user_backend = {
 	.resized = user_resized,
 	.stats = user_stats,
@@ -98,6 +109,8 @@ static int user_args(struct process *proc, const struct virtio_blk *blk, const s
 	err = err ?: process_arg(proc, "--cache=%s", blk->bd->direct ? "none" : "writeback");
 	if (blk->bd->readonly)
 		err = err ?: process_arg(proc, "--read-only");
+	if (!p->discard || !blk->bd->discard)
+		err = err ?: process_arg(proc, "--discard=ignore");
 	if (p->serial)
 		err = err ?: process_arg(proc, "--serial=%s", p->serial);
 	return err;
@@ -118,6 +131,7 @@ int blk_user_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props 
 	vu->config_len = offsetof(struct virtio_blk_config, secure_erase_sector_alignment) +
 			 sizeof(blk->config.secure_erase_sector_alignment);
 	vu->config_changed = user_config_changed;
+	vu->settled = user_settled;
 	/* It is for the process to lock from now on. */
 	blockdev_unlock(blk->bd);
 	if (vhost_user_open(vu, vm, blk->name))

@@ -14,6 +14,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include "virtio_pci.h"
+#include "../lib/event.h"
 #include "../lib/log.h"
 
 /* Every register of the common configuration structure. */
@@ -108,9 +109,9 @@ void virtio_queue_reset(struct virtio_queue *q)
 	q->ring.avail = 0;
 	q->ring.used = 0;
 	/* A notification for the life that ended must not reach the next. */
-	if (read(q->ring.kick, &val, sizeof(val)) < 0 && errno != EAGAIN)
+	if (event_take(q->ring.kick, &val) < 0 && errno != EAGAIN)
 		log_warn("%s: queue %u: kick: %s", q->vd->name, q->n, strerror(errno));
-	if (read(q->ring.err, &val, sizeof(val)) < 0 && errno != EAGAIN)
+	if (event_take(q->ring.err, &val) < 0 && errno != EAGAIN)
 		log_warn("%s: queue %u: err: %s", q->vd->name, q->n, strerror(errno));
 }
 
