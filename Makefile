@@ -230,6 +230,8 @@ bench: setup ## measure against the stock module, both sides in one boot [K=6.1|
 	@scripts/bench-blk.sh -i $(if $(K),-k $(K))
 	@scripts/bench-blk.sh $(if $(K),-k $(K))
 	@for k in $(or $(K),6.1 6.12); do scripts/bench-guest-blk.sh -k $$k; done
+	@scripts/bench-blk.sh -u
+	@scripts/bench-net.sh
 	@scripts/bench-scsi.sh -i $(if $(K),-k $(K))
 	@scripts/bench-scsi.sh $(if $(K),-k $(K))
 	@scripts/bench-start.py

@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# shunt without root and without a module: a stock guest whose root disk and NIC have a process each.
+set -u
+. "$SHUNT_TOP/tests/lab/tap.sh"
+series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+if [ -z "${SHUNT_SOAK:-}" ] && [ "$series" = 6.12 ]; then
+	echo "1..0 # SKIP make check boots this guest on 6.1, make soak on both"
+	exit 0
+fi
+dir=$(mktemp -d)
+vmm='' web=''
+cleanup() {
+	[ -z "$vmm" ] || kill -9 "$vmm" 2> /dev/null
+	[ -z "$web" ] || kill "$web" 2> /dev/null
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+cd "$dir" || exit 1
+
+# heard WORDS SECONDS: the guest says so, in time and while the VMM lives
+heard() {
+	local end=$((SECONDS + $2))
+
+	until grep -q "GUEST.*$1" serial; do
+		kill -0 "$vmm" 2> /dev/null && [ $SECONDS -lt $end ] || return 1
+		sleep 0.2
+	done
+}
+
+# said KEY: its value
+said() { sed -n "s/.*GUEST.*\b$1=\([^ ]*\).*/\1/p" serial | tr -d '\r' | tail -n 1; }
+
+modprobe -q kvm_amd || modprobe -q kvm_intel
+"$SHUNT_TOP/scripts/load.sh" none > /dev/null
+"$SHUNT_TOP/tests/lab/guest-initramfs" initramfs -r d.img -k "$series" "$SHUNT_TOP/tests/lab/guest/user.sh" > /dev/null
+cp "$("$SHUNT_TOP/scripts/kernel.sh" vmlinuz "$series")" vmlinuz
+chgrp kvm /dev/kvm && chmod 660 /dev/kvm
+chmod 755 .
+chmod 666 d.img
+ip link set lo up
+mkdir web
+head -c 3000000 /dev/urandom > web/file
+(cd web && exec python3 -m http.server -b 127.0.0.1 8123) > /dev/null 2>&1 &
+web=$!
+: > serial
+setpriv --reuid=nobody --regid=nogroup --groups="$(stat -c %g /dev/kvm)" --no-new-privs \
+	"$SHUNT_TOP/build/bin/shunt" -m 512 -kernel vmlinuz -initrd initramfs \
+	-append "console=ttyS0 quiet panic=-1" -drive file=d.img,if=virtio,format=raw \
+	-netdev user,id=n,hostfwd=tcp:127.0.0.1:2323-:23 -device virtio-net-pci,netdev=n -nographic \
+	> serial 2> err < /dev/null &
+vmm=$!
+check "a stock guest boots" heard "kernel=" 180
+is "$(pgrep -P $vmm -l | cut -d' ' -f2 | sort | tr '\n' ' ')" "shunt-blk shunt-net " "its processes"
+is "$(cat "/proc/$vmm/comm") $(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$vmm/status" \
+	"/proc/$(pgrep -P $vmm | head -n 1)/status" | sort -u)" "shunt $(id -u nobody)" "none of them root's"
+check "it gets on the network" heard "listens=1" 120
+is "$(said root)" vda "its root is on the virtio disk"
+is "$(said intact)" 1 "where it finds what it wrote"
+is "$(said address)" 10.0.2.15 "an address by DHCP"
+check "it fetches a file" heard "fetched=" 60
+is "$(said fetched)" "$(sha256sum < web/file | cut -c 1-16)" "which is the host's"
+is "$(timeout 20 bash -c 'exec 3<>/dev/tcp/127.0.0.1/2323 && echo there >&3 && cat <&3')" hello "a forwarded port"
+check "it hears, too" heard "heard=there" 20
+wait $vmm
+is $? 0 "poweroff"
+vmm=
+is "$(cat err)" "" "nothing was said"
+done_testing
