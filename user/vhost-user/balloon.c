@@ -169,8 +169,7 @@ static bool stats_run(struct vu_queue *q)
 		return false;
 	why = b->stats ? stats_take(q, req, iov) : report(q, req, iov);
 	if (why) {
-		vu_req_back(q, req);
-		vu_queue_break(q, why);
+		vu_req_refuse(q, req, why);
 	}
 	return true;
 }

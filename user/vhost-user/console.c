@@ -163,8 +163,7 @@ static bool rx_read(struct vu_queue *q, struct console_port *p)
 	if (!req)
 		return false;
 	if (req->elem.nr_out || !req->elem.in_len) {
-		vu_req_back(q, req);
-		vu_queue_break(q, "a buffer to receive that is to be read, or has no room");
+		vu_req_refuse(q, req, "a buffer to receive that is to be read, or has no room");
 		return false;
 	}
 	sqe = vu_queue_sqe(q);
@@ -299,8 +298,7 @@ static bool tx_run(struct vu_queue *q)
 	tx_take_handed(p);
 	while ((req = vu_queue_pull(q, &iov))) {
 		if (req->elem.nr_in) {
-			vu_req_back(q, req);
-			vu_queue_break(q, "a buffer to transmit that is to be written");
+			vu_req_refuse(q, req, "a buffer to transmit that is to be written");
 			return did;
 		}
 		did = true;

@@ -113,8 +113,7 @@ static bool tell(struct vu_queue *q, struct console_port *p, int what)
 		return true;
 	len = message_of(q->dev, p, what, &m);
 	if (req->elem.nr_out || req->elem.in_len < len) {
-		vu_req_back(q, req);
-		vu_queue_break(q, "a buffer for a control message that is to be read, or is too small");
+		vu_req_refuse(q, req, "a buffer for a control message that is to be read, or is too small");
 		return false;
 	}
 	iov_write(iov, req->elem.nr_in, 0, &m, len);
@@ -218,8 +217,7 @@ static bool control_tx_run(struct vu_queue *q)
 			why = control(q->dev, &m);
 		}
 		if (why) {
-			vu_req_back(q, req);
-			vu_queue_break(q, why);
+			vu_req_refuse(q, req, why);
 			break;
 		}
 		vu_req_end(q, req, 0);

@@ -216,8 +216,7 @@ static bool command_take(struct vu_queue *q, struct vu_req *r, struct iovec *iov
 	int ret;
 
 	if (r->elem.out_len < sizeof(c.hdr) || r->elem.in_len < sizeof(*ack)) {
-		vu_req_back(q, r);
-		vu_queue_break(q, "a command without header or room for an answer");
+		vu_req_refuse(q, r, "a command without header or room for an answer");
 		return false;
 	}
 	c.len = r->elem.out_len - sizeof(c.hdr);

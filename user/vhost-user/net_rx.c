@@ -46,8 +46,7 @@ void net_req_end(struct vu_queue *q, struct net_req *req, uint32_t len)
 
 static struct net_req *refuse(struct vu_queue *q, struct vu_req *r, const char *why)
 {
-	vu_req_back(q, r);
-	vu_queue_break(q, why);
+	vu_req_refuse(q, r, why);
 	return NULL;
 }
 

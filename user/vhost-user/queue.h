@@ -209,6 +209,8 @@ struct vu_req *vu_queue_pull(struct vu_queue *q, struct iovec **iov);
 void vu_req_back(struct vu_queue *q, struct vu_req *req);
 /** vu_queue_break() - @why the driver's ring makes no sense: nothing more is taken from it. Context: queue */
 void vu_queue_break(struct vu_queue *q, const char *why);
+/** vu_req_refuse() - the last request that was pulled is none: @why. Its ring is given up. Context: queue */
+void vu_req_refuse(struct vu_queue *q, struct vu_req *req, const char *why);
 
 /**
  * vu_queue_post() - have @mail->run called on the thread of @q, and don't wait. Context: any

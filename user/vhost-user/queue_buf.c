@@ -179,6 +179,12 @@ void vu_req_back(struct vu_queue *q, struct vu_req *req)
 	req_untake(q, req);
 }
 
+void vu_req_refuse(struct vu_queue *q, struct vu_req *req, const char *why)
+{
+	vu_req_back(q, req);
+	vu_queue_break(q, why);
+}
+
 /* Return: what a process before had under way, now the one element of the batch; or NULL */
 static const struct vu_saved *pop_again(struct vu_queue *q)
 {

@@ -227,8 +227,7 @@ static bool event_run(struct vu_queue *q)
 		if (!r)
 			break;
 		if (r->elem.in_len < sizeof(e)) {
-			vu_req_back(q, r);
-			vu_queue_break(q, "a buffer that is too short for an event");
+			vu_req_refuse(q, r, "a buffer that is too short for an event");
 			break;
 		}
 		__atomic_store_n(&s->lun[i].changed, false, __ATOMIC_RELAXED);

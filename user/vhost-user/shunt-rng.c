@@ -102,8 +102,7 @@ static bool rng_run(struct vu_queue *q)
 	if (!req)
 		return false;
 	if (req->elem.nr_out || !req->elem.in_len) {
-		vu_req_back(q, req);
-		vu_queue_break(q, "a buffer that is to be read, or has no room");
+		vu_req_refuse(q, req, "a buffer that is to be read, or has no room");
 		return false;
 	}
 	now = now_ns();
