@@ -12,40 +12,14 @@ bin=${shunt%/*}
 base=(-m 32 -nodefaults -display none -no-reboot -device isa-debug-exit,iobase=0x501,iosize=0x4
       -kernel "$top/build/payload/virtio_blk.elf")
 
-run() {
-	timeout 20 "$shunt" "$@" > out 2> err < /dev/null
-	got=$?
-}
-
 # children PID: what runs below it, by name
 children() { pgrep -l -P "$1" | cut -d' ' -f2- | sort | tr '\n' ' '; }
-
-# ready: the guest has begun to write
-ready() {
-	for ((i = 0; i < 200; i++)); do
-		! grep -q '^# ready' out || return 0
-		kill -0 "$pid" 2> /dev/null || break
-		sleep 0.05
-	done
-	sed 's/^/# /' out err
-	return 1
-}
 
 # start APPEND ARGUMENTS...: in the background
 start() {
 	: > out
 	"${as[@]}" "$shunt" "${base[@]}" -serial file:out -append "$1" "${@:2}" < /dev/null > /dev/null 2> err &
 	pid=$!
-}
-
-# verdict TEXT: of the guest
-verdict() {
-	local ok=0
-
-	wait "$pid"
-	got=$?
-	[ $got = 1 ] && grep -q '^1\.\.' out && ! grep -q '^not ok' out || ok=1
-	result $ok "$1"
 }
 
 # gone PID TEXT: within a while

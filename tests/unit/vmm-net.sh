@@ -16,36 +16,12 @@ cleanup() {
 }
 trap cleanup EXIT
 
-run() {
-	timeout 20 "$shunt" "$@" > out 2> err < /dev/null
-	got=$?
-}
-
 # start PAYLOAD APPEND ARGUMENTS...: in the background
 start() {
 	: > out
 	"${as[@]}" "$shunt" "${base[@]}" -kernel "$top/build/payload/$1.elf" -serial file:out -append "$2" "${@:3}" \
 		< /dev/null > /dev/null 2> err &
 	pid=$!
-}
-
-# verdict TEXT: of the guest
-verdict() {
-	local ok=0
-
-	wait "$pid"
-	got=$?
-	[ $got = 1 ] && grep -q '^1\.\.' out && ! grep -q '^not ok' out || ok=1
-	result $ok "$1"
-}
-
-ready() {
-	for ((i = 0; i < 200; i++)); do
-		! grep -q '^# ready' out || return 0
-		kill -0 "$pid" 2> /dev/null || return 1
-		sleep 0.05
-	done
-	return 1
 }
 
 nic=(-device virtio-net-pci,netdev=n)
