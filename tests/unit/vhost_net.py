@@ -211,7 +211,7 @@ class Nic(Front):
         r.notify()
 
     def receive(self, seconds=5, pair=0, refill=True):
-        """A packet: (header, frame), or None. Its buffers are posted again."""
+        """A packet: (header, frame), or None. Its buffers are posted again, and those that a stop gave back empty."""
         data, want, n = b"", 1, 0
         while n < want:
             got = self.rings[2 * pair].pop(seconds)
@@ -219,6 +219,9 @@ class Nic(Front):
                 assert not n, "a packet without its end"
                 return None
             at = self.posted[pair].pop(got[0])
+            if not n and not got[1]:
+                self.post(1, pair)
+                continue
             data += self.mem[at:at + got[1]]
             if not n:
                 want = struct.unpack_from("<H", data, 10)[0]

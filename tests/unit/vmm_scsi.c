@@ -49,7 +49,7 @@ static void test_config(void **state)
 	const struct virtio_scsi_config *c = &scsi.config;
 
 	(void)state;
-	scsi_config_fill(&scsi, &p);
+	scsi_config_fill(&scsi.config, &p);
 	assert_int_equal(c->num_queues, 4);
 	/* header and response fit into the queue with the data */
 	assert_int_equal(c->seg_max, 254);
@@ -104,7 +104,7 @@ static void test_writes(void **state)
 	unsigned int i;
 
 	(void)state;
-	scsi_config_fill(&scsi, &p);
+	scsi_config_fill(&scsi.config, &p);
 	for (i = 0; i < sizeof(w) / sizeof(w[0]); i++)
 		assert_int_equal(scsi_config_refused(&scsi.config, w[i].off, w[i].val, w[i].len), w[i].refused);
 }

@@ -27,6 +27,7 @@
 #include "lib/log.h"
 #include "lib/loop.h"
 #include "tools/vdrv.h"
+#include "vmm/chardev.h"
 #include "vmm/vhost_user.h"
 #include "vmm/vm.h"
 #include "said.h"
@@ -453,7 +454,9 @@ static bool one_bad_peer(unsigned int at, enum bad how)
 	assert_int_equal(bind(p.listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
 	assert_int_equal(listen(p.listener, 1), 0);
 	pthread_create(&p.thread, NULL, peer_run, &p);
-	vu->path = "peer";
+	assert_int_equal(chardev_add("socket,id=peer,path=peer"), 0);
+	assert_int_equal(chardev_open_all(&vm, vm.loop), 0);
+	vu->chardev = chardev_find("peer");
 	vu->config_len = 60;
 	listen_begin();
 	err = vhost_user_open(vu, &vm, "a disk");
@@ -470,6 +473,7 @@ static bool one_bad_peer(unsigned int at, enum bad how)
 	pthread_join(p.thread, NULL);
 	close(p.listener);
 	unlink("peer");
+	chardev_close_all();
 	teardown(NULL);
 	return err;
 }
@@ -492,7 +496,7 @@ static void test_silent_peer(void **state)
 {
 	(void)state;
 	assert_true(one_bad_peer(2, BAD_SILENT));
-	assert_string_equal(said, "vmm_user: a disk: peer: the process does not answer\n");
+	assert_string_equal(said, "vmm_user: a disk: the process does not answer\n");
 }
 
 #define TEST(_name)	cmocka_unit_test_setup_teardown(test_##_name, setup, teardown)

@@ -9,6 +9,7 @@
 #include "chardev_priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -202,7 +203,7 @@ static void tell_opened(struct chardev *c)
 
 int chardev_attach(struct chardev *c, const struct chardev_client *client)
 {
-	if (c->nr_clients == (c->o.mux ? CHARDEV_CLIENTS : 1))
+	if (c->nr_clients == (c->o.mux ? CHARDEV_CLIENTS : 1) || c->taker.connected)
 		return -EBUSY;
 	c->focus = c->nr_clients++;
 	c->in[c->focus].client = *client;
@@ -220,10 +221,24 @@ void chardev_setup(struct chardev *c)
 	c->bh.fn = update_bh;
 }
 
+/* Its taker gets the socket. */
+static void hand_over(struct chardev *c, int fd)
+{
+	fcntl(fd, F_SETFL, 0);
+	c->taken = true;
+	c->waiting = false;
+	c->taker.connected(c->taker.arg, fd);
+	chardev_arrived(c->loop);
+}
+
 int chardev_connect(struct chardev *c, int in, int out, bool is_socket)
 {
 	int ret;
 
+	if (c->taker.connected) {
+		hand_over(c, in);
+		return 0;
+	}
 	/* a descriptor has one watcher */
 	if (in >= 0 && in == out) {
 		out = dup(in);
@@ -252,6 +267,7 @@ int chardev_connect(struct chardev *c, int in, int out, bool is_socket)
 	}
 	tell_opened(c);
 	chardev_kick(c);
+	chardev_arrived(c->loop);
 	return 0;
 
 fail:
@@ -260,10 +276,9 @@ fail:
 	return ret;
 }
 
-void chardev_disconnect(struct chardev *c, bool final)
+/* Close both descriptors; the kind is not told. */
+static void unwatch(struct chardev *c)
 {
-	if (final)
-		flush(c);
 	if (c->rd_added)
 		loop_fd_del(c->loop, &c->rd);
 	if (c->wr_added)
@@ -278,6 +293,51 @@ void chardev_disconnect(struct chardev *c, bool final)
 	c->wr.fd = -1;
 	c->queue_len = 0;
 	c->queue_off = 0;
+}
+
+void chardev_disconnect(struct chardev *c, bool final)
+{
+	if (final)
+		flush(c);
+	unwatch(c);
 	if (c->kind->closed)
 		c->kind->closed(c, final);
+}
+
+/* ---- peers that somebody takes ---- */
+
+int chardev_take(struct chardev *c, const struct chardev_taker *taker)
+{
+	int fd = -1;
+
+	if (c->kind != &chardev_socket || c->o.port || c->o.mux)
+		return -EINVAL;
+	if (c->nr_clients || c->taker.connected)
+		return -EBUSY;
+	if (c->rd.fd >= 0) {
+		fd = fcntl(c->rd.fd, F_DUPFD_CLOEXEC, 0);
+		if (fd < 0)
+			return -errno;
+		unwatch(c);
+	}
+	c->taker = *taker;
+	if (fd >= 0)
+		hand_over(c, fd);
+	else
+		c->waiting = true;
+	return 0;
+}
+
+bool chardev_peer_gone(struct chardev *c)
+{
+	c->taken = false;
+	c->kind->closed(c, false);
+	return c->o.server || c->o.reconnect_s;
+}
+
+void chardev_untake(struct chardev *c)
+{
+	c->taker = (struct chardev_taker){ 0 };
+	c->taken = false;
+	c->waiting = false;
 }

@@ -46,6 +46,28 @@ struct chardev *chardev_from_spec(struct vm *vm, const char *opt, const char *sp
  * Return: 0; -EBUSY when something else reads it
  */
 int chardev_attach(struct chardev *c, const struct chardev_client *client);
+/**
+ * struct chardev_taker - who takes the connections of a Unix socket instead of what comes by them
+ * @connected: main thread, device lock held: a peer has come; @fd blocks, and is the taker's
+ */
+struct chardev_taker {
+	void (*connected)(void *arg, int fd);
+	void *arg;
+};
+
+/**
+ * chardev_take() - main thread; @taker hears of every peer, one at a time; of one that is here, at once. The machine
+ * waits for the first (chardev_wait())
+ * Return: 0; -EBUSY when something else reads it; -EINVAL: it is no Unix socket, or has mux=on
+ */
+int chardev_take(struct chardev *c, const struct chardev_taker *taker);
+/**
+ * chardev_peer_gone() - the taken peer has gone, and its descriptor is closed; main thread, device lock held
+ * Return: whether another may come
+ */
+bool chardev_peer_gone(struct chardev *c);
+/** chardev_untake() - the taker ends, its descriptor is closed; main thread */
+void chardev_untake(struct chardev *c);
 /** chardev_write() - any thread under the device lock; never blocks */
 void chardev_write(struct chardev *c, const void *buf, size_t len);
 /** chardev_kick() - the client has room again */
@@ -65,7 +87,7 @@ bool chardev_on_stdio(void);
 /** chardev_open_all() - before vm_create(); @vm is only kept. Return: 0 or -1 after logging */
 int chardev_open_all(struct vm *vm, struct loop *loop);
 /**
- * chardev_wait() - run the loop until every server=on,wait=on socket has its client
+ * chardev_wait() - run the loop until every server=on,wait=on socket has its client, and every taken one its peer
  * Return: whether all have; false when loop_stop() was called
  */
 bool chardev_wait(void);

@@ -338,7 +338,7 @@ bool chardev_wait(void)
 			;
 		if (!c)
 			break;
-		log_info("%s %s: waiting for a client", c->opt, c->id);
+		log_info("%s %s: waiting for a %s", c->opt, c->id, c->o.server ? "client" : "server");
 		arrived = false;
 		/* stopped, but not by a client: the process shall end */
 		if (loop_run(the_loop) || !arrived)

@@ -57,7 +57,8 @@ struct chardev_input {
  * @rd: @wr: watched descriptors, -1 while there is no peer; the two differ
  * @is_socket: write with send()
  * @queue: output that did not fit, @queue_len bytes from @queue_off; allocated when first needed
- * @waiting: wait=on and no client was here yet
+ * @waiting: wait=on or taken, and no peer was here yet
+ * @taker: has the descriptors of peers; @taken: it has one now
  */
 struct chardev {
 	struct chardev *next;
@@ -70,11 +71,12 @@ struct chardev {
 	void *priv;			/* the kind's */
 
 	struct loop_fd rd, wr;
-	bool is_socket, eof, waiting, rd_added, wr_added;
+	bool is_socket, eof, waiting, taken, rd_added, wr_added;
 	struct loop_bh bh;		/* asks the main thread to look at what shall be watched */
 
 	struct chardev_input in[CHARDEV_CLIENTS];
 	unsigned int nr_clients, focus;
+	struct chardev_taker taker;
 	bool escape;			/* mux: Ctrl-A came */
 
 	uint8_t *queue;
@@ -91,7 +93,7 @@ int chardev_connect(struct chardev *c, int in, int out, bool is_socket);
 /** chardev_disconnect() - close both descriptors; main thread */
 void chardev_disconnect(struct chardev *c, bool final);
 
-/** chardev_arrived() - a client connected: chardev_wait() may go on; main thread */
+/** chardev_arrived() - a peer connected: chardev_wait() may go on; main thread */
 void chardev_arrived(struct loop *loop);
 /** chardev_setup() - a new struct chardev's data path */
 void chardev_setup(struct chardev *c);

@@ -107,7 +107,7 @@ static void on_client(struct loop_fd *w, short revents)
 
 	(void)revents;
 	/* one at a time; the next waits in the kernel, and after a while we look whether the first is there */
-	if (c->rd.fd >= 0) {
+	if (c->rd.fd >= 0 || c->taken) {
 		loop_fd_mod(c->loop, w, 0);
 		loop_timer_set(c->loop, &s->retry, loop_now_ns() + ACCEPT_RETRY_NS);
 		return;
@@ -125,7 +125,6 @@ static void on_client(struct loop_fd *w, short revents)
 	no_delay(c, fd);
 	chardev_connect(c, fd, fd, true);
 	vm_unlock(c->vm);
-	chardev_arrived(c->loop);
 }
 
 static int unix_bind(struct sock *s, int fd)
@@ -346,7 +345,8 @@ static void socket_info(const struct chardev *c, FILE *out)
 		fprintf(out, " fd %s", c->o.fd);
 	else
 		fprintf(out, " %s:%s", c->o.host ? c->o.host : "", c->o.port);
-	fprintf(out, "%s%s", c->o.server ? ", server" : "", c->wr.fd < 0 ? ", not connected" : "");
+	fprintf(out, "%s%s", c->o.server ? ", server" : "", 
+		c->wr.fd < 0 && !c->taken ? ", not connected" : "");
 }
 
 const struct chardev_kind chardev_socket = {

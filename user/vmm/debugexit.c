@@ -45,12 +45,13 @@ static void debug_exit_write(void *dev, uint64_t off, uint64_t val, unsigned int
 
 static const struct bus_ops debug_exit_ops = { .read = debug_exit_read, .write = debug_exit_write };
 
-static int debug_exit_create(struct vm *vm, const char *id, void *props)
+static int debug_exit_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
 {
 	struct debug_exit_props *p = props;
 	struct debug_exit *d;
 	int err;
 
+	(void)type;
 	(void)id;
 	if (p->iobase + p->iosize > 0x10000)
 		return log_err("-device isa-debug-exit: iobase=0x%x,iosize=0x%x pass the last port",

@@ -9,7 +9,7 @@ extern const struct device_type virtio_net_pci_type, virtio_blk_pci_type, vhost_
 extern const struct device_type vhost_scsi_pci_type;
 extern const struct device_type testdev_type, isa_debug_exit_type, isa_serial_type;
 
-const struct device_type *const device_types[] = {
+static const struct device_type *const device_types[] = {
 	&virtio_net_pci_type,
 	&virtio_blk_pci_type,
 	&vhost_blk_pci_type,
@@ -17,30 +17,35 @@ const struct device_type *const device_types[] = {
 	&isa_debug_exit_type,
 	&isa_serial_type,
 	&testdev_type,
-	NULL,
 };
+
+/* From *@i, which becomes the one after; NULL at the end */
+static const struct device_type *next_type(unsigned int *i)
+{
+	const unsigned int nr = sizeof(device_types) / sizeof(device_types[0]);
+
+	++*i;
+	return *i <= nr ? device_types[*i - 1] : virtio_user_types[*i - 1 - nr];
+}
 
 const struct device_type *device_type_find(const char *name)
 {
-	unsigned int i;
+	const struct device_type *t;
+	unsigned int i = 0;
 
-	for (i = 0; device_types[i]; i++) {
-		const struct device_type *t = device_types[i];
-
+	while ((t = next_type(&i)))
 		if (!strcmp(name, t->name) || (t->alias && !strcmp(name, t->alias)))
 			return t;
-	}
 	return NULL;
 }
 
 void device_types_help(void)
 {
-	unsigned int i;
+	const struct device_type *t;
+	unsigned int i = 0;
 
 	/* The wording is QEMU's, because programs look for it. */
-	for (i = 0; device_types[i]; i++) {
-		const struct device_type *t = device_types[i];
-
+	while ((t = next_type(&i))) {
 		printf("name \"%s\", bus %s", t->name, t->bus);
 		if (t->alias)
 			printf(", alias \"%s\"", t->alias);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Device types: what -device accepts. One const struct per type, listed in device_types[]
- * (device.c); the table parses the command line and prints the help.
+ * (device.c) or virtio_user_types[] (virtio_user.c); the table parses the command line and prints the help.
  */
 #ifndef VMM_DEVICE_H
 #define VMM_DEVICE_H
@@ -18,7 +18,7 @@ struct vm;
  * @bus: "PCI", "ISA" or "System", for help
  * @props: keys besides id; a PCI device includes DEVICE_PCI_PROPS
  * @props_size: bytes of the struct that @props fill
- * @create: makes the device and plugs it into @vm; @props stay valid until the process ends.
+ * @create: makes the device and plugs it into @vm; @type is this one; @props stay valid until the process ends.
  *	Main thread, vCPUs not yet running. Return: 0, or -1 after one logged line that names the
  *	device and property
  */
@@ -26,10 +26,10 @@ struct device_type {
 	const char *name, *alias, *desc, *bus;
 	const struct prop *props;
 	size_t props_size;
-	int (*create)(struct vm *vm, const char *id, void *props);
+	int (*create)(const struct device_type *type, struct vm *vm, const char *id, void *props);
 };
 
-extern const struct device_type *const device_types[];	/* NULL-terminated */
+extern const struct device_type *const virtio_user_types[];	/* NULL-terminated */
 
 const struct device_type *device_type_find(const char *name);
 void device_types_help(void);

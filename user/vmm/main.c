@@ -206,9 +206,12 @@ static int devices_create(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < cfg.nr_devices; i++)
-		if (cfg.device[i].type->create(&vm, cfg.device[i].id, cfg.device[i].props))
+	for (i = 0; i < cfg.nr_devices; i++) {
+		const struct device_type *type = cfg.device[i].type;
+
+		if (type->create(type, &vm, cfg.device[i].id, cfg.device[i].props))
 			return -1;
+	}
 	return 0;
 }
 
@@ -233,7 +236,7 @@ static int run(struct loop *l)
 	if (blockdev_open_all() || netdev_open_all() || chardev_open_all(&vm, l) || monitor_open(l))
 		return 1;
 	if (vm_create(&vm, &cfg, l) || devices_create() || vm_ready(&vm))
-		return 1;
+		return asked_to_end ? 0 : 1;
 	blockdev_watch(&vm);
 	/* a signal, or the monitor's quit */
 	if (!chardev_wait() || asked_to_end)

@@ -383,12 +383,13 @@ static const struct prop isa_serial_props[] = {
 	{ 0 }
 };
 
-static int isa_serial_create(struct vm *vm, const char *id, void *props)
+static int isa_serial_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
 {
 	static const char opt[] = "-device isa-serial";
 	struct isa_serial *p = props;
 	struct chardev *chr;
 
+	(void)type;
 	(void)id;
 	if (p->index == UNSET && p->iobase == UNSET)
 		for (p->index = 0; p->index < SERIAL_MAX - 1; p->index++)

@@ -278,7 +278,7 @@ static const struct pci_dev_ops testdev_ops = {
 	.destroy = testdev_destroy,
 };
 
-static int testdev_create(struct vm *vm, const char *id, void *props)
+static int testdev_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
 {
 	const struct testdev_props *p = props;
 	struct testdev *t = calloc(1, sizeof(*t));
@@ -286,7 +286,7 @@ static int testdev_create(struct vm *vm, const char *id, void *props)
 
 	if (!t)
 		return log_err("out of memory");
-	snprintf(t->name, sizeof(t->name), "shunt-testdev%s%s", id ? "." : "", id ? id : "");
+	snprintf(t->name, sizeof(t->name), "%s%s%s", type->name, id ? "." : "", id ? id : "");
 	t->pci.name = t->name;
 	t->pci.ops = &testdev_ops;
 	t->nr = p->vectors;

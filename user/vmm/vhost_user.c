@@ -210,13 +210,13 @@ static int features_ask(struct vhost_user *vu)
 
 static int queues_check(struct vhost_user *vu)
 {
-	uint64_t nr = 1;
+	/* Without MQ nobody says. */
+	uint64_t nr = vu->nr_rings <= 2 ? vu->nr_rings : 1;
 	int err = 0;
 
 	if (speaks(vu, VHOST_USER_PROTOCOL_F_MQ))
 		err = ask_u64(vu, VHOST_USER_GET_QUEUE_NUM, &nr);
-	else if (vu->nr_rings <= 2)
-		return 0;
+	vu->queues = nr < VHOST_USER_RINGS ? (unsigned int)nr : VHOST_USER_RINGS;
 	if (!err && nr < vu->nr_rings) {
 		vu->vhost.why = "the process has fewer queues";
 		err = -ENOSPC;
@@ -454,6 +454,8 @@ static int start_all(struct vhost_user *vu, uint64_t features, struct vhost_ring
 	unsigned int n;
 	int err = setup(vu, features, ring, nr);
 
+	if (vu->most_rings && nr > vu->most_rings)
+		nr = vu->most_rings;
 	for (n = 0; n < nr && n < VHOST_USER_RINGS && !err; n++) {
 		ring[n].error = ring[n].enabled ? ring_start(vu, n, &ring[n]) : 0;
 		/* the other side has gone, or been left */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Vhost front end for processes: the vhost-user protocol, front-end side. A process is one of ours, started
- * here, or whoever listens at a socket. What it answers is checked; one that does not answer, or answers what
+ * here, or whoever is at the other end of a chardev. What it answers is checked; one that does not answer, or answers what
  * makes no sense, is left, and one of ours killed. One that has gone is started or connected to again, and goes
  * on with what its predecessor had under way if it can tell (INFLIGHT_SHMFD); else the device needs a reset.
  *
@@ -19,6 +19,7 @@
 #include "../lib/loop.h"
 #include "../lib/vhost_user.h"
 
+struct chardev;
 struct vm;
 struct config_job;
 
@@ -29,25 +30,26 @@ struct config_job;
  *
  * Set before vhost_user_open(), all else zero:
  * @proc: process_init() and process_arg(): start this; or no argument at all, and
- * @path: the socket to connect to
- * @reconnect_s: seconds between attempts to do so again; 0: it is over when the other side goes
+ * @chardev: whose peers are such processes
  * @nr_rings: the other side has to have so many
+ * @most_rings: further ones it is not told of, 0: of all; may be set until the first start
  * @config_len: bytes of configuration to ask for
  * @config_changed: @config has new content; main thread, device lock held. May be NULL
  * @settled: the process has gone: whether all that it had under way has ended; any thread. May be NULL
  *
  * Afterwards:
  * @config: device lock; @config_len is 0 if the other side has none
+ * @queues: the other side has so many; pairs, if it is a NIC
  */
 struct vhost_user {
 	struct vhost vhost;
 	struct vm *vm;
 	struct process proc;
-	const char *path;
-	uint32_t reconnect_s;
-	unsigned int nr_rings;
+	struct chardev *chardev;
+	unsigned int nr_rings, most_rings;
 	unsigned int config_len;
 	uint8_t config[VHOST_USER_CONFIG_SIZE];
+	unsigned int queues;
 	void (*config_changed)(struct vhost_user *vu);
 	bool (*settled)(struct vhost_user *vu);
 
@@ -69,10 +71,11 @@ struct vhost_user {
 	bool packed;
 	bool ran[VHOST_USER_RINGS];
 	struct vhost_user_msg inflight;
-	/* private: main thread */
+	/* private: main thread. @came_fd: a peer that is not served yet, or -1. @endless: another may always come */
 	struct loop_fd watch, channel;
-	struct loop_bh channel_bh;
-	struct loop_timer retry;
+	struct loop_bh channel_bh, came_bh;
+	int came_fd;
+	bool endless;
 	uint64_t gone_ns;
 	unsigned int quick;
 	struct config_job *config_job;
@@ -80,10 +83,11 @@ struct vhost_user {
 };
 
 /**
- * vhost_user_open() - start or connect, and ask what it is
+ * vhost_user_open() - start it, or wait for it, and ask what it is
  * @opt: begins messages, and is kept
  *
- * Return: 0, vhost.features and config are there; -1 after one logged line, by us or by the process
+ * Return: 0, vhost.features and config are there; -1 after one logged line, by us or by the process, or when
+ * the process was told to end while it waited
  */
 int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt);
 

@@ -10,14 +10,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
+#include "chardev.h"
 #include "vhost_user.h"
 #include "vm.h"
 #include "../lib/log.h"
 
 #define SEND_S		5
-#define SECOND_NS	1000000000ull
 #define QUICK_NS	50000000ull	/* as long as it serves before it ends, it need not have served at all */
 #define QUICK_MAX	5		/* such ends one after the other */
 
@@ -72,10 +71,14 @@ static void on_gone(struct loop_fd *w, short revents)
 		process_reap(&vu->proc, how, sizeof(how));
 		log_warn("%s: %s (%d) %s", vu->vhost.name, vu->proc.name, (int)pid, how);
 	} else {
-		log_warn("%s: %s: the process has gone", vu->vhost.name, vu->path);
+		log_warn("%s: the process has gone", vu->vhost.name);
+		close(vu->sock);
+		vu->sock = -1;
 	}
 	pthread_mutex_unlock(&vu->lock);
 	vm_lock(vu->vm);
+	if (!is_ours(vu))
+		vu->endless = chardev_peer_gone(vu->chardev);
 	if (vu->vhost.lost)
 		vu->vhost.lost(&vu->vhost);
 	vm_unlock(vu->vm);
@@ -83,33 +86,12 @@ static void on_gone(struct loop_fd *w, short revents)
 
 /* ---- coming ---- */
 
-/* Return: a socket, or -errno after one logged line if @say */
-static int path_connect(struct vhost_user *vu, bool say)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int err = 0;
-
-	strncpy(addr.sun_path, vu->path, sizeof(addr.sun_path) - 1);
-	/* never waits: a full backlog is EAGAIN */
-	if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) || fcntl(fd, F_SETFL, 0))
-		err = -errno;
-	if (err && fd >= 0)
-		close(fd);
-	if (err && say)
-		log_err("%s: %s: %s", vu->vhost.name, vu->path, strerror(-err));
-	return err ? err : fd;
-}
-
-/* Return: 0 or -errno, after one logged line if @say or it is a process of ours */
-static int peer_connect(struct vhost_user *vu, bool say)
+/* @fd is owned from now on. Return: 0 or -errno */
+static int peer_take(struct vhost_user *vu, int fd)
 {
 	const struct timeval patience = { .tv_sec = SEND_S };
-	int fd = is_ours(vu) ? process_start(&vu->proc, vu->vhost.name) : path_connect(vu, say);
 	int err;
 
-	if (fd < 0)
-		return fd;
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	vu->watch = (struct loop_fd){
 		.fd = is_ours(vu) ? vu->proc.pidfd : fd,
@@ -120,7 +102,6 @@ static int peer_connect(struct vhost_user *vu, bool say)
 	if (err) {
 		vu->watch.fd = -1;
 		close(fd);
-		process_end(&vu->proc);
 		return err;
 	}
 	pthread_mutex_lock(&vu->lock);
@@ -134,20 +115,43 @@ static int peer_connect(struct vhost_user *vu, bool say)
 	return 0;
 }
 
-static void retry_later(struct vhost_user *vu)
+/* One of ours. Return: 0 or -errno, after one logged line */
+static int peer_start(struct vhost_user *vu)
 {
-	loop_timer_set(vu->vm->loop, &vu->retry, loop_now_ns() + vu->reconnect_s * SECOND_NS);
+	int fd = process_start(&vu->proc, vu->vhost.name), err;
+
+	if (fd < 0)
+		return fd;
+	err = peer_take(vu, fd);
+	if (err)
+		process_end(&vu->proc);
+	return err;
 }
 
-static void on_retry(struct loop_timer *t)
+/* From the chardev. The lock of @vu is not to be waited for here: who asks the other side may have it for long. */
+static void on_connected(void *arg, int fd)
 {
-	struct vhost_user *vu = of(struct vhost_user, retry, t);
+	struct vhost_user *vu = arg;
 
-	if (peer_connect(vu, false)) {
-		retry_later(vu);
+	vu->came_fd = fd;
+	loop_bh_schedule(vu->vm->loop, &vu->came_bh);
+}
+
+static int take_came(struct vhost_user *vu)
+{
+	int fd = vu->came_fd;
+
+	vu->came_fd = -1;
+	return fd < 0 ? -ENOTCONN : peer_take(vu, fd);
+}
+
+static void came_bh(struct loop_bh *bh)
+{
+	struct vhost_user *vu = of(struct vhost_user, came_bh, bh);
+
+	if (vu->came_fd < 0)
 		return;
-	}
-	log_info("%s: %s: connected again", vu->vhost.name, vu->path);
+	log_info("%s: a process is there again", vu->vhost.name);
 	vm_lock(vu->vm);
 	if (vu->vhost.lost)
 		vu->vhost.lost(&vu->vhost);
@@ -175,18 +179,16 @@ int vhost_user_ready(struct vhost *vh)
 	vh->why = NULL;
 	if (is_ours(vu)) {
 		if (!too_quick(vu))
-			return peer_connect(vu, true);
+			return peer_start(vu);
 		vh->why = "its process ends as soon as it is started";
 		return -ECHILD;
 	}
-	if (!vu->reconnect_s) {
-		vh->why = "the process has gone (reconnect= waits for another)";
-		return -ENOTCONN;
-	}
-	if (!peer_connect(vu, false))
-		return 0;
-	retry_later(vu);
-	return -EINPROGRESS;
+	if (vu->came_fd >= 0)
+		return take_came(vu);
+	if (vu->endless)
+		return -EINPROGRESS;
+	vh->why = "the process has gone (with reconnect= or server=on of its chardev another could come)";
+	return -ENOTCONN;
 }
 
 /* ---- its configuration changes ---- */
@@ -340,7 +342,9 @@ static int opened(struct vhost_user *vu, int err)
 				vu->proc.quiet ? "; without -daemonize it says why" : "");
 		return -1;
 	}
-	return log_err("%s: %s: %s", vu->vhost.name, is_ours(vu) ? vu->proc.name : vu->path,
+	if (!is_ours(vu) && vu->vhost.why)
+		return log_err("%s: %s", vu->vhost.name, vu->vhost.why);
+	return log_err("%s: %s: %s", vu->vhost.name, is_ours(vu) ? vu->proc.name : "the process",
 		       vu->vhost.why ? vu->vhost.why : strerror(-err));
 }
 
@@ -355,6 +359,28 @@ static int config_first(struct vhost_user *vu)
 	return 0;
 }
 
+/* The first one. Return: 0; -1 after one logged line, or because we shall end */
+static int peer_first(struct vhost_user *vu)
+{
+	const struct chardev_taker taker = { .connected = on_connected, .arg = vu };
+	int err;
+
+	if (is_ours(vu))
+		return peer_start(vu) ? -1 : 0;
+	err = chardev_take(vu->chardev, &taker);
+	if (err) {
+		/* it is somebody else's */
+		vu->chardev = NULL;
+		return log_err("-device %s: its chardev %s", vu->vhost.name, err == -EBUSY ? "is in use" :
+			       err == -EINVAL ? "is no Unix socket, or has mux=on" : strerror(-err));
+	}
+	if (!chardev_wait())
+		return -1;
+	loop_bh_cancel(vu->vm->loop, &vu->came_bh);
+	err = take_came(vu);
+	return err ? log_err("%s: %s", vu->vhost.name, strerror(-err)) : 0;
+}
+
 int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt)
 {
 	int err;
@@ -366,10 +392,11 @@ int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt)
 	vu->channel_fd = -1;
 	vu->watch.fd = -1;
 	vu->channel.fd = -1;
-	vu->retry.fn = on_retry;
+	vu->came_fd = -1;
+	vu->came_bh.fn = came_bh;
 	vu->channel_bh.fn = channel_bh;
 	pthread_mutex_init(&vu->lock, NULL);
-	err = peer_connect(vu, true);
+	err = peer_first(vu);
 	if (!err) {
 		vhost_user_lock(vu);
 		err = vhost_user_greet(vu);
@@ -384,7 +411,7 @@ int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt)
 void vhost_user_close(struct vhost_user *vu)
 {
 	unwatch(vu);
-	loop_timer_del(vu->vm->loop, &vu->retry);
+	loop_bh_cancel(vu->vm->loop, &vu->came_bh);
 	loop_bh_cancel(vu->vm->loop, &vu->channel_bh);
 	channel_close(vu);
 	/* the way for a process to end by itself */
@@ -393,8 +420,12 @@ void vhost_user_close(struct vhost_user *vu)
 	if (is_ours(vu)) {
 		process_end(&vu->proc);
 		process_free(&vu->proc);
+	} else if (vu->chardev) {
+		chardev_untake(vu->chardev);
 	}
 	config_abandon(vu);
+	if (vu->came_fd >= 0)
+		close(vu->came_fd);
 	if (vu->channel_fd >= 0)
 		close(vu->channel_fd);
 	if (vu->sock >= 0)

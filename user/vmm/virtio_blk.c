@@ -220,8 +220,9 @@ static int blk_open(struct virtio_blk *blk, struct vm *vm, const struct blk_prop
 	return -1;
 }
 
-static int blk_make(struct vm *vm, const char *type, const char *id, struct blk_props *p)
+static int virtio_blk_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
 {
+	struct blk_props *p = props;
 	struct virtio_blk *blk = calloc(1, sizeof(*blk));
 	uint16_t sizes[VHOST_BLK_MAX_QUEUES];
 	struct virtio_pci_init init = {
@@ -234,7 +235,7 @@ static int blk_make(struct vm *vm, const char *type, const char *id, struct blk_
 
 	if (!blk)
 		return log_err("out of memory");
-	snprintf(blk->name, sizeof(blk->name), "%s%s%s", type, id ? "." : "", id ? id : "");
+	snprintf(blk->name, sizeof(blk->name), "%s%s%s", type->name, id ? "." : "", id ? id : "");
 	if (!p->num_queues)
 		p->num_queues = vm->nr_vcpus < VHOST_BLK_MAX_QUEUES ? vm->nr_vcpus : VHOST_BLK_MAX_QUEUES;
 	if (props_check(blk, p))
@@ -267,17 +268,12 @@ out:
 	return -1;
 }
 
-static int virtio_blk_create(struct vm *vm, const char *id, void *props)
-{
-	return blk_make(vm, "virtio-blk-pci", id, props);
-}
-
-static int vhost_blk_create(struct vm *vm, const char *id, void *props)
+static int vhost_blk_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
 {
 	struct blk_props *p = props;
 
 	p->vhostforce = true;
-	return blk_make(vm, "vhost-blk-pci", id, p);
+	return virtio_blk_create(type, vm, id, p);
 }
 
 #define BLK_BOOL(_name, _field, _def, _help) \

@@ -224,7 +224,7 @@ static int backend_open(struct virtio_net *net, struct vm *vm)
 	return process_open(net, vm);
 }
 
-static int net_create(struct vm *vm, const char *id, void *props)
+static int net_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
 {
 	const struct net_props *p = props;
 	struct virtio_net *net = calloc(1, sizeof(*net));
@@ -240,7 +240,7 @@ static int net_create(struct vm *vm, const char *id, void *props)
 
 	if (!net)
 		return log_err("out of memory");
-	snprintf(net->name, sizeof(net->name), "virtio-net-pci%s%s", id ? "." : "", id ? id : "");
+	snprintf(net->name, sizeof(net->name), "%s%s%s", type->name, id ? "." : "", id ? id : "");
 	if (props_check(net, p))
 		goto out;
 	if (p->mac.set)

@@ -60,9 +60,9 @@ static const struct vhost_kernel_ops scsi_kernel_ops = { .endpoint = scsi_endpoi
 
 /* ---- configuration and features ---- */
 
-void scsi_config_fill(struct virtio_scsi *scsi, const struct scsi_props *p)
+void scsi_config_fill(struct virtio_scsi_config *c, const struct scsi_props *p)
 {
-	scsi->config = (struct virtio_scsi_config){
+	*c = (struct virtio_scsi_config){
 		.num_queues = p->num_queues,
 		.seg_max = p->virtqueue_size - SEG_EXTRA,
 		.max_sectors = p->max_sectors,
@@ -102,7 +102,7 @@ bool scsi_config_refused(const struct virtio_scsi_config *c, unsigned int off, u
 static void scsi_config_write(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len)
 {
 	if (scsi_config_refused(&to_scsi(vd)->config, off, val, len))
-		virtio_broken(vd, "the driver wants a sense_size other than 96 or a cdb_size other than 32");
+		virtio_broken(vd, SCSI_CONFIG_REFUSED);
 }
 
 static void scsi_destroy(struct virtio_dev *vd)
@@ -229,7 +229,7 @@ static int scsi_open(struct virtio_scsi *scsi, struct vm *vm, const struct scsi_
 	    queues_check(scsi, p) || scsi_target_check(scsi->name, p->wwpn, CONFIGFS_TARGETS) ||
 	    scsi_workers(scsi, p))
 		goto out;
-	scsi_config_fill(scsi, p);
+	scsi_config_fill(&scsi->config, p);
 	scsi->vd.features = scsi_features(scsi, p);
 	if (scsi->vd.features & BIT64(VIRTIO_F_VERSION_1))
 		return 0;
@@ -239,7 +239,7 @@ out:
 	return -1;
 }
 
-static int vhost_scsi_create(struct vm *vm, const char *id, void *props)
+static int vhost_scsi_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
 {
 	uint16_t sizes[SCSI_FIXED_QUEUES + SCSI_MAX_QUEUES];
 	struct scsi_props *p = props;
@@ -254,7 +254,7 @@ static int vhost_scsi_create(struct vm *vm, const char *id, void *props)
 
 	if (!scsi)
 		return log_err("out of memory");
-	snprintf(scsi->name, sizeof(scsi->name), "vhost-scsi-pci%s%s", id ? "." : "", id ? id : "");
+	snprintf(scsi->name, sizeof(scsi->name), "%s%s%s", type->name, id ? "." : "", id ? id : "");
 	scsi->wwpn = p->wwpn;
 	if (!p->num_queues)
 		p->num_queues = vm->nr_vcpus < SCSI_MAX_QUEUES ? vm->nr_vcpus : SCSI_MAX_QUEUES;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What virtio_scsi.c shows to its unit test. */
+/* What virtio_scsi.c shows to its unit test and to virtio_user.c. */
 #ifndef VMM_VIRTIO_SCSI_H
 #define VMM_VIRTIO_SCSI_H
 
@@ -13,6 +13,8 @@
 /* Request queues; the control and the event queue come before them: virtio 1.2, 5.6.2 */
 #define SCSI_MAX_QUEUES		128
 #define SCSI_FIXED_QUEUES	2
+
+#define SCSI_CONFIG_REFUSED	"the driver wants a sense_size other than 96 or a cdb_size other than 32"
 
 /** struct scsi_props - -device vhost-scsi-pci; numbers that depend on the machine are filled in */
 struct scsi_props {
@@ -37,7 +39,7 @@ struct virtio_scsi {
 };
 
 /** scsi_config_fill() - the configuration space, by the properties */
-void scsi_config_fill(struct virtio_scsi *scsi, const struct scsi_props *p);
+void scsi_config_fill(struct virtio_scsi_config *c, const struct scsi_props *p);
 /** scsi_features() - what is offered; the back end's features are known */
 uint64_t scsi_features(const struct virtio_scsi *scsi, const struct scsi_props *p);
 /**
