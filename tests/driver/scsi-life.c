@@ -281,7 +281,7 @@ static void test_kill_load(void)
 
 /*
  * The owner is killed while the device below hangs. Its end waits for nothing; the module stays until
- * the commands have come back. Stock waits in the exit.
+ * the commands have come back. Stock waits in the exit, and that of 6.12.117 has been seen to hang here.
  */
 static void test_kill_hung(void)
 {
@@ -310,8 +310,7 @@ static void test_kill_hung(void)
 	t = t_now_ms();
 	while ((ret = waitpid(pid, &st, WNOHANG)) != pid && t_now_ms() - t < 5000)
 		t_sleep_ms(5);
-	if (!t_stock())
-		t_ok(ret == pid && WIFSIGNALED(st), "the process ends at once: %#x", st);
+	t_ok(ret == pid && WIFSIGNALED(st), "the process ends at once: %#x", st);
 	dm_resume();
 	if (ret != pid)
 		waitpid(pid, &st, 0);
@@ -340,6 +339,7 @@ int main(int argc, char **argv)
 	test_hung(true);
 	test_lun_removed();
 	test_kill_load();
-	test_kill_hung();
+	if (!t_stock())
+		test_kill_hung();
 	return t_done();
 }

@@ -345,7 +345,7 @@ static void socket_info(const struct chardev *c, FILE *out)
 		fprintf(out, " fd %s", c->o.fd);
 	else
 		fprintf(out, " %s:%s", c->o.host ? c->o.host : "", c->o.port);
-	fprintf(out, "%s%s", c->o.server ? ", server" : "", 
+	fprintf(out, "%s%s", c->o.server ? ", server" : "",
 		c->wr.fd < 0 && !c->taken ? ", not connected" : "");
 }
 
