@@ -62,7 +62,8 @@ fi
 # Kbuild's own lines are kept short: the folder names are the same in all of them, and the BTF
 # remark is not ours to mend (headers packages hold no vmlinux).
 export KBUILD_VERBOSE=${V:-0}
-make -C "$kdir" M="$tree" "$@" modules 2>&1 |
+# Its own jobs: the make that runs this, if any, does not share its job server.
+MAKEFLAGS='' make -j"$(nproc)" -C "$kdir" M="$tree" "$@" modules 2>&1 |
 	sed -u -e "s,$tree/,," -e "s,^make\[[0-9]*\]: \(Entering\|Leaving\).*,," -e '/^$/d' \
 	    -e '/Skipping BTF generation/d' -e '/BTF \[M\]/d' -e "s,^  \([A-Z]* \[M\]\) *,  \1 $release ,"
 

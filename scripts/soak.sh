@@ -14,6 +14,7 @@ export FUZZ_SECONDS=${1:-3600} SHUNT_SOAK=1 SHUNT_LIMIT=7200 SHUNT_SUITE_LIMIT=3
 scripts/setup.sh || exit 1
 tests/run build fuzz payload lab headers
 status=$?
+tests/unit/ring-mutants.sh || status=1
 KILLS=250 tests/unit/vhost-user-inflight.sh || status=1
 DEBUG_SERIES="6.1 6.12" SECONDS_LONG=600 MILLIONS=1 LOOPS=100 tests/run debug || status=1
 exit $status

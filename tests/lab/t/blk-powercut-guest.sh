@@ -3,16 +3,13 @@
 # As blk-powercut.sh, with a VMM: a stock guest writes to an ext4 on a disk of vhost_blk, and its VMM is
 # killed: the journal is sound, and all is there that fsync() had promised to keep, from this guest and from
 # those before it.
-#	LOOPS		kills (in make soak 100)
+#	LOOPS		kills (3; in make soak 100, where a nested guest in 25 hangs)
+# check on: none
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 [ "${SHUNT_SOAK:-}" != 1 ] || : "${LOOPS:=100}"
+: "${LOOPS:=3}"
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
-if [ -z "${LOOPS:-}" ]; then
-	skip "the VMM is killed under journalled writes" \
-		"blk-powercut.sh shows it with a driver in user space; make soak runs this: a nested guest in 25 hangs"
-	done_testing
-fi
 guest=$SHUNT_TOP/build/guest/$series
 dir=$(mktemp -d)
 vmm= loop=

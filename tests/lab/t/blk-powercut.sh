@@ -3,6 +3,7 @@
 # This kernel writes to an ext4 on a disk of vhost_blk, by a driver in user space that is killed meanwhile:
 # the journal is sound, and all is there that fsync() had promised to keep, from this round and those before.
 #	LOOPS		kills (3; in make soak 100)
+# check on: 6.12
 . "$SHUNT_TOP/tests/driver/lab.sh"
 . "$SHUNT_TOP/tests/driver/blk.sh"
 [ "${SHUNT_SOAK:-}" != 1 ] || : "${LOOPS:=100}"

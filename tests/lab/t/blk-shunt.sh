@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # shunt on vhost_blk: a stock guest with two vCPUs, its root file system and four more disks, that reboots, and whose disks grow.
+# check on: 6.12
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')

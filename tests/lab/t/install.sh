@@ -3,6 +3,7 @@
 # make install and make uninstall: our vhost_net comes before the stock one, is loaded by whoever opens
 # the device, lives beside the stock vhost, and leaves no trace. Only the modules that matter are seen
 # meanwhile, for depmod reads them all.
+# check on: 6.1
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 krel=$(uname -r)

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # SIGKILL of the VMM under load, 50 times (ROUNDS), then the modules go. The suite reads the kernel log.
+# check on: 6.1
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 . "$SHUNT_TOP/tests/payload/misread.sh"

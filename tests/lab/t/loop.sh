@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The event loop on this kernel's io_uring, and where the administrator has switched that off.
+# check on: 6.1
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 tests=$SHUNT_TOP/build/tests

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What backs guest RAM: the sealed memfd, huge pages by folder, by memfd and transparent ones, files.
+# check on: 6.12
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 shunt=$SHUNT_TOP/build/bin/shunt

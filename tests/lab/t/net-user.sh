@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # shunt-net on this kernel's io_uring and taps, driven by its unit tests.
+# check on: 6.1
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 modprobe -q -a tun veth macvtap

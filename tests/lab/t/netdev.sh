@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # -netdev tap against real modules: scripts, inherited descriptors, refusals, and nothing left behind.
+# check on: 6.12
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 shunt=$SHUNT_TOP/build/bin/shunt

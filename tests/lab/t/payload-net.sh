@@ -3,6 +3,7 @@
 #
 # Payload guests on a real KVM, and those that need /dev/vhost-net: virtio-net well-behaved and
 # hostile, in shunt, on our modules. MODULES=stock: on the kernel's own, the reference.
+# check on: 6.12
 set -u
 "$SHUNT_TOP/scripts/load.sh" "${MODULES:-ours}" > /dev/null || { echo "Bail out! no modules"; exit 1; }
 # Names and globs, for run to match.

@@ -3,6 +3,7 @@
 #
 # Payload guests under QEMU with vhost=on, on our modules: an independent VMM in front of them. IN_ORDER
 # takes QEMU 10.0, which is the lab's own.
+# check on: 6.1
 set -u
 "$SHUNT_TOP/scripts/load.sh" "${MODULES:-ours}" > /dev/null || { echo "Bail out! no modules"; exit 1; }
 # Names and globs, for run to match.

@@ -1,12 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # QEMU, unchanged, on vhost_scsi: the guest of scsi-shunt.sh.
+# check on: none
 set -u
 . "$SHUNT_TOP/tests/lab/scsi-guest-test.sh"
-if [ -z "${SHUNT_SOAK:-}" ]; then
-	skip "a guest with SCSI disks under QEMU" "make check migrates one, make soak does this, too"
-	done_testing
-fi
 scsi_guest_test qemu 0
 scsi_cleanup
 check "the modules unload" "$SHUNT_TOP/scripts/load.sh" none

@@ -3,6 +3,7 @@
 #
 # shunt without root and without a module: a guest whose disk a process of its own serves, which is killed again and
 # again while the guest writes and compares.
+# check on: 6.12
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 . "$SHUNT_TOP/tests/payload/misread.sh"

@@ -3,6 +3,7 @@
 #
 # virtio-net-pci on our modules as shunt wires it: no exit to user space for a packet, every way to
 # interrupt and to notify, killed under load, refused properties. MODULES=stock: the kernel's own.
+# check on: 6.12
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 . "$SHUNT_TOP/tests/payload/misread.sh"
