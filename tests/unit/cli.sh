@@ -85,7 +85,7 @@ bad "whole MiB" "${k[@]}" -m 999999999T
 bad "no property 'slots'" "${k[@]}" -m 64,slots=2
 bad "more than this host has" "${k[@]}" -m $(($(awk '/^MemTotal/ { print $2 }' /proc/meminfo) / 1024 + 1024))
 bad "more than this host has" "${k[@]}" -m 1024T
-bad "takes memory-backend" "${k[@]}" -object rng-random,id=r
+bad "takes memory-backend" "${k[@]}" -object rng-egd,id=r
 bad "id= is missing" "${k[@]}" -object memory-backend-memfd,size=64M
 bad "size= is missing" "${k[@]}" -object memory-backend-memfd,id=r
 bad "share=off: takes on" "${k[@]}" -object memory-backend-memfd,id=r,size=64M,share=off

@@ -64,9 +64,10 @@ class Balloon(Guest):
 
 
 class Control:
-    def __init__(self):
-        self.s = socket.socket(socket.AF_UNIX)
-        self.s.connect("c")
+    def __init__(self, s=None):
+        self.s = s or socket.socket(socket.AF_UNIX)
+        if not s:
+            self.s.connect("c")
         self.s.settimeout(5)
         self.f = self.s.makefile("rw")
 
@@ -94,11 +95,22 @@ for args, why in (
         (("--target=17T",), "--target=17T: it takes"),
         (("--target=-1",), "--target=-1: it takes"),
         (("--control=/nothing/c",), "--control=/nothing/c: No such file"),
+        (("--control-fd=0",), "--control-fd=0: it takes the number of a connected socket"),
         (("--wat",), "--wat: unknown option")):
     report(*refused(sys.argv[1], why, "--socket-path=s", *args))
 report(*refused(sys.argv[1], "one of --socket-path=PATH and --fd=N"))
 report(said(sys.argv[1], "--help").startswith("Usage: shunt-balloon "), "--help")
 report(json.loads(said(sys.argv[1], "--print-capabilities", "--wat"))["type"] == "balloon", "--print-capabilities")
+
+# --- a control socket that is connected ---
+ours, theirs = socket.socketpair()
+with process("--target=1M", "--control-fd=%d" % theirs.fileno(), pass_fds=[theirs.fileno()]), Balloon(0) as g:
+    theirs.close()
+    c = Control(ours)
+    report(c.ask("target 2M") == {"target": 2 << 20, "actual": 0}, "a control socket that is connected sets the target")
+    report(g.config(0, 8) == struct.pack("<II", 512, 0), "which the front-end sees")
+    ours.shutdown(socket.SHUT_RDWR)
+    report(g.config(0, 8) == struct.pack("<II", 512, 0), "and which stays when it is closed")
 
 # --- memory ---
 for packed in False, True:

@@ -28,7 +28,7 @@ enum { BALLOON_Q_INFLATE, BALLOON_Q_DEFLATE, BALLOON_Q_STATS, BALLOON_Q_REPORT, 
 /**
  * struct balloon - the device
  * @d: for its queues
- * @control: a socket that listens, or -1
+ * @control: a socket that listens, or -1. @connected: one that is connected, or -1
  * @thread: that of the control socket. @started: it runs. @ending: an eventfd: it is to end
  * @target: pages that the guest is asked for: by the control socket. Atomic. @told: those that the front-end knows of
  * @actual: that it has given: by the session. Atomic
@@ -42,6 +42,7 @@ enum { BALLOON_Q_INFLATE, BALLOON_Q_DEFLATE, BALLOON_Q_STATS, BALLOON_Q_REPORT, 
 struct balloon {
 	struct vu_device *d;
 	int control;
+	int connected;
 	int ending;
 	pthread_t thread;
 	sem_t started;
@@ -57,6 +58,12 @@ struct balloon {
 	bool asked;
 	bool failed;
 };
+
+/** balloon_controlled() - somebody sets its target */
+static inline bool balloon_controlled(const struct balloon *b)
+{
+	return b->control >= 0 || b->connected >= 0;
+}
 
 /** balloon_queue_ops() - of vu_device */
 const struct vu_queue_ops *balloon_queue_ops(void *dev, unsigned int index, int *file);

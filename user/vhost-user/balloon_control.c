@@ -164,9 +164,9 @@ static int client_read(struct balloon *b, struct client *c)
 static void *control_thread(void *arg)
 {
 	struct balloon *b = arg;
-	struct client client[CLIENTS_MAX];
+	struct client client[CLIENTS_MAX] = { { .fd = b->connected } };
 	struct pollfd p[CLIENTS_MAX + 2];
-	unsigned int nr = 0, i;
+	unsigned int nr = b->connected >= 0, i;
 
 	pthread_setname_np(pthread_self(), "control");
 	sem_post(&b->started);
@@ -201,7 +201,7 @@ void balloon_finish(void *dev)
 {
 	struct balloon *b = dev;
 
-	if (b->control < 0)
+	if (!balloon_controlled(b))
 		return;
 	eventfd_write(b->ending, 1);
 	pthread_join(b->thread, NULL);
@@ -213,7 +213,7 @@ int balloon_start(void *dev)
 	sigset_t all, old;
 	int ret;
 
-	if (b->control < 0)
+	if (!balloon_controlled(b))
 		return 0;
 	b->ending = eventfd(0, EFD_CLOEXEC);
 	b->updated = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -2,12 +2,14 @@
 /* shunt-balloon: the command line. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "balloon.h"
 #include "lib/bits.h"
 #include "lib/log.h"
+#include "lib/prop.h"
 #include "program.h"
 
 static const char usage[] =
@@ -17,6 +19,7 @@ static const char usage[] =
 	VU_HELP_SOCKET
 	"  --target=SIZE         how much the guest is asked for (0)\n"
 	"  --control=PATH        listen at a unix socket for \"target SIZE\", \"query\" and \"stats\"\n"
+	"  --control-fd=N        the same at this socket, which is connected\n"
 	"  --deflate-on-oom      the guest may take it back when it runs out of memory\n"
 	"  --free-page-reporting the guest tells of pages that it has no use for at the moment\n"
 	VU_HELP_COMMON;
@@ -26,11 +29,12 @@ static const char capabilities[] =
 	"  \"type\": \"balloon\"\n"
 	"}\n";
 
-enum { OPT_TARGET = 1, OPT_CONTROL, OPT_OOM, OPT_REPORTING };
+enum { OPT_TARGET = 1, OPT_CONTROL, OPT_CONTROL_FD, OPT_OOM, OPT_REPORTING };
 
 static const struct option options[] = {
 	{ "target", required_argument, NULL, OPT_TARGET },
 	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "control-fd", required_argument, NULL, OPT_CONTROL_FD },
 	{ "deflate-on-oom", no_argument, NULL, OPT_OOM },
 	{ "free-page-reporting", no_argument, NULL, OPT_REPORTING },
 	{ NULL, 0, NULL, 0 },
@@ -52,6 +56,10 @@ static int option(void *opts, int val, const char *name, char *arg)
 	case OPT_CONTROL:
 		o->control = arg;
 		return 0;
+	case OPT_CONTROL_FD:
+		if (parse_fd(arg, &o->b->connected) || vu_is_listening(o->b->connected))
+			return vu_option_bad(name, arg, "the number of a connected socket");
+		return 0;
 	case OPT_OOM:
 		o->features |= BIT64(VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
 		return 0;
@@ -67,6 +75,19 @@ static const struct vu_program program = {
 	.options = options,
 	.option = option,
 };
+
+/* Return: 0, or -1 after one logged line */
+static int control_open(struct balloon *b, const char *path)
+{
+	if (path) {
+		b->control = vu_listen("--control", path);
+		if (b->control < 0)
+			return -1;
+	}
+	if (b->connected >= 0 && fcntl(b->connected, F_SETFL, O_NONBLOCK))
+		return log_err("--control-fd=%d: %s", b->connected, strerror(errno));
+	return 0;
+}
 
 /* Hints and poison are not offered: the configuration ends before them. */
 #define CONFIG_SIZE offsetof(struct virtio_balloon_config, free_page_hint_cmd_id)
@@ -133,7 +154,7 @@ static const struct sandbox_call calls[] = {
 
 int main(int argc, char **argv)
 {
-	struct balloon b = { .control = -1 };
+	struct balloon b = { .control = -1, .connected = -1 };
 	struct opts o = { .b = &b, .features = BIT64(VIRTIO_BALLOON_F_STATS_VQ) };
 	struct vu_endpoint end = { .fd = -1 };
 	struct vu_device d = {
@@ -159,11 +180,11 @@ int main(int argc, char **argv)
 		return ret < 0;
 	b.d = &d;
 	d.features = o.features;
-	if (o.control) {
-		b.control = vu_listen("--control", o.control);
+	if (control_open(&b, o.control))
+		return 1;
+	if (balloon_controlled(&b))
 		d.refresh = refresh;
-	}
-	if ((o.control && b.control < 0) || vu_endpoint_open(&end))
+	if (vu_endpoint_open(&end))
 		return 1;
 	return vu_endpoint_serve(&end, &d) ? 1 : 0;
 }

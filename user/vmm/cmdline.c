@@ -310,7 +310,7 @@ static const struct option {
 	{ "nodefaults", NULL, "no serial port or monitor that was not asked for", opt_nodefaults },
 	{ "nographic", NULL, "serial port and monitor on standard input and output",
 	  opt_nographic },
-	{ "object", "TYPE,id=ID[,KEY=VALUE...]", "guest RAM's memory-backend-memfd or -file",
+	{ "object", "TYPE,id=ID[,KEY=VALUE...]", "guest RAM or a source of entropy (-object help)",
 	  opt_object },
 	{ "parallel", "none", "there is no parallel port", opt_parallel },
 	{ "pidfile", "FILE", "write the process's number there, remove it at the end",
@@ -455,7 +455,7 @@ void cmdline_free(struct vm_config *cfg)
 		free(d->id);
 	}
 	cfg->nr_devices = 0;
-	cmdline_machine_free();
+	cmdline_object_free();
 	while (nr_kept)
 		free(kept[--nr_kept]);
 	free(kept);

@@ -211,7 +211,7 @@ int opt_mem_prealloc(struct vm_config *cfg, const char *arg)
 	return 0;
 }
 
-static uint64_t meminfo(const char *key)
+uint64_t cmdline_meminfo(const char *key)
 {
 	FILE *f = fopen("/proc/meminfo", "re");
 	unsigned long long kib, found = 0;
@@ -226,138 +226,6 @@ static uint64_t meminfo(const char *key)
 			found = kib << 10;
 	fclose(f);
 	return found;
-}
-
-/* ---- -object: guest RAM by its newer names ---- */
-
-struct ram_props {
-	char *id, *mem_path;
-	int share;
-	uint64_t size, hugetlbsize;
-	bool hugetlb, prealloc;
-};
-
-static const struct prop memfd_props[] = {
-	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46,
-	     .required = true, .help = "of guest RAM"),
-	PROP("share", PROP_ENUM, struct ram_props, share, .names = only_on,
-	     .help = "guest RAM is always shared"),
-	PROP("hugetlb", PROP_BOOL, struct ram_props, hugetlb, .def = "off",
-	     .help = "use huge pages"),
-	PROP("hugetlbsize", PROP_SIZE, struct ram_props, hugetlbsize,
-	     .help = "size of a huge page"),
-	PROP("prealloc", PROP_BOOL, struct ram_props, prealloc, .def = "off",
-	     .help = "allocate before the start"),
-	{ .type = PROP_END },
-};
-
-static const struct prop ramfile_props[] = {
-	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46,
-	     .required = true, .help = "of guest RAM"),
-	PROP("mem-path", PROP_STR, struct ram_props, mem_path, .required = true,
-	     .help = "file, or folder"),
-	PROP("share", PROP_ENUM, struct ram_props, share, .names = only_on,
-	     .help = "guest RAM is always shared"),
-	PROP("prealloc", PROP_BOOL, struct ram_props, prealloc, .def = "off",
-	     .help = "allocate before the start"),
-	{ .type = PROP_END },
-};
-
-static struct {
-	bool set;
-	struct ram_props p;
-	const struct prop *table;
-} ram;
-
-static int object_add(const struct prop *table, const char *opt, const char *id,
-		      struct keyvals *kvs)
-{
-	struct ram_props p = { 0 };
-
-	if (cmdline_check_id(opt, id, true))
-		return -1;
-	if (ram.set && !strcmp(ram.p.id, id))
-		return log_err("-object: id %s given twice", id);
-	if (ram.set)
-		return log_err("%s: guest RAM is one object, and that is %s", opt, ram.p.id);
-	if (props_apply(table, &p, opt, kvs))
-		return -1;
-	p.id = strdup(id);
-	if (!p.id) {
-		props_free(table, &p);
-		return log_err("%s: out of memory", opt);
-	}
-	ram.set = true;
-	ram.p = p;
-	ram.table = table;
-	return 0;
-}
-
-int opt_object(struct vm_config *cfg, const char *arg)
-{
-	const char *type;
-	struct keyvals kvs;
-	int ret;
-
-	(void)cfg;
-	if (wants_help(arg)) {
-		printf("memory-backend-memfd options, besides id=<str>:\n");
-		props_help(memfd_props);
-		printf("memory-backend-file options, besides id=<str>:\n");
-		props_help(ramfile_props);
-		return 1;
-	}
-	if (keyvals_parse(&kvs, "-object", "qom-type", arg))
-		return -1;
-	type = keyvals_take(&kvs, "qom-type");
-	if (type && !strcmp(type, "memory-backend-memfd"))
-		ret = object_add(memfd_props, "-object memory-backend-memfd",
-				 keyvals_take(&kvs, "id"), &kvs);
-	else if (type && !strcmp(type, "memory-backend-file"))
-		ret = object_add(ramfile_props, "-object memory-backend-file",
-				 keyvals_take(&kvs, "id"), &kvs);
-	else
-		ret = log_err("-object %s: takes memory-backend-memfd or memory-backend-file",
-			      type ? type : "");
-	keyvals_free(&kvs);
-	return ret;
-}
-
-static int object_finish(struct vm_config *cfg)
-{
-	const struct ram_props *p = &ram.p;
-
-	if (cmdline.memory_backend && (!ram.set || strcmp(ram.p.id, cmdline.memory_backend)))
-		return log_err("-machine memory-backend=%s: no -object has this id",
-			       cmdline.memory_backend);
-	if (!ram.set)
-		return 0;
-	if (!cmdline.memory_backend)
-		return log_err("-object %s: nothing uses it; pass -machine memory-backend=%s",
-			       p->id, p->id);
-	if (cfg->mem_path || cfg->mem_prealloc)
-		return log_err("-machine memory-backend=%s: excludes -mem-path and -mem-prealloc",
-			       p->id);
-	if (p->size % MIB)
-		return log_err("-object %s: size=%llu: takes whole MiB", p->id,
-			       (unsigned long long)p->size);
-	if (cmdline.m_given && cfg->mem_size != p->size)
-		return log_err("-m: %lluM is not the size of -object %s, %lluM",
-			       (unsigned long long)(cfg->mem_size / MIB), p->id,
-			       (unsigned long long)(p->size / MIB));
-	if (p->hugetlbsize && !p->hugetlb)
-		return log_err("-object %s: hugetlbsize= goes with hugetlb=on", p->id);
-	if (p->hugetlbsize & (p->hugetlbsize - 1))
-		return log_err("-object %s: hugetlbsize=%llu: takes a power of two", p->id,
-			       (unsigned long long)p->hugetlbsize);
-	cfg->mem_size = p->size;
-	cfg->mem_path = p->mem_path;
-	cfg->mem_prealloc = p->prealloc;
-	if (p->hugetlb)
-		cfg->hugetlb_size = p->hugetlbsize ? p->hugetlbsize : meminfo("Hugepagesize");
-	if (p->hugetlb && !cfg->hugetlb_size)
-		return log_err("-object %s: hugetlb=on: this kernel has no huge pages", p->id);
-	return 0;
 }
 
 /* ---- what is booted ---- */
@@ -527,9 +395,9 @@ void cmdline_machine_defaults(struct vm_config *cfg)
 
 int cmdline_machine_finish(struct vm_config *cfg)
 {
-	uint64_t total = meminfo("MemTotal");
+	uint64_t total = cmdline_meminfo("MemTotal");
 
-	if (object_finish(cfg))
+	if (cmdline_object_finish(cfg))
 		return -1;
 	if (total && cfg->mem_size > total)
 		return log_err("-m: %lluM is more than this host has, %lluM",
@@ -542,13 +410,4 @@ int cmdline_machine_finish(struct vm_config *cfg)
 	if (!cfg->kernel)
 		return log_err("nothing to boot: pass -kernel FILE (-help lists all options)");
 	return 0;
-}
-
-void cmdline_machine_free(void)
-{
-	if (!ram.set)
-		return;
-	props_free(ram.table, &ram.p);
-	free(ram.p.id);
-	memset(&ram, 0, sizeof(ram));
 }

@@ -28,6 +28,10 @@ cmdline_fn opt_accel, opt_append, opt_boot, opt_cpu, opt_initrd, opt_kernel, opt
 void cmdline_machine_defaults(struct vm_config *cfg);
 /** cmdline_machine_finish() - what depends on several options. Return: 0 or -1 after logging */
 int cmdline_machine_finish(struct vm_config *cfg);
-void cmdline_machine_free(void);
+/** cmdline_meminfo() - Return: a line of /proc/meminfo in bytes; 0: there is none */
+uint64_t cmdline_meminfo(const char *key);
+/** cmdline_object_finish() - as cmdline_machine_finish(), of -object */
+int cmdline_object_finish(struct vm_config *cfg);
+void cmdline_object_free(void);
 
 #endif

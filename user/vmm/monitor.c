@@ -11,6 +11,7 @@
 #include "../lib/log.h"
 #include "../lib/loop.h"
 #include "../lib/prop.h"
+#include "balloon.h"
 #include "blockdev.h"
 #include "chardev.h"
 #include "cmdline.h"
@@ -137,6 +138,32 @@ static void do_block_resize(struct vm *vm, const char *arg, FILE *out)
 	blockdev_resize(vm, id, bytes, out);
 }
 
+#define NO_BALLOON "Error: there is no -device virtio-balloon-pci\n"
+
+/* As QEMU has it, the number is what the guest is left with. */
+static void do_balloon(struct vm *vm, const char *arg, FILE *out)
+{
+	uint64_t bytes;
+
+	(void)vm;
+	if (parse_size(arg, 1 << 20, &bytes) || !bytes)
+		fprintf(out, "Error: takes the memory that the guest is to have, such as 512 (MiB) or 4G\n");
+	else if (balloon_set(bytes))
+		fprintf(out, NO_BALLOON);
+}
+
+static void info_balloon(struct vm *vm, const char *arg, FILE *out)
+{
+	uint64_t bytes;
+
+	(void)vm;
+	(void)arg;
+	if (balloon_get(&bytes))
+		fprintf(out, NO_BALLOON);
+	else
+		fprintf(out, "balloon: actual=%llu\n", (unsigned long long)bytes >> 20);
+}
+
 static void info_version(struct vm *vm, const char *arg, FILE *out)
 {
 	(void)vm;
@@ -213,6 +240,7 @@ static void info_loop(struct vm *vm, const char *arg, FILE *out)
 }
 
 static const struct command commands[] = {
+	{ "balloon", "SIZE", "memory that the guest is to have, in MiB", do_balloon },
 	{ "block_resize", "ID SIZE", "give a drive another size", do_block_resize },
 	{ "cont", NULL, "let a stopped machine run", do_cont },
 	{ "help", NULL, "this list", do_help },
@@ -225,6 +253,7 @@ static const struct command commands[] = {
 };
 
 static const struct command infos[] = {
+	{ "balloon", NULL, "memory that the guest has", info_balloon },
 	{ "block", NULL, "drives", info_block },
 	{ "blockstats", NULL, "what drives have done", info_blockstats },
 	{ "chardev", NULL, "character devices", info_chardev },

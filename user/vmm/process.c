@@ -46,6 +46,25 @@ int process_arg(struct process *p, const char *fmt, ...)
 	return -ENOMEM;
 }
 
+int process_arg_again(struct process *p, const char *fmt, ...)
+{
+	unsigned int n = 0;
+	va_list ap;
+	char *arg;
+	int len;
+
+	while (p->argv[n + 1])
+		n++;
+	va_start(ap, fmt);
+	len = vasprintf(&arg, fmt, ap);
+	va_end(ap);
+	if (len < 0)
+		return -ENOMEM;
+	free(p->argv[n]);
+	p->argv[n] = arg;
+	return 0;
+}
+
 int process_init(struct process *p, const char *name)
 {
 	*p = (struct process){ .name = name, .extra = -1, .pidfd = -1 };

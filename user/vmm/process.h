@@ -37,6 +37,8 @@ struct process {
 int process_init(struct process *p, const char *name);
 /** process_arg() - one more argument. Return: 0; -ENOMEM, -E2BIG */
 int process_arg(struct process *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** process_arg_again() - the last argument anew. Return: 0; -ENOMEM, it is what it was */
+int process_arg_again(struct process *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** process_free() - the arguments; it was ended before */
 void process_free(struct process *p);
 

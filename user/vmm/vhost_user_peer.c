@@ -118,8 +118,11 @@ static int peer_take(struct vhost_user *vu, int fd)
 /* One of ours. Return: 0 or -errno, after one logged line */
 static int peer_start(struct vhost_user *vu)
 {
-	int fd = process_start(&vu->proc, vu->vhost.name), err;
+	int err = vu->starting ? vu->starting(vu) : 0, fd;
 
+	if (err)
+		return err;
+	fd = process_start(&vu->proc, vu->vhost.name);
 	if (fd < 0)
 		return fd;
 	err = peer_take(vu, fd);

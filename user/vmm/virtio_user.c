@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Devices that a process serves whole: vhost-user-*-pci, on whoever is at the other end of a chardev, and
- * virtio-*-pci on processes of ours. What a device can do, and mostly its configuration too, is the process's to
- * say; of each kind only a row of the table is here.
+ * what all of them and virtio-*-pci on processes of ours share. What a device can do, and mostly its configuration
+ * too, is the process's to say; of each kind there is only a row of a table.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -23,68 +23,14 @@
 #include "vhost_user.h"
 #include "virtio_pci.h"
 #include "virtio_scsi.h"
+#include "virtio_user.h"
 #include "vm.h"
 #include "../lib/bits.h"
 #include "../lib/log.h"
 
 #define ALL_FEATURES	(BIT64(24) - 1)		/* the device's own */
-#define MAX_QUEUES	VHOST_USER_RINGS
 /* Header and status of a request that fills the queue */
 #define SEG_EXTRA	2
-
-struct user_props {
-	struct virtio_pci_props pci;
-	char *chardev, *tag;
-	uint32_t num_queues, queue_size, virtio_id, config_size, max_sectors, cmd_per_lun, bootindex;
-	bool config_wce, hotplug, param_change, t10_pi;
-};
-
-struct virtio_user;
-
-/**
- * struct user_kind - a kind of device
- * @id: @class: of the PCI function
- * @queues: that it has besides those of requests
- * @need: so many of them the process has to have
- * @requests: it has num_queues more
- * @config_len: of the configuration
- * @fill: make the configuration here; NULL: the process has it
- * @live: each write changes what is to be read next
- * @keep: @keep_len: what the driver writes there is told to the next process, too
- * @setup: the process has been asked: what else there is to decide. May be NULL. Return: 0, or -1 after one logged line
- * @features: of the device's own, those that may be offered. NULL: all
- * @amend: where @config is to say something else than the process does. May be NULL
- */
-struct user_kind {
-	struct device_type type;
-	uint16_t id;
-	uint32_t class;
-	unsigned int queues, need;
-	bool requests, live;
-	unsigned int config_len;
-	unsigned int keep, keep_len;
-	void (*fill)(struct virtio_user *d);
-	int (*setup)(struct virtio_user *d);
-	uint64_t (*features)(const struct user_props *p);
-	void (*amend)(struct virtio_user *d);
-};
-
-/**
- * struct virtio_user
- * @nr_requests: queues for requests
- * @kept: the driver has written what is to be kept
- * @config: what the driver reads
- */
-struct virtio_user {
-	struct virtio_dev vd;
-	struct vhost_user vu;
-	const struct user_kind *kind;
-	const struct user_props *p;
-	unsigned int nr_requests;
-	bool kept;
-	uint8_t config[VHOST_USER_CONFIG_SIZE];
-	char name[64];
-};
 
 #define of_vd(_vd) ((struct virtio_user *)((char *)(_vd) - offsetof(struct virtio_user, vd)))
 #define of_vu(_vu) ((struct virtio_user *)((char *)(_vu) - offsetof(struct virtio_user, vu)))
@@ -154,9 +100,16 @@ static void user_features_ok(struct virtio_dev *vd, uint64_t features)
 	of_vd(vd)->kept = false;
 }
 
+static void user_free(struct virtio_user *d)
+{
+	if (d->kind->release)
+		d->kind->release(d);
+	free(d);
+}
+
 static void user_destroy(struct virtio_dev *vd)
 {
-	free(of_vd(vd));
+	user_free(of_vd(vd));
 }
 
 static const struct virtio_ops user_ops = {
@@ -181,14 +134,33 @@ static int requests_count(struct virtio_user *d, const struct vm *vm)
 	return log_err("-device %s: %u request queues: the process has %u", d->name, d->nr_requests, most);
 }
 
+/* A process of ours. Return: 0, or -1 after one logged line */
+static int process_init_own(struct virtio_user *d, struct vm *vm)
+{
+	struct process *proc = &d->vu.proc;
+	int err = process_init(proc, d->kind->program);
+
+	err = err ?: d->kind->args(d, vm);
+	proc->quiet = vm->cfg->daemonize;
+	if (!err)
+		return 0;
+	process_free(proc);
+	return err > 0 ? -1 : log_err("-device %s: %s", d->name, strerror(-err));
+}
+
 /* Return: 0, or -1 after one logged line */
 static int process_open(struct virtio_user *d, struct vm *vm)
 {
 	struct vhost_user *vu = &d->vu;
 
-	vu->chardev = chardev_find(d->p->chardev);
-	if (!vu->chardev)
-		return log_err("-device %s: chardev=%s: no such -chardev", d->name, d->p->chardev);
+	if (d->kind->program) {
+		if (process_init_own(d, vm))
+			return -1;
+	} else {
+		vu->chardev = chardev_find(d->p->chardev);
+		if (!vu->chardev)
+			return log_err("-device %s: chardev=%s: no such -chardev", d->name, d->p->chardev);
+	}
 	vu->nr_rings = d->kind->need + d->kind->requests;
 	vu->config_len = d->kind->fill ? 0 : d->kind->id ? d->kind->config_len : d->p->config_size;
 	vu->config_changed = config_changed;
@@ -231,7 +203,7 @@ static int user_plug(struct virtio_user *d, struct vm *vm, unsigned int queues)
 {
 	const struct user_kind *kind = d->kind;
 	const struct user_props *p = d->p;
-	uint16_t sizes[MAX_QUEUES];
+	uint16_t sizes[USER_MAX_QUEUES];
 	struct virtio_pci_init init = {
 		.device_id = kind->id ? kind->id : (uint16_t)p->virtio_id,
 		.class_code = kind->class,
@@ -245,7 +217,7 @@ static int user_plug(struct virtio_user *d, struct vm *vm, unsigned int queues)
 	if (init.vectors == VIRTIO_VECTORS_AUTO)
 		init.vectors = queues < MSIX_MAX ? queues + 1 : MSIX_MAX;
 	for (n = 0; n < queues; n++)
-		sizes[n] = (uint16_t)p->queue_size;
+		sizes[n] = kind->queue_size ? kind->queue_size : (uint16_t)p->queue_size;
 	d->vu.nr_rings = queues < d->vu.queues ? queues : d->vu.queues;
 	d->vu.most_rings = d->vu.nr_rings;
 	d->vd.ops = &user_ops;
@@ -279,14 +251,15 @@ static int props_check(const struct virtio_user *d)
 	return 0;
 }
 
-static int user_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
+int virtio_user_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
 {
-	struct virtio_user *d = calloc(1, sizeof(*d));
+	const struct user_kind *kind = (const void *)((const char *)type - offsetof(struct user_kind, type));
+	struct virtio_user *d = calloc(1, kind->size ? kind->size : sizeof(*d));
 	unsigned int queues;
 
 	if (!d)
 		return log_err("out of memory");
-	d->kind = (const void *)((const char *)type - offsetof(struct user_kind, type));
+	d->kind = kind;
 	d->p = props;
 	snprintf(d->name, sizeof(d->name), "%s%s%s", type->name, id ? "." : "", id ? id : "");
 	d->vd.vhost = &d->vu.vhost;
@@ -295,8 +268,8 @@ static int user_create(const struct device_type *type, struct vm *vm, const char
 	if (user_setup(d, vm))
 		goto out_close;
 	queues = queues_count(d);
-	if (queues > MAX_QUEUES) {
-		log_err("-device %s: the process wants %u queues; %u are possible", d->name, queues, MAX_QUEUES);
+	if (queues > USER_MAX_QUEUES) {
+		log_err("-device %s: the process wants %u queues; %u are possible", d->name, queues, USER_MAX_QUEUES);
 		goto out_close;
 	}
 	if (!user_plug(d, vm, queues))
@@ -304,7 +277,7 @@ static int user_create(const struct device_type *type, struct vm *vm, const char
 out_close:
 	vhost_user_close(&d->vu);
 out:
-	free(d);
+	user_free(d);
 	return -1;
 }
 
@@ -356,29 +329,18 @@ static uint64_t fs_features(const struct user_props *p)
 	return 0;
 }
 
-#define USER_CHARDEV \
+#define USER_PEER \
 	PROP("chardev", PROP_STR, struct user_props, chardev, .required = true, \
-	     .help = "id of a -chardev socket, where the process is")
-#define USER_COMMON \
-	USER_CHARDEV, \
-	PROP("vectors", PROP_U32, struct user_props, pci.vectors, .def = "4294967295", \
-	     .help = "MSI-X vectors, 0: interrupts by INTx; the default means one for each queue and one more"), \
-	VIRTIO_PCI_PROPS(struct user_props, pci), \
-	{ 0 }
-#define USER_SIZE(_name, _def) \
-	PROP(_name, PROP_U32, struct user_props, queue_size, .def = _def, .min = 4, .max = 1024, \
-	     .help = "of each queue, a power of two")
-#define USER_U32(_name, _field, ...) PROP(_name, PROP_U32, struct user_props, _field, __VA_ARGS__)
-#define USER_BOOL(_name, _field, _def, _help) \
-	PROP(_name, PROP_BOOL, struct user_props, _field, .def = _def, .help = _help)
+	     .help = "id of a -chardev socket, where the process is"), \
+	USER_COMMON
 
 static const struct prop blk_props[] = {
-	USER_U32("num-queues", num_queues, .min = 1, .max = MAX_QUEUES,
+	USER_U32("num-queues", num_queues, .min = 1, .max = USER_MAX_QUEUES,
 		 .help = "request queues; without it one for each CPU, if the process has them"),
 	USER_SIZE("queue-size", "128"),
 	USER_BOOL("config-wce", config_wce, "on", "the guest may change the cache mode"),
 	USER_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
-	USER_COMMON
+	USER_PEER
 };
 
 static const struct prop scsi_props[] = {
@@ -393,34 +355,33 @@ static const struct prop scsi_props[] = {
 	USER_BOOL("param_change", param_change, "on", "and of LUNs that change, if the process tells"),
 	USER_BOOL("t10_pi", t10_pi, "off", "protection information travels with the data, if the process can"),
 	USER_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
-	USER_COMMON
+	USER_PEER
 };
 
 static const struct prop fs_props[] = {
 	PROP("tag", PROP_STR, struct user_props, tag, .required = true, .help = "the name to mount it by"),
-	USER_U32("num-request-queues", num_queues, .def = "1", .min = 1, .max = MAX_QUEUES - 1, .help = NULL),
+	USER_U32("num-request-queues", num_queues, .def = "1", .min = 1, .max = USER_MAX_QUEUES - 1, .help = NULL),
 	USER_SIZE("queue-size", "128"),
 	USER_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
-	USER_COMMON
+	USER_PEER
 };
 
-static const struct prop plain_props[] = { USER_SIZE("queue-size", "128"), USER_COMMON };
+static const struct prop plain_props[] = { USER_SIZE("queue-size", "128"), USER_PEER };
 
 static const struct prop any_props[] = {
 	USER_U32("virtio-id", virtio_id, .required = true, .min = 1, .max = 0xfbf, .help = "device ID, virtio 1.2, 5"),
-	USER_U32("num_vqs", num_queues, .def = "1", .min = 1, .max = MAX_QUEUES, .help = "queues"),
+	USER_U32("num_vqs", num_queues, .def = "1", .min = 1, .max = USER_MAX_QUEUES, .help = "queues"),
 	USER_U32("config_size", config_size, .def = "0", .max = VHOST_USER_CONFIG_SIZE,
 		 .help = "bytes of configuration"),
 	USER_SIZE("vq_size", "64"),
-	USER_COMMON
+	USER_PEER
 };
 
-#define USER_TYPE(_name, _props, _desc) \
-	.type = { .name = _name, .desc = _desc, .bus = "PCI", .props = _props, \
-		  .props_size = sizeof(struct user_props), .create = user_create }
+#define USER_PEER_TYPE(_name, _props, _desc)	\
+	USER_TYPE(struct user_props, _name, NULL, _props, _desc)
 
 static const struct user_kind blk_kind = {
-	USER_TYPE("vhost-user-blk-pci", blk_props, "virtio disk, served by a process of yours"),
+	USER_PEER_TYPE("vhost-user-blk-pci", blk_props, "virtio disk, served by a process of yours"),
 	.id = VIRTIO_ID_BLOCK, .class = 0x010000, .requests = true,
 	.config_len = offsetof(struct virtio_blk_config, max_secure_erase_sectors),
 	.keep = offsetof(struct virtio_blk_config, wce), .keep_len = 1,
@@ -428,55 +389,62 @@ static const struct user_kind blk_kind = {
 };
 
 static const struct user_kind scsi_kind = {
-	USER_TYPE("vhost-user-scsi-pci", scsi_props, "virtio SCSI adapter, served by a process of yours"),
+	USER_PEER_TYPE("vhost-user-scsi-pci", scsi_props, "virtio SCSI adapter, served by a process of yours"),
 	.id = VIRTIO_ID_SCSI, .class = 0x010000, .queues = SCSI_FIXED_QUEUES, .need = SCSI_FIXED_QUEUES, .requests = true,
 	.config_len = sizeof(struct virtio_scsi_config), .fill = scsi_fill, .features = scsi_own,
 };
 
 static const struct user_kind fs_kind = {
-	USER_TYPE("vhost-user-fs-pci", fs_props, "virtio file system, served by a process of yours"),
+	USER_PEER_TYPE("vhost-user-fs-pci", fs_props, "virtio file system, served by a process of yours"),
 	.id = VIRTIO_ID_FS, .class = 0x018000, .queues = 1, .need = 1, .requests = true,
 	.config_len = offsetof(struct virtio_fs_config, num_request_queues) + 4,
 	.fill = fs_fill, .features = fs_features,
 };
 
 static const struct user_kind console_kind = {
-	USER_TYPE("vhost-user-console-pci", plain_props, "virtio console, served by a process of yours"),
+	USER_PEER_TYPE("vhost-user-console-pci", plain_props, "virtio console, served by a process of yours"),
 	.id = VIRTIO_ID_CONSOLE, .class = 0x078000, .queues = 2, .need = 2,
 	.config_len = sizeof(struct virtio_console_config),
 };
 
 static const struct user_kind rng_kind = {
-	USER_TYPE("vhost-user-rng-pci", plain_props, "virtio entropy source, served by a process of yours"),
+	USER_PEER_TYPE("vhost-user-rng-pci", plain_props, "virtio entropy source, served by a process of yours"),
 	.id = VIRTIO_ID_RNG, .class = 0x00ff00, .queues = 1, .need = 1,
 };
 
+/* Hints and poison have more of the configuration than all processes have. */
+static uint64_t balloon_features(const struct user_props *p)
+{
+	(void)p;
+	return ~(BIT64(VIRTIO_BALLOON_F_FREE_PAGE_HINT) | BIT64(VIRTIO_BALLOON_F_PAGE_POISON));
+}
+
 static const struct user_kind balloon_kind = {
-	USER_TYPE("vhost-user-balloon-pci", plain_props, "virtio memory balloon, served by a process of yours"),
+	USER_PEER_TYPE("vhost-user-balloon-pci", plain_props, "virtio memory balloon, served by a process of yours"),
 	.id = VIRTIO_ID_BALLOON, .class = 0x00ff00, .queues = 5, .need = 2,
-	.config_len = sizeof(struct virtio_balloon_config),
+	.config_len = offsetof(struct virtio_balloon_config, free_page_hint_cmd_id), .features = balloon_features,
 	.keep = offsetof(struct virtio_balloon_config, actual), .keep_len = 4,
 };
 
 /* Its third queue brings events of migration, and processes that have no use for it do not have it. */
 static const struct user_kind vsock_kind = {
-	USER_TYPE("vhost-user-vsock-pci", plain_props, "virtio sockets, served by a process of yours"),
+	USER_PEER_TYPE("vhost-user-vsock-pci", plain_props, "virtio sockets, served by a process of yours"),
 	.id = VIRTIO_ID_VSOCK, .class = 0x078000, .queues = 3, .need = 2,
 	.config_len = sizeof(struct virtio_vsock_config),
 };
 
 static const struct user_kind input_kind = {
-	USER_TYPE("vhost-user-input-pci", plain_props, "virtio input device, served by a process of yours"),
+	USER_PEER_TYPE("vhost-user-input-pci", plain_props, "virtio input device, served by a process of yours"),
 	.id = VIRTIO_ID_INPUT, .class = 0x098000, .queues = 2, .need = 2,
 	.config_len = sizeof(struct virtio_input_config), .live = true,
 };
 
 static const struct user_kind any_kind = {
-	USER_TYPE("vhost-user-device-pci", any_props, "virtio device of any kind, served by a process of yours"),
+	USER_PEER_TYPE("vhost-user-device-pci", any_props, "virtio device of any kind, served by a process of yours"),
 	.class = 0x00ff00, .need = 1, .live = true,
 };
 
 const struct device_type *const virtio_user_types[] = {
 	&blk_kind.type, &scsi_kind.type, &fs_kind.type, &console_kind.type, &rng_kind.type, &balloon_kind.type,
-	&vsock_kind.type, &input_kind.type, &any_kind.type, NULL,
+	&vsock_kind.type, &input_kind.type, &any_kind.type, &virtio_rng_kind.type, &virtio_balloon_kind.type, NULL,
 };
