@@ -148,6 +148,9 @@ for args, why in (
         (("--port=null,name=" + "x" * 65,), "a name has 1 to 64 bytes"),
         (("--port=null,name=a", "--port=null,name=a"), "another port has this name"),
         (("--port=stdio", "--port=stdio"), "one port has it already"),
+        (("--port=null,nr=31",), "nr"),
+        (("--port=null,nr=3", "--port=null,nr=3"), "nr=3 given twice"),
+        (("--port=null,append=on",), "append is for a file"),
         (("--port=null",) * 32, "there are 31 ports, no more"),
         (("--port=null",) * 31, "without a console there are at most 30 ports")):
     report(*refused(sys.argv[1], why, "--socket-path=s", *args))

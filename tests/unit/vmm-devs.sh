@@ -6,59 +6,10 @@
 
 set -u
 . "$(dirname "$0")/vmm-env"
+. "$(dirname "$0")/vmm-devs-env"
 need_kvm
 cd "$tmp" || exit 1
-base=(-nodefaults -display none -no-reboot -device isa-debug-exit,iobase=0x501,iosize=0x4)
 trap 'kill $(jobs -p) 2> /dev/null; rm -rf "$tmp"' EXIT
-
-# start PAYLOAD APPEND ARGUMENTS...: in the background
-start() {
-	: > out
-	rm -f mon
-	"$shunt" "${base[@]}" -kernel "$top/build/payload/$1.elf" -serial file:out -append "$2" "${@:3}" \
-		-monitor unix:mon,server=on,wait=off < /dev/null > /dev/null 2> err &
-	pid=$!
-}
-
-# monitor LINE: what the monitor answers
-monitor() {
-	python3 - "$1" <<'P'
-import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.settimeout(5)
-s.connect("mon")
-had = b""
-def prompt(n):
-    global had
-    while had.count(b"(shunt) ") < n:
-        had += s.recv(4096)
-prompt(1)
-s.send(sys.argv[1].encode() + b"\n")
-prompt(2)
-print("\n".join(had.decode().split("(shunt) ")[1].replace("\r", "").split("\n")[1:]), end="")
-P
-}
-
-# guest_says TEXT: in time
-guest_says() {
-	for ((i = 0; i < 200; i++)); do
-		tr -d '\r' < out | grep -qx -- "$1" && return
-		kill -0 "$pid" 2> /dev/null || return 1
-		sleep 0.05
-	done
-	return 1
-}
-
-# new_process NAME OLD: the one that took its place
-new_process() {
-	new=
-	for ((i = 0; i < 200; i++)); do
-		new=$(pgrep -x -P "$pid" "$1")
-		[ -n "$new" ] && [ "$new" != "$2" ] && return
-		sleep 0.02
-	done
-	return 1
-}
 
 # --- entropy ---
 

@@ -38,7 +38,8 @@ enum { HANDED_NOTHING = -2, HANDED_NONE = -1 };
 /**
  * struct console_port - a port; the index is its number
  * @name: at most CONSOLE_NAME_MAX bytes, or NULL
- * @exists: port 0 does not where no port is a console
+ * @number: that it is to have, or 0: any
+ * @exists: port 0 does not where no port is a console, nor do those between numbers that were given
  * @console: the guest may have a console at it
  * @listener: a socket at which the host's side connects, or -1
  * @pty: the main side of a pseudo-terminal, or -1
@@ -70,6 +71,7 @@ enum { HANDED_NOTHING = -2, HANDED_NONE = -1 };
  */
 struct console_port {
 	char *name;
+	unsigned int number;
 	bool exists;
 	bool console;
 	int listener;
@@ -104,7 +106,7 @@ struct console_port {
 /**
  * struct console - the device
  * @d: for its queues
- * @nr: ports, at least 1
+ * @nr: ports, at least 1; among them those that do not exist
  * @multiport: @size: features that were negotiated
  * @cols: @rows: that the front-end knows of: by control
  * @met: the driver has said that it is there: by the transmitting control queue

@@ -29,7 +29,9 @@ struct port_opts {
 	int backend;
 	char *name;
 	bool console;
+	uint32_t nr;
 	char *path;
+	enum prop_onoffauto append;
 	char *fd;
 	enum prop_onoffauto server;
 	enum prop_onoffauto signal;
@@ -39,7 +41,9 @@ static const struct prop props[] = {
 	PROP("backend", PROP_ENUM, struct port_opts, backend, .names = backends, .required = true),
 	PROP("name", PROP_STR, struct port_opts, name),
 	PROP("console", PROP_BOOL, struct port_opts, console, .def = "off"),
+	PROP("nr", PROP_U32, struct port_opts, nr, .min = 1, .max = CONSOLE_PORTS_MAX - 1),
 	PROP("path", PROP_STR, struct port_opts, path),
+	PROP("append", PROP_ONOFFAUTO, struct port_opts, append, .def = "auto"),
 	PROP("fd", PROP_STR, struct port_opts, fd),
 	PROP("server", PROP_ONOFFAUTO, struct port_opts, server, .def = "auto"),
 	PROP("signal", PROP_ONOFFAUTO, struct port_opts, signal, .def = "auto"),
@@ -157,7 +161,8 @@ static int open_file(struct console_port *p, const struct port_opts *o)
 {
 	if (!o->path)
 		return log_err("--port=file: it takes a path=PATH");
-	p->out = open(o->path, O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_CLOEXEC, 0666);
+	p->out = open(o->path, O_WRONLY | O_CREAT | O_NOCTTY | O_CLOEXEC |
+		      (o->append == PROP_ON ? O_APPEND : O_TRUNC), 0666);
 	if (p->out < 0)
 		return log_err("--port=file,path=%s: %s", o->path, strerror(errno));
 	p->turns = 1;
@@ -191,6 +196,8 @@ static int opts_check(const struct console *c, const struct port_opts *o, const 
 		return log_err("--port=%s: path is for a socket or a file", arg);
 	if ((o->fd || o->server != PROP_AUTO) && o->backend != SOCKET)
 		return log_err("--port=%s: fd and server are for a socket", arg);
+	if (o->append != PROP_AUTO && o->backend != FILE_)
+		return log_err("--port=%s: append is for a file", arg);
 	if (o->signal != PROP_AUTO && o->backend != STDIO)
 		return log_err("--port=%s: signal is for stdio", arg);
 	if (o->name && (!*o->name || strlen(o->name) > CONSOLE_NAME_MAX))
@@ -231,6 +238,7 @@ int console_add(struct console *c, const char *arg)
 	if (!ret) {
 		p->exists = true;
 		p->console = o.console;
+		p->number = o.nr;
 		p->name = o.name;
 		o.name = NULL;
 		c->nr++;
@@ -239,21 +247,50 @@ int console_add(struct console *c, const char *arg)
 	return ret;
 }
 
-int console_number(struct console *c)
+/* Those that have a number first. Return: 0, or -1 after one logged line */
+static int number_given(struct console *c, unsigned int nr, struct console_port **at)
 {
-	struct console_port first = no_port;
 	unsigned int i;
 
-	if (!c->nr)
+	for (i = 0; i < nr; i++) {
+		unsigned int n = c->port[i].number;
+
+		if (n && at[n])
+			return log_err("--port: nr=%u given twice", n);
+		if (n)
+			at[n] = &c->port[i];
+	}
+	return 0;
+}
+
+int console_number(struct console *c)
+{
+	struct console_port *at[CONSOLE_PORTS_MAX] = { NULL }, placed[CONSOLE_PORTS_MAX];
+	unsigned int nr = c->nr, i, n = 1;
+
+	if (!nr)
 		return log_err("--port=BACKEND is needed; see --help");
-	for (i = 0; i < c->nr && !c->port[i].console; i++)
-		;
-	if (i < c->nr)
-		first = c->port[i];
-	else if (c->nr++ == CONSOLE_PORTS_MAX)
-		return log_err("--port: without a console there are at most %u ports", CONSOLE_PORTS_MAX - 1);
-	memmove(&c->port[1], &c->port[0], i * sizeof(first));
-	c->port[0] = first;
+	if (number_given(c, nr, at))
+		return -1;
+	for (i = 0; i < nr; i++) {
+		if (c->port[i].number)
+			continue;
+		if (c->port[i].console && !at[0]) {
+			at[0] = &c->port[i];
+			continue;
+		}
+		while (n < CONSOLE_PORTS_MAX && at[n])
+			n++;
+		if (n == CONSOLE_PORTS_MAX)
+			return log_err("--port: without a console there are at most %u ports", CONSOLE_PORTS_MAX - 1);
+		at[n] = &c->port[i];
+	}
+	for (i = 0; i < CONSOLE_PORTS_MAX; i++) {
+		placed[i] = at[i] ? *at[i] : no_port;
+		if (at[i])
+			c->nr = i + 1;
+	}
+	memcpy(c->port, placed, sizeof(placed));
 	return 0;
 }
 

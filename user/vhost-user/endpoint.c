@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "guard.h"
@@ -21,6 +22,9 @@
 
 /* How long a front-end waits until it is tried again, when there are no descriptors */
 #define ACCEPT_MS	100
+/* How long somebody at the same socket may take to go, and when it is looked again */
+#define TAKEN_MS	1500
+#define TAKEN_AGAIN_US	10000
 
 /* Sockets that we made; by their directories, since the root may be another one by then */
 static struct {
@@ -71,6 +75,38 @@ static int no_socket(const char *opt, const char *path, int fd, int err)
 	return log_err("%s=%s: %s", opt, path, strerror(err));
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/*
+ * Whether somebody listens there. Of a process that was killed the kernel ends a ring's operations, which hold its
+ * socket, a while later, and then hangs up on who is in its queue.
+ */
+static bool is_taken(const struct sockaddr_un *addr)
+{
+	uint64_t end = now_ms() + TAKEN_MS, now;
+	struct pollfd p = { .events = 0 };
+	bool there;
+
+	while ((now = now_ms()) < end) {
+		p.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		there = p.fd >= 0 && (!connect(p.fd, (struct sockaddr *)addr, sizeof(*addr)) || errno == EAGAIN);
+		if (there)
+			poll(&p, 1, (int)(end - now));
+		if (p.fd >= 0)
+			close(p.fd);
+		if (!there)
+			return false;
+		usleep(TAKEN_AGAIN_US);
+	}
+	return true;
+}
+
 /*
  * The socket gets its name when it listens, so that whoever sees it can connect. One that was left
  * behind and that nobody listens at is replaced; anything else of that name is not.
@@ -88,7 +124,7 @@ int vu_listen(const char *opt, const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return no_socket(opt, path, fd, errno);
-	if (!connect(fd, (struct sockaddr *)&addr, sizeof(addr)) || (!lstat(path, &st) && !S_ISSOCK(st.st_mode)))
+	if (is_taken(&addr) || (!lstat(path, &st) && !S_ISSOCK(st.st_mode)))
 		return no_socket(opt, path, fd, EADDRINUSE);
 	if (bind(fd, (struct sockaddr *)&tmp, sizeof(tmp)))
 		return no_socket(opt, path, fd, errno);

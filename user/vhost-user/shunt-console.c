@@ -15,13 +15,13 @@ static const char usage[] =
 	"Serves a virtio-console device over vhost-user: a console, and ports that programs open.\n"
 	"\n"
 	VU_HELP_SOCKET
-	"  --port=BACKEND[,name=NAME][,console=on]\n"
+	"  --port=BACKEND[,name=NAME][,console=on][,nr=1..30]\n"
 	"                        a port, up to 31 of them; the first console is port 0. BACKEND:\n"
 	"                        stdio[,signal=off]\n"
 	"                        pty\n"
 	"                        socket,path=PATH[,server=on]\n"
 	"                        socket,fd=N\n"
-	"                        file,path=PATH\n"
+	"                        file,path=PATH[,append=on]\n"
 	"                        null\n"
 	VU_HELP_COMMON;
 

@@ -203,7 +203,7 @@ static void tell_opened(struct chardev *c)
 
 int chardev_attach(struct chardev *c, const struct chardev_client *client)
 {
-	if (c->nr_clients == (c->o.mux ? CHARDEV_CLIENTS : 1) || c->taker.connected)
+	if (c->lent || c->nr_clients == (c->o.mux ? CHARDEV_CLIENTS : 1) || c->taker.connected)
 		return -EBUSY;
 	c->focus = c->nr_clients++;
 	c->in[c->focus].client = *client;
@@ -312,7 +312,7 @@ int chardev_take(struct chardev *c, const struct chardev_taker *taker)
 
 	if (c->kind != &chardev_socket || c->o.port || c->o.mux)
 		return -EINVAL;
-	if (c->nr_clients || c->taker.connected)
+	if (c->lent || c->nr_clients || c->taker.connected)
 		return -EBUSY;
 	if (c->rd.fd >= 0) {
 		fd = fcntl(c->rd.fd, F_DUPFD_CLOEXEC, 0);

@@ -68,6 +68,18 @@ int chardev_take(struct chardev *c, const struct chardev_taker *taker);
 bool chardev_peer_gone(struct chardev *c);
 /** chardev_untake() - the taker ends, its descriptor is closed; main thread */
 void chardev_untake(struct chardev *c);
+/**
+ * chardev_lend() - a process is to open what it leads to, and nobody else; before chardev_open_all()
+ * Return: 0, or -1 after one logged line beginning with @opt
+ */
+int chardev_lend(const char *opt, const char *id);
+/**
+ * chardev_lent() - what that is, in the words of shunt-console's --port
+ * @stdio: filled: it is standard input and output
+ *
+ * Return: to be freed; NULL: out of memory
+ */
+char *chardev_lent(const char *id, bool *stdio);
 /** chardev_write() - any thread under the device lock; never blocks */
 void chardev_write(struct chardev *c, const void *buf, size_t len);
 /** chardev_kick() - the client has room again */

@@ -52,6 +52,11 @@ static int file_open(struct chardev *c)
 
 	if (fd < 0)
 		return log_err("%s: %s: %s", c->opt, c->o.path, strerror(errno));
+	/* it is empty, if it is to be: processes, one after the other, add to it */
+	if (c->lent) {
+		close(fd);
+		return 0;
+	}
 	ret = chardev_connect(c, -1, fd, false);
 	return ret ? log_err("%s: %s: %s", c->opt, c->o.path, strerror(-ret)) : 0;
 }
@@ -147,10 +152,13 @@ static void pty_closed(struct chardev *c, bool final)
 
 static int pty_open(struct chardev *c)
 {
-	struct pty *p = calloc(1, sizeof(*p));
 	struct termios t;
+	struct pty *p;
 	int fd, ret;
 
+	if (c->lent)
+		return 0;
+	p = calloc(1, sizeof(*p));
 	if (!p)
 		return log_err("%s: out of memory", c->opt);
 	fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK);

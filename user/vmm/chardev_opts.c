@@ -370,6 +370,8 @@ void chardev_info(FILE *out)
 		fprintf(out, "%s: %s", c->id, c->kind->name);
 		if (c->kind->info)
 			c->kind->info(c, out);
+		if (c->lent)
+			fprintf(out, ", opened by a process");
 		if (c->dropped)
 			fprintf(out, ", %llu bytes dropped", (unsigned long long)c->dropped);
 		fprintf(out, "\n");

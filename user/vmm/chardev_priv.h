@@ -29,7 +29,7 @@ struct chardev_opts {
  * struct chardev_kind
  * @name: in -chardev
  * @check: looks at the options. May be NULL. Return: 0 or -1 after logging
- * @open: Return: 0 or -1 after logging
+ * @open: Return: 0 or -1 after logging; of one that is lent, only what is not the process's to do
  * @closed: the descriptors of chardev_connect() are to be closed: what else there is to do; the
  *	peer has gone (@final false) or the process ends
  */
@@ -58,6 +58,7 @@ struct chardev_input {
  * @is_socket: write with send()
  * @queue: output that did not fit, @queue_len bytes from @queue_off; allocated when first needed
  * @waiting: wait=on or taken, and no peer was here yet
+ * @lent: a process opens what it leads to
  * @taker: has the descriptors of peers; @taken: it has one now
  */
 struct chardev {
@@ -71,7 +72,7 @@ struct chardev {
 	void *priv;			/* the kind's */
 
 	struct loop_fd rd, wr;
-	bool is_socket, eof, waiting, taken, rd_added, wr_added;
+	bool is_socket, eof, waiting, taken, lent, rd_added, wr_added;
 	struct loop_bh bh;		/* asks the main thread to look at what shall be watched */
 
 	struct chardev_input in[CHARDEV_CLIENTS];

@@ -300,8 +300,11 @@ static int client_open(struct sock *s)
 
 static int socket_open(struct chardev *c)
 {
-	struct sock *s = calloc(1, sizeof(*s));
+	struct sock *s;
 
+	if (c->lent)
+		return 0;
+	s = calloc(1, sizeof(*s));
 	if (!s)
 		return log_err("%s: out of memory", c->opt);
 	s->c = c;
@@ -346,7 +349,7 @@ static void socket_info(const struct chardev *c, FILE *out)
 	else
 		fprintf(out, " %s:%s", c->o.host ? c->o.host : "", c->o.port);
 	fprintf(out, "%s%s", c->o.server ? ", server" : "",
-		c->wr.fd < 0 && !c->taken ? ", not connected" : "");
+		c->wr.fd < 0 && !c->taken && !c->lent ? ", not connected" : "");
 }
 
 const struct chardev_kind chardev_socket = {

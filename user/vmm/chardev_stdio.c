@@ -119,6 +119,10 @@ static int stdio_open(struct chardev *c)
 	if (stdio_user)
 		return log_err("%s: standard input and output already serve %s", c->opt,
 			       stdio_user->id);
+	if (c->lent) {
+		stdio_user = c;
+		return 0;
+	}
 	out = stdout_open();
 	if (out < 0)
 		return log_err("%s: standard output: %s", c->opt, strerror(-out));

@@ -398,10 +398,20 @@ static int virtio_drives(struct vm_config *cfg)
 	return 0;
 }
 
+static int check_devices(const struct vm_config *cfg)
+{
+	unsigned int i;
+
+	for (i = 0; i < cfg->nr_devices; i++)
+		if (cfg->device[i].type->check && cfg->device[i].type->check(cfg, i))
+			return -1;
+	return 0;
+}
+
 static enum cmdline_verdict finish(struct vm_config *cfg)
 {
 	defaults(cfg);
-	if (virtio_drives(cfg) || check_chardevs(cfg) || cmdline_machine_finish(cfg))
+	if (virtio_drives(cfg) || check_devices(cfg) || check_chardevs(cfg) || cmdline_machine_finish(cfg))
 		return CMDLINE_BAD;
 	return CMDLINE_RUN;
 }

@@ -7,6 +7,7 @@
 
 extern const struct device_type virtio_net_pci_type, virtio_blk_pci_type, vhost_blk_pci_type;
 extern const struct device_type vhost_scsi_pci_type;
+extern const struct device_type virtconsole_type, virtserialport_type;
 extern const struct device_type testdev_type, isa_debug_exit_type, isa_serial_type;
 
 static const struct device_type *const device_types[] = {
@@ -14,6 +15,8 @@ static const struct device_type *const device_types[] = {
 	&virtio_blk_pci_type,
 	&vhost_blk_pci_type,
 	&vhost_scsi_pci_type,
+	&virtconsole_type,
+	&virtserialport_type,
 	&isa_debug_exit_type,
 	&isa_serial_type,
 	&testdev_type,

@@ -9,6 +9,7 @@
 #include "../lib/prop.h"
 
 struct vm;
+struct vm_config;
 
 /**
  * struct device_type
@@ -18,6 +19,8 @@ struct vm;
  * @bus: "PCI", "ISA" or "System", for help
  * @props: keys besides id; a PCI device includes DEVICE_PCI_PROPS
  * @props_size: bytes of the struct that @props fill
+ * @check: the command line is complete: what @cfg->device[@n] has to do with other options. May be NULL. Return:
+ *	0, or -1 after one logged line
  * @create: makes the device and plugs it into @vm; @type is this one; @props stay valid until the process ends.
  *	Main thread, vCPUs not yet running. Return: 0, or -1 after one logged line that names the
  *	device and property
@@ -26,6 +29,7 @@ struct device_type {
 	const char *name, *alias, *desc, *bus;
 	const struct prop *props;
 	size_t props_size;
+	int (*check)(const struct vm_config *cfg, unsigned int n);
 	int (*create)(const struct device_type *type, struct vm *vm, const char *id, void *props);
 };
 

@@ -111,7 +111,7 @@ struct child {
 	const char *path;
 	char *const *argv;
 	int sock, null, extra;
-	bool quiet;
+	bool stdio, quiet;
 	pid_t parent;
 	sigset_t mask;
 	int err;
@@ -133,7 +133,7 @@ static int child_run(void *arg)
 	/* it may have gone before it was asked for */
 	if (getppid() != c->parent)
 		_exit(1);
-	if (dup2(c->null, STDIN_FILENO) < 0 || dup2(c->null, STDOUT_FILENO) < 0 ||
+	if ((!c->stdio && (dup2(c->null, STDIN_FILENO) < 0 || dup2(c->null, STDOUT_FILENO) < 0)) ||
 	    (c->quiet && dup2(c->null, STDERR_FILENO) < 0) || dup2(c->sock, CHILD_FD) < 0 ||
 	    (c->extra >= 0 && dup2(c->extra, PROCESS_EXTRA) < 0) ||
 	    syscall(SYS_close_range, c->extra >= 0 ? PROCESS_EXTRA + 1 : PROCESS_EXTRA, UINT_MAX, 0))
@@ -206,7 +206,7 @@ static void close_fd(int fd)
 
 int process_start(struct process *p, const char *opt)
 {
-	struct child c = { .argv = p->argv, .quiet = p->quiet, .parent = getpid(), .null = -1,
+	struct child c = { .argv = p->argv, .stdio = p->stdio, .quiet = p->quiet, .parent = getpid(), .null = -1,
 			   .extra = -1 };
 	char path[PATH_MAX];
 	int sv[2] = { -1, -1 };

@@ -446,5 +446,6 @@ static const struct user_kind any_kind = {
 
 const struct device_type *const virtio_user_types[] = {
 	&blk_kind.type, &scsi_kind.type, &fs_kind.type, &console_kind.type, &rng_kind.type, &balloon_kind.type,
-	&vsock_kind.type, &input_kind.type, &any_kind.type, &virtio_rng_kind.type, &virtio_balloon_kind.type, NULL,
+	&vsock_kind.type, &input_kind.type, &any_kind.type, &virtio_rng_kind.type, &virtio_balloon_kind.type,
+	&virtio_serial_kind.type, NULL,
 };

@@ -80,7 +80,7 @@ struct virtio_user {
 /** virtio_user_create() - device_type.create of all kinds */
 int virtio_user_create(const struct device_type *type, struct vm *vm, const char *id, void *props);
 
-extern const struct user_kind virtio_rng_kind, virtio_balloon_kind;
+extern const struct user_kind virtio_rng_kind, virtio_balloon_kind, virtio_serial_kind;
 
 #define USER_COMMON \
 	PROP("vectors", PROP_U32, struct user_props, pci.vectors, .def = "4294967295", \

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Character devices that a process opens instead of the VMM: which, and in what words it is told of them, those of
+ * shunt-console's --port. Listening and connecting, pseudo-terminals and files are the process's then.
+ */
+#define _GNU_SOURCE
+#include "chardev_priv.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "../lib/log.h"
+
+/* Return: why it cannot be lent, or NULL */
+static const char *refusal(const struct chardev *c)
+{
+	const struct chardev_opts *o = &c->o;
+
+	if (c->kind == &chardev_pipe)
+		return "a port takes a socket, pty, file, null or stdio, no pipe";
+	if (o->mux)
+		return "mux=on: a port has its chardev alone";
+	if (c->kind == &chardev_pty && o->path)
+		return "path= of a pty: a port's pty has no link";
+	if (c->kind != &chardev_socket)
+		return NULL;
+	if (!o->path)
+		return "a port takes a Unix socket by its path=";
+	if (o->server && o->wait != PROP_OFF)
+		return "wait=on: the guest does not wait for a port's client; pass wait=off";
+	return o->reconnect_s ? "reconnect=: a port's process connects once" : NULL;
+}
+
+int chardev_lend(const char *opt, const char *id)
+{
+	struct chardev *c = chardev_find(id);
+	const char *why;
+
+	if (!c)
+		return log_err("%s: chardev=%s: no such -chardev", opt, id);
+	why = c->lent ? "in use by another device" : refusal(c);
+	if (why)
+		return log_err("%s: chardev=%s: %s", opt, id, why);
+	c->lent = true;
+	return 0;
+}
+
+/* As a value of --port */
+static void put_path(FILE *out, const char *path)
+{
+	for (; *path; path++)
+		fprintf(out, "%s%c", *path == ',' ? "," : "", *path);
+}
+
+char *chardev_lent(const char *id, bool *stdio)
+{
+	const struct chardev *c = chardev_find(id);
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	if (!out)
+		return NULL;
+	*stdio = c->kind == &chardev_stdio;
+	fputs(c->kind->name, out);
+	if (c->o.path) {
+		fputs(",path=", out);
+		put_path(out, c->o.path);
+	}
+	if (c->kind == &chardev_file)
+		fputs(",append=on", out);
+	if (c->o.server)
+		fputs(",server=on", out);
+	if (c->o.signal == PROP_OFF)
+		fputs(",signal=off", out);
+	if (!fclose(out))
+		return text;
+	free(text);
+	return NULL;
+}
