@@ -60,7 +60,13 @@ bad() {
 truncate -s 16M disk
 
 # --- the command line ---
-bad "--blk-file=FILE is needed" --socket-path=s
+bad "one of --blk-file=FILE and --blk-fd=N is needed" --socket-path=s
+bad "one of --blk-file=FILE and --blk-fd=N is needed" --socket-path=s --blk-file=disk --blk-fd=0
+bad "--blk-fd=x: it takes the number of an open file" --socket-path=s --blk-fd=x
+bad "--blk-fd=77: Bad file descriptor" --socket-path=s --blk-fd=77
+bad "--blk-fd=5 .*/disk.: it is not open for writing, which takes --read-only" --socket-path=s --blk-fd=5 5<disk
+bad "--blk-fd=5 .*/disk.: it is not open for reading" --socket-path=s --blk-fd=5 --read-only 5>>disk
+bad "--blk-fd=5 ./dev/null.: neither a regular file nor a block device" --socket-path=s --blk-fd=5 5<>/dev/null
 bad "one of --socket-path=PATH and --fd=N" --blk-file=disk
 bad "one of --socket-path=PATH and --fd=N" --blk-file=disk --socket-path=s --fd=0
 bad "--blk-file=nothing: No such file" --socket-path=s --blk-file=nothing
@@ -104,6 +110,38 @@ check "readers share a disk" test -S s2
 kill $second
 wait $second
 stop "read-only"
+
+# --- a file that is open already ---
+# flags NUMBER: of the disk's descriptor
+flags() { echo $((0$(sed -n 's/^flags:\t//p' "/proc/$pid/fdinfo/5") & $1)); }
+start --blk-fd=5 5<>disk
+mv disk gone
+check "--blk-fd: writes" "$bench" blk --device s --file gone --wait call --warmup 0 --rw write --count 100
+mv gone disk
+like "$("$blk" --socket-path=s2 --blk-file=disk 2>&1)" "disk: it is locked" "--blk-fd: it is locked"
+stop "--blk-fd"
+start --blk-fd=5 --read-only 5<disk
+"$blk" --socket-path=s2 --blk-fd=6 --read-only 6<disk &
+second=$!
+for _ in {1..50}; do [ ! -S s2 ] || break; sleep 0.1; done
+check "--blk-fd: readers share a disk" test -S s2
+kill $second
+wait $second
+stop "--blk-fd --read-only"
+exec 5>>disk 6<>disk
+start --blk-fd=5 --read-only 5<&6
+check "--blk-fd: one that could be written to, with --read-only" \
+	"$bench" blk --device s --file disk --wait call --warmup 0 --count 10
+exec 5>&- 6>&-
+stop "--blk-fd, writable, --read-only"
+if start --blk-fd=5 --cache=none 5<>disk; then
+	check "--blk-fd --cache=none: O_DIRECT" test "$(flags 040000)" -gt 0
+	check "--blk-fd --cache=none: reads" "$bench" blk --device s --file disk --wait call --warmup 0 --count 10
+	stop "--blk-fd --cache=none"
+else
+	like "$(cat err)" "--blk-fd=5 .*: cache=none: its file system has no O_DIRECT" "--blk-fd --cache=none: refused"
+	pid=''
+fi
 
 # --- requests: the drivers of /dev/vhost-blk's tests ---
 # requests TEXT FILE OPTION ARGUMENTS...: OPTION is the drivers'

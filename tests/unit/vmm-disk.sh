@@ -38,7 +38,7 @@ start "blocks=64 seconds=1" -drive file=disk,if=virtio,format=raw
 check "a guest writes" ready
 is "$(children $pid)" "shunt-blk " "a drive without more is a process"
 child=$(pgrep -P "$pid")
-is "$(tr '\0' ' ' < "/proc/$child/cmdline")" "shunt-blk --fd=3 --blk-file=disk --num-queues=1 --cache=writeback --discard=ignore " \
+is "$(tr '\0' ' ' < "/proc/$child/cmdline")" "shunt-blk --fd=3 --blk-fd=4 --num-queues=1 --cache=writeback --discard=ignore " \
 	"which is told of it"
 is "$(readlink "/proc/$child/fd/0" "/proc/$child/fd/1" | tr '\n' ' ')" "/dev/null /dev/null " \
 	"has nobody's input and output"
@@ -87,16 +87,36 @@ killed() {
 killed "" ""
 killed "packed indirect event" ,packed=on
 
+# What has the name by then is another file, or nothing at all.
+truncate -s 1M other
+for how in "mv other disk" "rm disk"; do
+	exec 7< disk
+	start "blocks=64 seconds=1" -drive file=disk,if=none,id=d,format=raw -device virtio-blk-pci,drive=d,id=b
+	ready
+	$how
+	kill -9 "$(pgrep -x -P "$pid" shunt-blk)"
+	verdict "$how, and its process killed: a guest is content"
+	is "$(grep -c 'was killed by signal 9$' err).$(wc -l < err)" 1.1 "$how: a line"
+	check "$how: the file has it" test "$(tr -d '\0' <&7 | wc -c)" -gt 0
+	[ ! -e disk ] || check "$how: the other has not" cmp -n 1M disk /dev/zero
+	exec 7<&-
+done
+truncate -s 1M disk
+
+mkdir mine
+cp "$shunt" "$bin/shunt-blk" mine
+shunt=$tmp/mine/shunt
 start "seconds=60" -drive file=disk,if=virtio,format=raw
 ready
-# Its successors do not find the disk.
-mv disk moved
+printf '#!/bin/sh\nexit 1\n' > mine/new
+chmod +x mine/new
+mv mine/new mine/shunt-blk
 kill -9 "$(pgrep -x -P "$pid" shunt-blk)"
 wait "$pid"
 is $? 3 "one that cannot be started again: the guest hears of it"
-mv moved disk
 like "$(cat err)" "its process ends as soon as it is started: the device needs a reset" "which is said"
 like "$(cat out)" "not ok .*the device needs no reset" "by a device that needs a reset"
+shunt=$bin/shunt
 
 start "seconds=60" -drive file=disk,if=virtio,format=raw
 ready

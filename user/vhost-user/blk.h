@@ -15,11 +15,13 @@
 /**
  * struct blk_opts - what the command line says
  * @disk: the file
+ * @has_fd: which is open already
  * @num_queues: 1..VU_QUEUES_MAX
  * @serial: at most VIRTIO_BLK_ID_BYTES bytes, or NULL
  */
 struct blk_opts {
 	struct disk_opts disk;
+	bool has_fd;
 	unsigned int num_queues;
 	const char *serial;
 };

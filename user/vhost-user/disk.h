@@ -20,7 +20,8 @@
 /**
  * struct disk_opts - what the command line says
  * @option: by which the file was given, for messages: "--blk-file"
- * @path: the file
+ * @path: the file; or NULL, and
+ * @fd: it is open already, and ours from now on with all that belongs to its open file description: flags and locks
  * @rdonly: nothing may change it
  * @direct: around the page cache
  * @keep: what the file has is not deallocated
@@ -28,6 +29,7 @@
 struct disk_opts {
 	const char *option;
 	const char *path;
+	int fd;
 	bool rdonly;
 	bool direct;
 	bool keep;
@@ -75,9 +77,7 @@ static inline uint64_t disk_size(const struct disk *d)
 	return __atomic_load_n(&d->size, __ATOMIC_RELAXED);
 }
 
-/**
- * disk_refuse() - log "option=path: why". Return: -1
- */
+/** disk_refuse() - log "option=path: why". Return: -1 */
 int disk_refuse(const struct disk_opts *o, const char *why);
 
 /** struct segs - segments that are used up from the front */

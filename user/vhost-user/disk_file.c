@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <stdio.h>
@@ -21,7 +22,16 @@
 
 int disk_refuse(const struct disk_opts *o, const char *why)
 {
-	return log_err("%s=%s: %s", o->option, o->path, why);
+	char link[32], name[PATH_MAX];
+	ssize_t n;
+
+	if (o->path)
+		return log_err("%s=%s: %s", o->option, o->path, why);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", o->fd);
+	n = readlink(link, name, sizeof(name) - 1);
+	name[n < 0 ? 0 : n] = 0;
+	return n < 0 ? log_err("%s=%d: %s", o->option, o->fd, why) :
+		       log_err("%s=%d (%s): %s", o->option, o->fd, name, why);
 }
 
 /*
@@ -154,15 +164,43 @@ bool disk_refresh(struct disk *d)
 	return true;
 }
 
+static int no_direct(const struct disk_opts *o)
+{
+	return disk_refuse(o, errno == EINVAL ? "cache=none: its file system has no O_DIRECT" : strerror(errno));
+}
+
+/* Return: the descriptor, or -1 after one logged line */
+static int open_path(const struct disk_opts *o)
+{
+	int fd = open(o->path, O_CLOEXEC | (o->direct ? O_DIRECT : 0) | (o->rdonly ? O_RDONLY : O_RDWR));
+
+	if (fd < 0)
+		return o->direct ? no_direct(o) : disk_refuse(o, strerror(errno));
+	return fd;
+}
+
+/* Likewise. What else the description does, such as appending, is not what a disk does. */
+static int take_fd(const struct disk_opts *o)
+{
+	int flags = fcntl(o->fd, F_GETFL), mode = flags & O_ACCMODE;
+
+	if (flags < 0 || fcntl(o->fd, F_SETFD, FD_CLOEXEC))
+		return disk_refuse(o, strerror(errno));
+	if (mode == O_WRONLY)
+		return disk_refuse(o, "it is not open for reading");
+	if (mode == O_RDONLY && !o->rdonly)
+		return disk_refuse(o, "it is not open for writing, which takes --read-only");
+	if (fcntl(o->fd, F_SETFL, o->direct ? O_DIRECT : 0))
+		return o->direct ? no_direct(o) : disk_refuse(o, strerror(errno));
+	return o->fd;
+}
+
 int disk_open(struct disk *d, const struct disk_opts *o)
 {
-	int flags = O_CLOEXEC | (o->direct ? O_DIRECT : 0);
-
 	*d = (struct disk){ .rdonly = o->rdonly };
-	d->fd = open(o->path, flags | (o->rdonly ? O_RDONLY : O_RDWR));
+	d->fd = o->path ? open_path(o) : take_fd(o);
 	if (d->fd < 0)
-		return disk_refuse(o, o->direct && errno == EINVAL ?
-				   "cache=none: its file system has no O_DIRECT" : strerror(errno));
+		return -1;
 	if (lock_file(d, o) || disk_limits(d, o)) {
 		close(d->fd);
 		return -1;

@@ -7,14 +7,16 @@
 
 #include "blk.h"
 #include "lib/log.h"
+#include "lib/prop.h"
 #include "program.h"
 
 static const char usage[] =
-	"Usage: shunt-blk (--socket-path=PATH | --fd=N) --blk-file=FILE [option...]\n"
+	"Usage: shunt-blk (--socket-path=PATH | --fd=N) (--blk-file=FILE | --blk-fd=N) [option...]\n"
 	"Serves a virtio-blk device over vhost-user, from a file or block device.\n"
 	"\n"
 	VU_HELP_SOCKET
 	"  --blk-file=FILE       the disk: raw contents, whatever they look like\n"
+	"  --blk-fd=N            the same, open already: this descriptor, with its locks\n"
 	"  --read-only           no request may change it\n"
 	"  --cache=none|writeback\n"
 	"                        around the host's page cache, or through it (writeback)\n"
@@ -30,10 +32,11 @@ static const char capabilities[] =
 	"  \"features\": [ \"read-only\", \"blk-file\" ]\n"
 	"}\n";
 
-enum { OPT_FILE = 1, OPT_RDONLY, OPT_CACHE, OPT_DISCARD, OPT_QUEUES, OPT_SERIAL };
+enum { OPT_FILE = 1, OPT_FILE_FD, OPT_RDONLY, OPT_CACHE, OPT_DISCARD, OPT_QUEUES, OPT_SERIAL };
 
 static const struct option options[] = {
 	{ "blk-file", required_argument, NULL, OPT_FILE },
+	{ "blk-fd", required_argument, NULL, OPT_FILE_FD },
 	{ "read-only", no_argument, NULL, OPT_RDONLY },
 	{ "cache", required_argument, NULL, OPT_CACHE },
 	{ "discard", required_argument, NULL, OPT_DISCARD },
@@ -50,6 +53,9 @@ static int option(void *opts, int val, const char *name, char *arg)
 	case OPT_FILE:
 		o->disk.path = arg;
 		return 0;
+	case OPT_FILE_FD:
+		o->has_fd = true;
+		return parse_fd(arg, &o->disk.fd) ? vu_option_bad(name, arg, "the number of an open file") : 0;
 	case OPT_RDONLY:
 		o->disk.rdonly = true;
 		return 0;
@@ -139,8 +145,10 @@ int main(int argc, char **argv)
 	ret = vu_program_parse(&program, &o, &end, &d.poll_us, argc, argv);
 	if (ret)
 		return ret < 0;
-	if (!o.disk.path)
-		return log_err("--blk-file=FILE is needed; see --help") < 0;
+	if (!o.disk.path == !o.has_fd)
+		return log_err("one of --blk-file=FILE and --blk-fd=N is needed; see --help") < 0;
+	if (o.has_fd)
+		o.disk.option = "--blk-fd";
 	if (blk_open(&b, &o) || vu_endpoint_open(&end))
 		return 1;
 	d.features = b.features;

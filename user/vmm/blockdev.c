@@ -243,11 +243,14 @@ static int drive_lock(const struct blockdev *bd)
 	return 0;
 }
 
+static int open_flags(const struct blockdev *bd)
+{
+	return (bd->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | (bd->direct ? O_DIRECT : 0);
+}
+
 static int drive_open(struct blockdev *bd)
 {
-	/* O_NONBLOCK: what turns out to be a FIFO must not wait for a peer */
-	int flags = (bd->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK |
-		    (bd->direct ? O_DIRECT : 0);
+	int flags = open_flags(bd);
 	struct stat st;
 	uint32_t zones;
 	int ro;
@@ -256,10 +259,11 @@ static int drive_open(struct blockdev *bd)
 	if (!stat(bd->file, &st) && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return log_err("-drive %s: %s: neither a regular file nor a block device", bd->id,
 			       bd->file);
-	bd->fd = open(bd->file, flags);
+	/* O_NONBLOCK: what turns out to be a FIFO must not wait for a peer */
+	bd->fd = open(bd->file, flags | O_NONBLOCK);
 	if (bd->fd < 0)
 		return open_explain(bd, errno);
-	if (fstat(bd->fd, &st) || fcntl(bd->fd, F_SETFL, flags & ~O_NONBLOCK))
+	if (fstat(bd->fd, &st) || fcntl(bd->fd, F_SETFL, flags))
 		return log_err("-drive %s: %s: %s", bd->id, bd->file, strerror(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return log_err("-drive %s: %s: neither a regular file nor a block device", bd->id,
@@ -324,6 +328,20 @@ void blockdev_unlock(const struct blockdev *bd)
 
 	if (fcntl(bd->fd, F_OFD_SETLK, &none))
 		log_warn("-drive %s: %s: unlocking: %s", bd->id, bd->file, strerror(errno));
+}
+
+int blockdev_reopen(const struct blockdev *bd)
+{
+	char path[32];
+	int fd, err;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", bd->fd);
+	fd = open(path, open_flags(bd));
+	if (fd >= 0)
+		return fd;
+	err = -errno;
+	log_err("-drive %s: opening %s once more, by %s: %s", bd->id, bd->file, path, strerror(-err));
+	return err;
 }
 
 int64_t blockdev_size(const struct blockdev *bd)

@@ -52,6 +52,14 @@ struct blockdev *blockdev_find(const char *id);
 /** blockdev_unlock() - somebody else is going to lock the file */
 void blockdev_unlock(const struct blockdev *bd);
 
+/**
+ * blockdev_reopen() - the same file once more, whatever its name leads to by now: an open file description with
+ * locks of its own
+ *
+ * Return: the descriptor; or -errno after one logged line
+ */
+int blockdev_reopen(const struct blockdev *bd);
+
 /* ---- main.c, cmdline.c and monitor.c ---- */
 
 /** blockdev_add() - one -drive argument, checked. Return: 0, or -1 after one logged line */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Programs of ours beside the VMM: each has one end of a socket pair, its standard error, standard input
- * and output if it is to serve these, at most one descriptor more, and nothing else. They die with the VMM however it ends, and get no signal from its terminal.
+ * and output if it is to serve these, at most one descriptor more, and nothing else. They die with the VMM
+ * however it ends, and get no signal from its terminal.
  *
  * Context: main thread, because a program goes when the thread that started it goes; process_kill() on any
  * thread, but not at the same time as the others.

@@ -34,8 +34,8 @@ struct config_job;
  * @nr_rings: the other side has to have so many
  * @most_rings: further ones it is not told of, 0: of all; may be set until the first start
  * @config_len: bytes of configuration to ask for
- * @starting: @proc is about to be started, anew it may be, and may get other arguments; main thread. May be NULL.
- *	Return: 0, or -errno after one logged line
+ * @starting: @proc is about to be started, anew it may be, and may get other arguments, and an @extra that is closed
+ *	afterwards; main thread. May be NULL. Return: 0, or -errno after one logged line
  * @config_changed: @config has new content; main thread, device lock held. May be NULL
  * @settled: the process has gone: whether all that it had under way has ended; any thread. May be NULL
  *

@@ -118,11 +118,13 @@ static int peer_take(struct vhost_user *vu, int fd)
 /* One of ours. Return: 0 or -errno, after one logged line */
 static int peer_start(struct vhost_user *vu)
 {
-	int err = vu->starting ? vu->starting(vu) : 0, fd;
+	int err = vu->starting ? vu->starting(vu) : 0;
+	int fd = err ? err : process_start(&vu->proc, vu->vhost.name);
 
-	if (err)
-		return err;
-	fd = process_start(&vu->proc, vu->vhost.name);
+	if (vu->starting && vu->proc.extra >= 0) {
+		close(vu->proc.extra);
+		vu->proc.extra = -1;
+	}
 	if (fd < 0)
 		return fd;
 	err = peer_take(vu, fd);

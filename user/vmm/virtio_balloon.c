@@ -38,14 +38,9 @@ static struct virtio_balloon *the_balloon;
 
 static void control_close(struct virtio_balloon *b)
 {
-	struct process *proc = &b->user.vu.proc;
-
-	if (b->control < 0)
-		return;
-	close(b->control);
-	close(proc->extra);
+	if (b->control >= 0)
+		close(b->control);
 	b->control = -1;
-	proc->extra = -1;
 }
 
 /* Each process has a socket of its own: what the one before has not read is no matter. */

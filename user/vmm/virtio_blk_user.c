@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A disk on a process of ours, which opens and locks the drive's file itself and says in its configuration what
- * the device is. What vhost_blk tells of a drive stands for both kinds of back end.
+ * A disk on a process of ours, which gets the drive's file opened, locks it itself and says in its configuration
+ * what the device is. What vhost_blk tells of a drive stands for both kinds of back end.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -94,6 +94,13 @@ static bool user_settled(struct vhost_user *vu)
 	return bd->readonly || fcntl(bd->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK;
 }
 
+/* Each process has a description of its own: that of one that was killed is locked until its io_uring is gone. */
+static int user_starting(struct vhost_user *vu)
+{
+	vu->proc.extra = blockdev_reopen(of_user(vu)->bd);
+	return vu->proc.extra < 0 ? vu->proc.extra : 0;
+}
+
 static const struct blk_backend user_backend = {
 	.resized = user_resized,
 	.stats = user_stats,
@@ -104,7 +111,7 @@ static int user_args(struct process *proc, const struct virtio_blk *blk, const s
 {
 	int err = process_init(proc, BLK_PROGRAM);
 
-	err = err ?: process_arg(proc, "--blk-file=%s", blk->bd->file);
+	err = err ?: process_arg(proc, "--blk-fd=%d", PROCESS_EXTRA);
 	err = err ?: process_arg(proc, "--num-queues=%u", p->num_queues);
 	err = err ?: process_arg(proc, "--cache=%s", blk->bd->direct ? "none" : "writeback");
 	if (blk->bd->readonly)
@@ -132,6 +139,7 @@ int blk_user_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props 
 			 sizeof(blk->config.secure_erase_sector_alignment);
 	vu->config_changed = user_config_changed;
 	vu->settled = user_settled;
+	vu->starting = user_starting;
 	/* It is for the process to lock from now on. */
 	blockdev_unlock(blk->bd);
 	if (vhost_user_open(vu, vm, blk->name))
