@@ -43,7 +43,7 @@ else
 fi
 # scsi: commands in two queues, task management in a third. Guest memory is the driver's to synchronize.
 scsi() {
-	local bin=$top/build/tsan disks=$top/build/tsan/disks pid
+	local bin=$top/build/tsan disks=$top/build/tsan/disks pid rc
 
 	mkdir -p "$disks"
 	printf 'race:iov_copy\nrace:ctl_end\n' >"$bin/guest-memory"
@@ -55,9 +55,10 @@ scsi() {
 		--lun="$disks/other",target=3,lun=5,read-only=on &
 	pid=$!
 	for _ in {1..100}; do [ ! -S "$disks/s" ] || break; sleep 0.1; done
-	SCSI_SOCKET=$disks/s timeout 100 build/tests/driver/scsi-cmd "$disks/disk" "$pid" || return
+	SCSI_SOCKET=$disks/s timeout 100 build/tests/driver/scsi-cmd "$disks/disk" "$pid"
+	rc=$?
 	kill "$pid"
-	wait "$pid"
+	wait "$pid" && return $rc
 }
 if make B="$out" CFLAGS='-fsanitize=thread -Wno-tsan' LDFLAGS=-fsanitize=thread "$out/bin/shunt-scsi" > "$out/log" 2>&1; then
 	check "queues of shunt-scsi" scsi
