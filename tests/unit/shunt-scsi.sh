@@ -67,6 +67,7 @@ bad "lun=16384: takes" --lun=disk,lun=16384
 bad "target=256: takes" --lun=disk,target=256
 bad "cd=maybe: takes" --lun=disk,cd=maybe
 bad "cache=unsafe: takes" --lun=disk,cache=unsafe
+bad "discard=on: takes" --lun=disk,discard=on
 bad "block-size=1024: takes" --lun=disk,block-size=1024
 bad "block-size: a CD-ROM has blocks of 2048 bytes" --lun=disk,cd=on,block-size=512
 bad "serial=.*: it takes 1 to 36 printable" --lun=disk,serial="$(printf '%037d' 0)"

@@ -87,6 +87,7 @@ struct scsi_lun {
  * @disk: the file
  * @target: @lun: its address
  * @cd: @block: as in struct scsi_lun; no @block for the file's own
+ * @keep: what the driver deallocates is kept
  * @product: @serial: or NULL
  */
 struct scsi_lun_opts {
@@ -94,6 +95,7 @@ struct scsi_lun_opts {
 	uint32_t target;
 	uint32_t lun;
 	bool cd;
+	bool keep;
 	uint32_t block;
 	const char *product;
 	const char *serial;

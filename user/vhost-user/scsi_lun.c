@@ -99,6 +99,7 @@ int scsi_lun_add(struct scsi *s, const struct scsi_lun_opts *o)
 		return -1;
 	}
 	l.rdonly = l.disk.rdonly;
+	l.disk.discards = l.disk.discards && !o->keep;
 	identify(&l, o);
 	memmove(&s->lun[at + 1], &s->lun[at], (s->nr_luns - (unsigned int)at) * sizeof(l));
 	s->lun[at] = l;

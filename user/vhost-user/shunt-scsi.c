@@ -18,7 +18,7 @@ static const char usage[] =
 	"\n"
 	VU_HELP_SOCKET
 	"  --lun=FILE[,lun=0..16383][,target=0..255][,cd=on][,read-only=on][,cache=none|writeback]\n"
-	"       [,block-size=512|4096][,serial=TEXT][,product=TEXT]\n"
+	"       [,block-size=512|4096][,discard=unmap|ignore][,serial=TEXT][,product=TEXT]\n"
 	"                        a disk, or with cd=on a CD-ROM: raw contents, whatever they look like; lun: one\n"
 	"                        more than that of the --lun before, or 0; may be given up to 256 times\n"
 	"  --num-queues=1..62    request queues, each with a thread of its own (1)\n"
@@ -47,12 +47,15 @@ struct lun_props {
 	bool rdonly;
 	int cache;
 	int block;
+	int discard;
 	char *serial;
 	char *product;
 };
 
 enum { WRITEBACK, NONE };
 static const char *const caches[] = { "writeback", "none", NULL };
+enum { UNMAP, IGNORE };
+static const char *const discards[] = { "unmap", "ignore", NULL };
 static const char *const blocks[] = { "auto", "512", "4096", NULL };
 
 static const struct prop lun_table[] = {
@@ -63,6 +66,7 @@ static const struct prop lun_table[] = {
 	PROP("read-only", PROP_BOOL, struct lun_props, rdonly),
 	PROP("cache", PROP_ENUM, struct lun_props, cache, .names = caches),
 	PROP("block-size", PROP_ENUM, struct lun_props, block, .names = blocks),
+	PROP("discard", PROP_ENUM, struct lun_props, discard, .names = discards),
 	PROP("serial", PROP_STR, struct lun_props, serial),
 	PROP("product", PROP_STR, struct lun_props, product),
 	{ 0 },
@@ -203,6 +207,7 @@ static int open_luns(struct scsi *s, struct opts *o)
 			.target = l->target,
 			.lun = l->lun,
 			.cd = l->cd,
+			.keep = l->discard == IGNORE,
 			.block = size[l->block],
 			.product = l->product,
 			.serial = l->serial,

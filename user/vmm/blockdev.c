@@ -38,7 +38,8 @@ enum { DISCARD_IGNORE, DISCARD_OFF, DISCARD_UNMAP, DISCARD_ON };
 static const char *const discards[] = { "ignore", "off", "unmap", "on", NULL };
 
 static const char *const aios[] = { "threads", "native", "io_uring", NULL };
-static const char *const only_disk[] = { "disk", NULL };
+enum { MEDIA_DISK, MEDIA_CDROM };
+static const char *const medias[] = { "disk", "cdrom", NULL };
 static const char *const only_off[] = { "off", NULL };
 static const char *const only_report[] = { "report", NULL };
 
@@ -66,7 +67,8 @@ static const struct prop drive_props[] = {
 	     .help = "no effect"),
 	PROP("index", PROP_U32, struct drive_props, index, .max = DRIVE_MAX - 1,
 	     .help = "number in the id that is made up where id= is missing"),
-	PROP("media", PROP_ENUM, struct drive_props, media, .names = only_disk, .def = "disk"),
+	PROP("media", PROP_ENUM, struct drive_props, media, .names = medias, .def = "disk",
+	     .help = "cdrom: the guest cannot write"),
 	PROP("snapshot", PROP_ENUM, struct drive_props, off, .names = only_off),
 	PROP("copy-on-read", PROP_ENUM, struct drive_props, off, .names = only_off),
 	PROP("detect-zeroes", PROP_ENUM, struct drive_props, off, .names = only_off),
@@ -119,7 +121,7 @@ static int drive_check(struct drive *d)
 		return log_err("-drive file=%s: format=%s: takes raw", p->file, p->format);
 	d->bd.file = p->file;
 	d->bd.fd = -1;
-	d->bd.readonly = p->readonly || p->read_only;
+	d->bd.readonly = p->readonly || p->read_only || p->media == MEDIA_CDROM;
 	d->bd.direct = p->cache == CACHE_NONE || p->cache == CACHE_DIRECTSYNC;
 	d->bd.writeback = p->cache != CACHE_WRITETHROUGH && p->cache != CACHE_DIRECTSYNC;
 	d->bd.discard = p->discard == DISCARD_UNMAP || p->discard == DISCARD_ON;
@@ -342,6 +344,13 @@ int blockdev_reopen(const struct blockdev *bd)
 	err = -errno;
 	log_err("-drive %s: opening %s once more, by %s: %s", bd->id, bd->file, path, strerror(-err));
 	return err;
+}
+
+bool blockdev_settled(const struct blockdev *bd)
+{
+	struct flock lock = { .l_type = F_WRLCK };
+
+	return bd->readonly || fcntl(bd->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK;
 }
 
 int64_t blockdev_size(const struct blockdev *bd)

@@ -60,6 +60,13 @@ void blockdev_unlock(const struct blockdev *bd);
  */
 int blockdev_reopen(const struct blockdev *bd);
 
+/**
+ * blockdev_settled() - whether nobody else has it locked for what it was locked for here; any thread
+ *
+ * A process locks the file until all that it has begun has ended. Readers share a lock, which tells nothing.
+ */
+bool blockdev_settled(const struct blockdev *bd);
+
 /* ---- main.c, cmdline.c and monitor.c ---- */
 
 /** blockdev_add() - one -drive argument, checked. Return: 0, or -1 after one logged line */

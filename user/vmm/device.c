@@ -3,11 +3,13 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include "config.h"
 #include "device.h"
+#include "../lib/log.h"
 
 extern const struct device_type virtio_net_pci_type, virtio_blk_pci_type, vhost_blk_pci_type;
 extern const struct device_type vhost_scsi_pci_type;
-extern const struct device_type virtconsole_type, virtserialport_type;
+extern const struct device_type virtconsole_type, virtserialport_type, scsi_hd_type, scsi_cd_type;
 extern const struct device_type testdev_type, isa_debug_exit_type, isa_serial_type;
 
 static const struct device_type *const device_types[] = {
@@ -17,6 +19,8 @@ static const struct device_type *const device_types[] = {
 	&vhost_scsi_pci_type,
 	&virtconsole_type,
 	&virtserialport_type,
+	&scsi_hd_type,
+	&scsi_cd_type,
 	&isa_debug_exit_type,
 	&isa_serial_type,
 	&testdev_type,
@@ -40,6 +44,33 @@ const struct device_type *device_type_find(const char *name)
 		if (!strcmp(name, t->name) || (t->alias && !strcmp(name, t->alias)))
 			return t;
 	return NULL;
+}
+
+/* Whether @bus is the name of what is behind device @id */
+static bool is_behind(const char *bus, const char *id)
+{
+	size_t len = id ? strlen(id) : 0;
+
+	return len && !strncmp(bus, id, len) && !strcmp(bus + len, ".0");
+}
+
+int device_bus(const struct vm_config *cfg, unsigned int n, const struct device_type *type, const char *bus)
+{
+	while (n--)
+		if (cfg->device[n].type == type && (!bus || is_behind(bus, cfg->device[n].id)))
+			return (int)n;
+	return -1;
+}
+
+int device_bus_check(const struct vm_config *cfg, unsigned int n, const struct device_type *type, const char *bus)
+{
+	const char *name = cfg->device[n].type->name;
+
+	if (device_bus(cfg, n, type, bus) >= 0)
+		return 0;
+	if (!bus)
+		return log_err("-device %s: there is no -device %s before it", name, type->name);
+	return log_err("-device %s: bus=%s: takes ID.0 of a -device %s,id=ID before it", name, bus, type->name);
 }
 
 void device_types_help(void)

@@ -35,6 +35,13 @@ struct device_type {
 
 extern const struct device_type *const virtio_user_types[];	/* NULL-terminated */
 
+/**
+ * device_bus() - which device @cfg->device[@n] is behind: the last one of @type before it, or that of @bus, "ID.0"
+ * Return: its index, or -1
+ */
+int device_bus(const struct vm_config *cfg, unsigned int n, const struct device_type *type, const char *bus);
+/** device_bus_check() - Return: 0; -1 after one logged line: there is none */
+int device_bus_check(const struct vm_config *cfg, unsigned int n, const struct device_type *type, const char *bus);
 const struct device_type *device_type_find(const char *name);
 void device_types_help(void);
 

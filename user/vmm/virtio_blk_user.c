@@ -3,9 +3,7 @@
  * A disk on a process of ours, which gets the drive's file opened, locks it itself and says in its configuration
  * what the device is. What vhost_blk tells of a drive stands for both kinds of back end.
  */
-#define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include "config.h"
@@ -85,13 +83,9 @@ static int user_writeback(struct virtio_blk *blk)
 	return vhost_user_set_config(&blk->vu, offsetof(struct virtio_blk_config, wce), &on, 1);
 }
 
-/* The process locks the file until all that it has begun has ended. Readers share a lock, which tells nothing. */
 static bool user_settled(struct vhost_user *vu)
 {
-	const struct blockdev *bd = of_user(vu)->bd;
-	struct flock lock = { .l_type = F_WRLCK };
-
-	return bd->readonly || fcntl(bd->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK;
+	return blockdev_settled(of_user(vu)->bd);
 }
 
 /* Each process has a description of its own: that of one that was killed is locked until its io_uring is gone. */

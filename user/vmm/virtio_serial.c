@@ -36,25 +36,11 @@ static bool is_port(const struct device_type *type)
 
 /* ---- whose port it is ---- */
 
-/* Whether @bus is the name of what is behind device @id: "ID.0" */
-static bool is_behind(const char *bus, const char *id)
-{
-	size_t len = id ? strlen(id) : 0;
-
-	return len && !strncmp(bus, id, len) && !strcmp(bus + len, ".0");
-}
-
-/* Return: the device that port @n belongs to, the last one before it or that of bus=; -1: none */
 static int port_owner(const struct vm_config *cfg, unsigned int n)
 {
 	const struct port_props *p = cfg->device[n].props;
-	unsigned int i;
 
-	for (i = n; i--; )
-		if (cfg->device[i].type == &virtio_serial_kind.type &&
-		    (!p->bus || is_behind(p->bus, cfg->device[i].id)))
-			return (int)i;
-	return -1;
+	return device_bus(cfg, n, &virtio_serial_kind.type, p->bus);
 }
 
 static int port_check(const struct vm_config *cfg, unsigned int n)
@@ -64,10 +50,8 @@ static int port_check(const struct vm_config *cfg, unsigned int n)
 	char opt[64];
 
 	snprintf(opt, sizeof(opt), "-device %s", d->type->name);
-	if (p->bus && port_owner(cfg, n) < 0)
-		return log_err("%s: bus=%s: takes ID.0 of a -device virtio-serial-pci,id=ID before it", opt, p->bus);
-	if (port_owner(cfg, n) < 0)
-		return log_err("%s: there is no -device virtio-serial-pci before it", opt);
+	if (device_bus_check(cfg, n, &virtio_serial_kind.type, p->bus))
+		return -1;
 	if (p->name && (!*p->name || strlen(p->name) > NAME_MAX_BYTES))
 		return log_err("%s: name=%s: takes 1 to %d bytes", opt, p->name, NAME_MAX_BYTES);
 	return chardev_lend(opt, p->chardev);

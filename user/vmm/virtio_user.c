@@ -298,22 +298,6 @@ static void blk_amend(struct virtio_user *d)
 		c->seg_max = d->p->queue_size - SEG_EXTRA;
 }
 
-static void scsi_fill(struct virtio_user *d)
-{
-	const struct scsi_props p = {
-		.num_queues = d->nr_requests, .virtqueue_size = d->p->queue_size,
-		.max_sectors = d->p->max_sectors, .cmd_per_lun = d->p->cmd_per_lun,
-	};
-
-	scsi_config_fill((void *)d->config, &p);
-}
-
-static uint64_t scsi_own(const struct user_props *p)
-{
-	return (p->hotplug ? BIT64(VIRTIO_SCSI_F_HOTPLUG) : 0) | (p->param_change ? BIT64(VIRTIO_SCSI_F_CHANGE) : 0) |
-	       (p->t10_pi ? BIT64(VIRTIO_SCSI_F_T10_PI) : 0);
-}
-
 static void fs_fill(struct virtio_user *d)
 {
 	struct virtio_fs_config *c = (void *)d->config;
@@ -329,31 +313,11 @@ static uint64_t fs_features(const struct user_props *p)
 	return 0;
 }
 
-#define USER_PEER \
-	PROP("chardev", PROP_STR, struct user_props, chardev, .required = true, \
-	     .help = "id of a -chardev socket, where the process is"), \
-	USER_COMMON
-
 static const struct prop blk_props[] = {
 	USER_U32("num-queues", num_queues, .min = 1, .max = USER_MAX_QUEUES,
 		 .help = "request queues; without it one for each CPU, if the process has them"),
 	USER_SIZE("queue-size", "128"),
 	USER_BOOL("config-wce", config_wce, "on", "the guest may change the cache mode"),
-	USER_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
-	USER_PEER
-};
-
-static const struct prop scsi_props[] = {
-	USER_U32("num_queues", num_queues, .min = 1, .max = SCSI_MAX_QUEUES,
-		 .help = "request queues; without it one for each CPU, if the process has them"),
-	USER_SIZE("virtqueue_size", "128"),
-	USER_U32("max_sectors", max_sectors, .def = "65535", .min = 1, .max = UINT32_MAX,
-		 .help = "sectors of 512 bytes that the guest puts into one request"),
-	USER_U32("cmd_per_lun", cmd_per_lun, .def = "128", .min = 1, .max = UINT32_MAX,
-		 .help = "requests that the guest sends to one LUN at a time"),
-	USER_BOOL("hotplug", hotplug, "on", "the guest learns of LUNs that come and go, if the process tells"),
-	USER_BOOL("param_change", param_change, "on", "and of LUNs that change, if the process tells"),
-	USER_BOOL("t10_pi", t10_pi, "off", "protection information travels with the data, if the process can"),
 	USER_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
 	USER_PEER
 };
@@ -377,21 +341,12 @@ static const struct prop any_props[] = {
 	USER_PEER
 };
 
-#define USER_PEER_TYPE(_name, _props, _desc)	\
-	USER_TYPE(struct user_props, _name, NULL, _props, _desc)
-
 static const struct user_kind blk_kind = {
 	USER_PEER_TYPE("vhost-user-blk-pci", blk_props, "virtio disk, served by a process of yours"),
 	.id = VIRTIO_ID_BLOCK, .class = 0x010000, .requests = true,
 	.config_len = offsetof(struct virtio_blk_config, max_secure_erase_sectors),
 	.keep = offsetof(struct virtio_blk_config, wce), .keep_len = 1,
 	.features = blk_features, .amend = blk_amend,
-};
-
-static const struct user_kind scsi_kind = {
-	USER_PEER_TYPE("vhost-user-scsi-pci", scsi_props, "virtio SCSI adapter, served by a process of yours"),
-	.id = VIRTIO_ID_SCSI, .class = 0x010000, .queues = SCSI_FIXED_QUEUES, .need = SCSI_FIXED_QUEUES, .requests = true,
-	.config_len = sizeof(struct virtio_scsi_config), .fill = scsi_fill, .features = scsi_own,
 };
 
 static const struct user_kind fs_kind = {
@@ -445,7 +400,7 @@ static const struct user_kind any_kind = {
 };
 
 const struct device_type *const virtio_user_types[] = {
-	&blk_kind.type, &scsi_kind.type, &fs_kind.type, &console_kind.type, &rng_kind.type, &balloon_kind.type,
+	&blk_kind.type, &vhost_user_scsi_kind.type, &fs_kind.type, &console_kind.type, &rng_kind.type, &balloon_kind.type,
 	&vsock_kind.type, &input_kind.type, &any_kind.type, &virtio_rng_kind.type, &virtio_balloon_kind.type,
-	&virtio_serial_kind.type, NULL,
+	&virtio_serial_kind.type, &virtio_scsi_kind.type, NULL,
 };

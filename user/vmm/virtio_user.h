@@ -80,7 +80,8 @@ struct virtio_user {
 /** virtio_user_create() - device_type.create of all kinds */
 int virtio_user_create(const struct device_type *type, struct vm *vm, const char *id, void *props);
 
-extern const struct user_kind virtio_rng_kind, virtio_balloon_kind, virtio_serial_kind;
+extern const struct user_kind virtio_rng_kind, virtio_balloon_kind, virtio_serial_kind, virtio_scsi_kind,
+	vhost_user_scsi_kind;
 
 #define USER_COMMON \
 	PROP("vectors", PROP_U32, struct user_props, pci.vectors, .def = "4294967295", \
@@ -97,5 +98,13 @@ extern const struct user_kind virtio_rng_kind, virtio_balloon_kind, virtio_seria
 #define USER_TYPE(_struct, _name, _alias, _props, _desc) \
 	.type = { .name = _name, .alias = _alias, .desc = _desc, .bus = "PCI", .props = _props, \
 		  .props_size = sizeof(_struct), .create = virtio_user_create }
+
+/* Those of the user's processes */
+#define USER_PEER \
+	PROP("chardev", PROP_STR, struct user_props, chardev, .required = true, \
+	     .help = "id of a -chardev socket, where the process is"), \
+	USER_COMMON
+#define USER_PEER_TYPE(_name, _props, _desc)	\
+	USER_TYPE(struct user_props, _name, NULL, _props, _desc)
 
 #endif

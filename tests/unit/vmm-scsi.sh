@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# virtio-scsi-pci with disks and CD-ROMs on a process: addresses, what they are made of, and a process that is killed. Needs
+# /dev/kvm.
+
+set -u
+. "$(dirname "$0")/vmm-env"
+. "$(dirname "$0")/vmm-devs-env"
+need_kvm
+cd "$tmp" || exit 1
+trap 'kill $(jobs -p) 2> /dev/null; rm -rf "$tmp"' EXIT
+truncate -s 1M a b c,d
+truncate -s 2M e
+drive() { echo "file=$1,if=none,id=$2,format=raw${3:-}"; }
+
+start virtio_scsi "id=5 lun=2" -m 32 -device virtio-scsi-pci,id=s,num_queues=2 -drive "$(drive a a)" -device scsi-hd,drive=a \
+	-drive "$(drive b b ,cache=none)" -device "scsi-hd,drive=b,bus=s.0,channel=0,scsi-id=5,lun=2,product=a,,b,serial=one" \
+	-drive "$(drive c,,d c ,media=cdrom)" -device scsi-cd,drive=c -drive "$(drive e e ,discard=unmap)" -device scsi-hd,drive=e,scsi-id=5
+ready
+is "$(tr -d '\r' < out | sed -n 's/^# unit //p' | tr '\n' ';')" "0 0 disk DISK;1 0 cd CD-ROM;5 0 disk DISK;5 2 disk a,b;" \
+	"units get addresses as QEMU gives them"
+check "a disk has its size" guest_says "# 2048 blocks"
+is "$(tr '\0' '\n' < "/proc/$(pgrep -P "$pid")/cmdline" | sed 1,2d | tr '\n' ' ')" "--num-queues=2 \
+--lun=file=a,target=0,lun=0,discard=ignore --lun=file=b,target=5,lun=2,cache=none,discard=ignore,serial=one,product=a,,b \
+--lun=file=c,,d,target=1,lun=0,cd=on,discard=ignore --lun=file=e,target=5,lun=0 " "its process"
+verdict "a guest writes, and reads it back"
+is "$(cat err)" "" "nothing is said"
+is "$(cmp a /dev/zero 2>&1 | grep -c differ) $(cmp b /dev/zero 2>&1 | grep -c differ)" "0 1" "to the disk that it means"
+
+for how in "" packed; do
+	start virtio_scsi "seconds=2 $how" -m 32 -drive "$(drive a a)" -device "virtio-scsi-pci,packed=$([ "$how" ] && echo on || echo off)" \
+		-device scsi-hd,drive=a
+	ready
+	n=0
+	while kill -0 "$pid" 2> /dev/null; do
+		sleep 0.4
+		! kill -9 "$(pgrep -x -P "$pid" shunt-scsi)" 2> /dev/null || n=$((n + 1))
+	done
+	verdict "${how:-split}: killed $n times, the disk goes on"
+	check "${how:-split}: it was killed" test $n -ge 2
+	is "$(grep -vc "warning: virtio-scsi-pci: shunt-scsi ([0-9]*) was killed by signal 9$" err)" 0 "${how:-split}: nothing else was said"
+done
+start virtio_scsi "seconds=1" -m 32 -drive "$(drive a a)" -device virtio-scsi -device scsi-hd,drive=a
+ready
+like "$(monitor "info block")" "Attached to: *virtio-scsi-pci" "the monitor says who has the drive"
+like "$(monitor "info blockstats")" "a: shunt-scsi=[0-9]" "and which process"
+verdict "meanwhile the guest is content"
+
+k=("${base[@]}" -kernel "$top/build/payload/exit.elf" -drive "$(drive a a)")
+hba=(-device virtio-scsi-pci)
+hd=(-device scsi-hd,drive=a)
+bad "-device scsi-hd: there is no -device virtio-scsi-pci before it" "${k[@]}" "${hd[@]}" "${hba[@]}"
+bad "-device scsi-hd: bus=t.0: takes ID.0 of a -device virtio-scsi-pci,id=ID before it" "${k[@]}" "${hba[@]},id=s" "${hd[@]},bus=t.0"
+bad "-device virtio-scsi-pci: no scsi-hd or scsi-cd belongs to it" "${k[@]}" "${hba[@]}"
+bad "-device scsi-hd: drive=x: no such -drive" "${k[@]}" "${hba[@]}" -device scsi-hd,drive=x
+bad "-device scsi-hd: drive=a: in use by virtio-scsi-pci" "${k[@]}" "${hba[@]}" "${hd[@]}" "${hd[@]}"
+bad "scsi-id=3,lun=1: there is a unit already" "${k[@]}" -drive "$(drive b b)" "${hba[@]}" "${hd[@]},scsi-id=3,lun=1" \
+	-device scsi-hd,drive=b,scsi-id=3,lun=1
+bad "scsi-id=256: takes 0 to 255" "${k[@]}" "${hba[@]}" "${hd[@]},scsi-id=256"
+bad "lun=16384: takes 0 to 16383" "${k[@]}" "${hba[@]}" "${hd[@]},lun=16384"
+bad "serial=: takes 1 to 36 printable characters" "${k[@]}" "${hba[@]}" "${hd[@]},serial="
+bad "product=0123456789abcdefg: takes 1 to 16 printable" "${k[@]}" "${hba[@]}" "${hd[@]},product=0123456789abcdefg"
+bad "a SCSI disk takes cache=writeback, none or unsafe" "${k[@]}" -drive "$(drive b b ,cache=writethrough)" "${hba[@]}" \
+	-device scsi-hd,drive=b
+done_testing

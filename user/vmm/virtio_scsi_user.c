@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * SCSI adapters on processes: vhost-user-scsi-pci on one of the user's, and virtio-scsi-pci on one of ours. The disks and
+ * CD-ROMs of the latter are devices of their own on the command line, and arguments of the process.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/virtio_ids.h>
+#include "blockdev.h"
+#include "config.h"
+#include "virtio_scsi.h"
+#include "virtio_user.h"
+#include "vm.h"
+#include "../lib/bits.h"
+#include "../lib/log.h"
+
+#define LUNS_MAX	56		/* arguments of a process */
+#define QUEUES_MAX	62
+#define ID_MAX		255
+#define LUN_MAX		16383
+#define ANY		UINT32_MAX
+
+static void scsi_fill(struct virtio_user *d)
+{
+	const struct scsi_props p = {
+		.num_queues = d->nr_requests, .virtqueue_size = d->p->queue_size,
+		.max_sectors = d->p->max_sectors, .cmd_per_lun = d->p->cmd_per_lun,
+	};
+
+	scsi_config_fill((void *)d->config, &p);
+}
+
+static uint64_t scsi_own(const struct user_props *p)
+{
+	return (p->hotplug ? BIT64(VIRTIO_SCSI_F_HOTPLUG) : 0) | (p->param_change ? BIT64(VIRTIO_SCSI_F_CHANGE) : 0) |
+	       (p->t10_pi ? BIT64(VIRTIO_SCSI_F_T10_PI) : 0);
+}
+
+/* ---- the units behind an adapter of ours ---- */
+
+struct unit_props {
+	char *drive, *bus, *serial, *product;
+	uint32_t id, lun, bootindex;
+	int channel;
+};
+
+/**
+ * struct scsi_user - virtio-scsi-pci
+ * @unit: @where: units and their addresses
+ */
+struct scsi_user {
+	struct virtio_user user;
+	struct blockdev_user bu;
+	unsigned int nr;
+	struct blockdev *unit[LUNS_MAX];
+	struct {
+		uint32_t id, lun;
+	} where[LUNS_MAX];
+};
+
+extern const struct device_type scsi_hd_type, scsi_cd_type;
+
+static int text_check(const char *opt, const char *key, const char *text, size_t max)
+{
+	const char *c;
+
+	for (c = text; c && *c >= ' ' && *c <= '~'; c++)
+		;
+	if (!c || (c > text && !*c && strlen(text) <= max))
+		return 0;
+	return log_err("%s: %s=%s: takes 1 to %zu printable characters", opt, key, text, max);
+}
+
+static int unit_check(const struct vm_config *cfg, unsigned int n)
+{
+	const struct device_spec *d = &cfg->device[n];
+	const struct unit_props *p = d->props;
+	char opt[32];
+
+	snprintf(opt, sizeof(opt), "-device %s", d->type->name);
+	if (device_bus_check(cfg, n, &virtio_scsi_kind.type, p->bus))
+		return -1;
+	if (p->id != ANY && p->id > ID_MAX)
+		return log_err("%s: scsi-id=%u: takes 0 to %d", opt, p->id, ID_MAX);
+	if (p->lun != ANY && p->lun > LUN_MAX)
+		return log_err("%s: lun=%u: takes 0 to %d", opt, p->lun, LUN_MAX);
+	return text_check(opt, "serial", p->serial, 36) ?: text_check(opt, "product", p->product, 16);
+}
+
+/* It comes with its adapter. */
+static int unit_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
+{
+	(void)type;
+	(void)vm;
+	(void)id;
+	(void)props;
+	return 0;
+}
+
+static bool is_taken(const struct scsi_user *s, uint32_t id, uint32_t lun)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->nr; i++)
+		if (s->where[i].id == id && s->where[i].lun == lun)
+			return true;
+	return false;
+}
+
+/* What is not given is the first that is free: the ID, or the LUN if that one is given. Return: 0, or -1 after one line */
+static int unit_place(struct scsi_user *s, const char *opt, const struct unit_props *p)
+{
+	uint32_t id = p->id == ANY ? 0 : p->id, lun = p->lun == ANY ? 0 : p->lun;
+
+	while (p->id == ANY && id < ID_MAX && is_taken(s, id, lun))
+		id++;
+	while (p->id != ANY && p->lun == ANY && is_taken(s, id, lun))
+		lun++;
+	if (is_taken(s, id, lun))
+		return log_err("%s: scsi-id=%u,lun=%u: there is a unit already", opt, id, lun);
+	s->where[s->nr].id = id;
+	s->where[s->nr].lun = lun;
+	return 0;
+}
+
+/* Return: the drive, or NULL after one logged line */
+static struct blockdev *unit_drive(const char *opt, const struct unit_props *p, bool cd)
+{
+	struct blockdev *bd = blockdev_find(p->drive);
+
+	if (!bd)
+		log_err("%s: drive=%s: no such -drive", opt, p->drive);
+	else if (bd->user)
+		log_err("%s: drive=%s: in use by %s", opt, p->drive, bd->user->name);
+	else if (!cd && !bd->writeback)
+		log_err("%s: drive=%s: a SCSI disk takes cache=writeback, none or unsafe", opt, p->drive);
+	else
+		return bd;
+	return NULL;
+}
+
+/* A comma in a value is doubled. */
+static void put(FILE *out, const char *key, const char *value)
+{
+	if (!value)
+		return;
+	fputs(key, out);
+	for (; *value; value++)
+		fprintf(out, "%s%c", *value == ',' ? "," : "", *value);
+}
+
+/* Return: 0, -errno, or 1 after one logged line */
+static int unit_add(struct scsi_user *s, const struct device_spec *d)
+{
+	const struct unit_props *p = d->props;
+	bool cd = d->type == &scsi_cd_type;
+	struct blockdev *bd;
+	char opt[32], *text = NULL;
+	size_t len;
+	FILE *out;
+	int err;
+
+	snprintf(opt, sizeof(opt), "-device %s", d->type->name);
+	if (s->nr == LUNS_MAX)
+		return -E2BIG;
+	bd = unit_drive(opt, p, cd);
+	if (!bd || unit_place(s, opt, p))
+		return 1;
+	out = open_memstream(&text, &len);
+	if (!out)
+		return -ENOMEM;
+	put(out, "--lun=file=", bd->file);
+	fprintf(out, ",target=%u,lun=%u%s", s->where[s->nr].id, s->where[s->nr].lun, cd ? ",cd=on" : "");
+	fputs(bd->readonly && !cd ? ",read-only=on" : "", out);
+	fputs(bd->direct ? ",cache=none" : "", out);
+	fputs(bd->discard ? "" : ",discard=ignore", out);
+	put(out, ",serial=", p->serial);
+	put(out, ",product=", p->product);
+	err = fclose(out) ? -ENOMEM : process_arg(&s->user.vu.proc, "%s", text);
+	free(text);
+	if (err)
+		return err;
+	bd->user = &s->bu;
+	s->unit[s->nr++] = bd;
+	/* it is for the process to lock from now on */
+	blockdev_unlock(bd);
+	return 0;
+}
+
+/* ---- the adapter ---- */
+
+/* The process looks itself, and tells the guest. */
+static void scsi_resized(struct blockdev_user *bu)
+{
+	(void)bu;
+}
+
+static void scsi_stats(struct blockdev_user *bu, FILE *out)
+{
+	const struct scsi_user *s = (void *)((char *)bu - offsetof(struct scsi_user, bu));
+
+	fprintf(out, " %s=%d", s->user.kind->program, (int)s->user.vu.proc.pid);
+}
+
+static bool scsi_settled(struct vhost_user *vu)
+{
+	const struct scsi_user *s = (void *)((char *)vu - offsetof(struct scsi_user, user.vu));
+	unsigned int i;
+
+	for (i = 0; i < s->nr; i++)
+		if (!blockdev_settled(s->unit[i]))
+			return false;
+	return true;
+}
+
+static int scsi_args(struct virtio_user *d, struct vm *vm)
+{
+	struct scsi_user *s = (void *)d;
+	const struct vm_config *cfg = vm->cfg;
+	unsigned int i, most = vm->nr_vcpus < QUEUES_MAX ? vm->nr_vcpus : QUEUES_MAX;
+	int err;
+
+	s->bu = (struct blockdev_user){ .name = d->name, .resized = scsi_resized, .stats = scsi_stats };
+	d->vu.settled = scsi_settled;
+	err = process_arg(&d->vu.proc, "--num-queues=%u", d->p->num_queues ? d->p->num_queues : most);
+	for (i = 0; i < cfg->nr_devices && !err; i++) {
+		const struct device_spec *unit = &cfg->device[i];
+		const struct unit_props *p = unit->props;
+
+		if (unit->type != &scsi_hd_type && unit->type != &scsi_cd_type)
+			continue;
+		if (cfg->device[device_bus(cfg, i, &d->kind->type, p->bus)].props == d->p)
+			err = unit_add(s, unit);
+	}
+	if (s->nr || err)
+		return err;
+	log_err("-device %s: no scsi-hd or scsi-cd belongs to it", d->name);
+	return 1;
+}
+
+static void scsi_release(struct virtio_user *d)
+{
+	struct scsi_user *s = (void *)d;
+
+	while (s->nr)
+		s->unit[--s->nr]->user = NULL;
+}
+
+/* ---- the types ---- */
+
+#define SCSI_PROPS(_most) \
+	USER_U32("num_queues", num_queues, .min = 1, .max = _most, \
+		 .help = "request queues; without it one for each CPU, if the process has them"), \
+	USER_SIZE("virtqueue_size", "128"), \
+	USER_U32("max_sectors", max_sectors, .def = "65535", .min = 1, .max = UINT32_MAX, \
+		 .help = "sectors of 512 bytes that the guest puts into one request"), \
+	USER_U32("cmd_per_lun", cmd_per_lun, .def = "128", .min = 1, .max = UINT32_MAX, \
+		 .help = "requests that the guest sends to one LUN at a time"), \
+	USER_BOOL("hotplug", hotplug, "on", "the guest learns of LUNs that come and go, if the process tells"), \
+	USER_BOOL("param_change", param_change, "on", "and of LUNs that change, if the process tells")
+
+static const struct prop peer_props[] = {
+	SCSI_PROPS(SCSI_MAX_QUEUES),
+	USER_BOOL("t10_pi", t10_pi, "off", "protection information travels with the data, if the process can"),
+	USER_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
+	USER_PEER
+};
+
+static const struct prop own_props[] = { SCSI_PROPS(QUEUES_MAX), USER_COMMON };
+
+const struct user_kind vhost_user_scsi_kind = {
+	USER_PEER_TYPE("vhost-user-scsi-pci", peer_props, "virtio SCSI adapter, served by a process of yours"),
+	.id = VIRTIO_ID_SCSI, .class = 0x010000, .queues = SCSI_FIXED_QUEUES, .need = SCSI_FIXED_QUEUES, .requests = true,
+	.config_len = sizeof(struct virtio_scsi_config), .fill = scsi_fill, .features = scsi_own,
+};
+
+const struct user_kind virtio_scsi_kind = {
+	USER_TYPE(struct user_props, "virtio-scsi-pci", "virtio-scsi", own_props, "virtio SCSI adapter: scsi-hd, scsi-cd"),
+	.size = sizeof(struct scsi_user),
+	.id = VIRTIO_ID_SCSI, .class = 0x010000, .queues = SCSI_FIXED_QUEUES, .need = SCSI_FIXED_QUEUES, .requests = true,
+	.config_len = sizeof(struct virtio_scsi_config), .fill = scsi_fill, .features = scsi_own,
+	.program = "shunt-scsi", .args = scsi_args, .release = scsi_release,
+};
+
+static const char *const only_0[] = { "0", NULL };
+
+static const struct prop unit_props[] = {
+	PROP("drive", PROP_STR, struct unit_props, drive, .required = true, .help = "id of a -drive"),
+	PROP("bus", PROP_STR, struct unit_props, bus, .help = "ID.0 of a virtio-scsi-pci before it; without it the last one"),
+	PROP("channel", PROP_ENUM, struct unit_props, channel, .names = only_0, .help = "there is one"),
+	PROP("scsi-id", PROP_U32, struct unit_props, id, .def = "4294967295",
+	     .help = "its target, 0 to 255; the default means the first that is free"),
+	PROP("lun", PROP_U32, struct unit_props, lun, .def = "4294967295",
+	     .help = "0 to 16383; the default means 0, or with scsi-id= the first that is free"),
+	PROP("serial", PROP_STR, struct unit_props, serial, .help = "serial number, up to 36 characters"),
+	PROP("product", PROP_STR, struct unit_props, product, .help = "up to 16 characters"),
+	PROP("bootindex", PROP_U32, struct unit_props, bootindex, .help = "no effect: only -kernel can be booted"),
+	{ 0 }
+};
+
+const struct device_type scsi_hd_type = {
+	.name = "scsi-hd", .bus = "SCSI", .desc = "SCSI disk",
+	.props = unit_props, .props_size = sizeof(struct unit_props), .check = unit_check, .create = unit_create,
+};
+
+const struct device_type scsi_cd_type = {
+	.name = "scsi-cd", .bus = "SCSI", .desc = "SCSI CD-ROM",
+	.props = unit_props, .props_size = sizeof(struct unit_props), .check = unit_check, .create = unit_create,
+};
