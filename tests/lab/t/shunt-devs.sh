@@ -1,0 +1,113 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Devices of shunt on processes, with a stock guest: entropy, a balloon, a console and a port, a SCSI disk; each process is
+# killed once.
+set -u
+. "$SHUNT_TOP/tests/lab/tap.sh"
+series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+if [ -z "${SHUNT_SOAK:-}" ] && [ "$series" = 6.12 ]; then
+	echo "1..0 # SKIP make check boots this guest on 6.1, make soak on both"
+	exit 0
+fi
+dir=$(mktemp -d)
+vmm=
+cleanup() {
+	[ -z "$vmm" ] || kill -9 "$vmm" 2> /dev/null
+	rm -rf "$dir"
+}
+trap cleanup EXIT
+cd "$dir" || exit 1
+
+# heard WORDS SECONDS: the guest says so, in time and while the VMM lives
+heard() {
+	local end=$((SECONDS + $2))
+
+	until grep -q "GUEST.*$1" serial; do
+		kill -0 "$vmm" 2> /dev/null && [ $SECONDS -lt $end ] || return 1
+		sleep 0.2
+	done
+}
+
+# said KEY: its value
+said() { sed -n "s/.*GUEST.*\b$1=\([^ ]*\).*/\1/p" serial | tr -d '\r' | tail -n 1; }
+
+# talk SOCKET TEXT: a line that comes by it, after a line that is sent
+talk() {
+	python3 - "$@" <<'P'
+import socket, sys, time
+end = time.monotonic() + 20
+while True:
+    try:
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(20)
+        s.connect(sys.argv[1])
+        break
+    except OSError:
+        if time.monotonic() > end:
+            raise
+        time.sleep(0.1)
+s.sendall(sys.argv[2].encode() + b"\n")
+print(s.makefile().readline().strip())
+P
+}
+
+# monitor LINE: what it answers
+monitor() {
+	python3 - "$1" <<'P'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(20)
+s.connect("mon")
+had = b""
+for n, line in enumerate((sys.argv[1] + "\n", "")):
+    while had.count(b"(shunt) ") <= n:
+        had += s.recv(4096)
+    s.sendall(line.encode())
+print(had.decode().split("(shunt) ")[1].replace("\r", "").split("\n", 1)[1], end="")
+P
+}
+
+modprobe -q kvm_amd || modprobe -q kvm_intel
+"$SHUNT_TOP/scripts/load.sh" none > /dev/null
+"$SHUNT_TOP/tests/lab/guest-initramfs" initramfs -k "$series" -M virtio_rng -M virtio_balloon -M virtio_console -M virtio_scsi \
+	-M sd_mod "$SHUNT_TOP/tests/lab/guest/devs.sh" > /dev/null
+cp "$("$SHUNT_TOP/scripts/kernel.sh" vmlinuz "$series")" vmlinuz
+truncate -s 16M disk
+: > serial
+"$SHUNT_TOP/build/bin/shunt" -m 384 -kernel vmlinuz -initrd initramfs -append "console=ttyS0 quiet panic=-1" \
+	-nodefaults -display none -serial file:serial -monitor unix:mon,server=on,wait=off \
+	-object rng-random,id=r,filename=/dev/urandom -device virtio-rng-pci,rng=r -device virtio-balloon-pci,deflate-on-oom=on \
+	-chardev file,id=c,path=console -chardev socket,id=p,path=port,server=on,wait=off \
+	-device virtio-serial-pci,id=s -device virtconsole,chardev=c,bus=s.0 -device virtserialport,chardev=p,bus=s.0,name=org.shunt.test \
+	-drive file=disk,if=none,id=d,format=raw -device virtio-scsi-pci -device scsi-hd,drive=d,product=lab \
+	2> err < /dev/null &
+vmm=$!
+check "a stock guest boots" heard "wrote=" 180
+is "$(pgrep -P $vmm -l | cut -d' ' -f2 | sort | tr '\n' ' ')" "shunt-balloon shunt-console shunt-rng shunt-scsi " "its processes"
+is "$(said rng | cut -d. -f1) $(said hwrng)" "virtio_rng 64" "entropy"
+is "$(said disk) $(said model) $(said wrote)" "32768 lab 1" "a SCSI disk that it writes, and reads again"
+is "$(talk port hello)" "a port" "it speaks by a port"
+check "and hears" heard "heard=hello" 20
+is "$(tr -d '\r' < console)" "a console" "and by hvc0"
+check "it waits for the balloon" heard "inflate=" 20
+monitor "balloon 256" > /dev/null
+check "its memory shrinks" heard "shrunk=" 30
+check "it waits for its processes to be killed" heard "kill=" 20
+for ((i = 0; i < 50; i++)); do
+	[ "$(monitor "info balloon")" != "balloon: actual=256" ] || break
+	sleep 0.2
+done
+is "$(monitor "info balloon")" "balloon: actual=256" "the monitor knows"
+for old in $(pgrep -P $vmm); do kill -9 "$old"; done
+is "$(talk port goon)" "the port" "killed and started anew: it speaks by the port"
+is "$(said again) $(said hwrng2) $(said wrote2)" "goon 64 1" "it hears, has entropy, and its disk"
+is "$(tr -d '\r' < console | tr '\n' ' ')" "a console the console " "and its console"
+is "$(monitor "info balloon")" "balloon: actual=256" "what it gave is known still"
+monitor "balloon 384" > /dev/null
+check "and it gets it back" heard "grown=" 30
+wait $vmm
+is $? 0 "poweroff"
+vmm=
+is "$(grep -c "was killed by signal 9$" err) $(grep -vc "was killed by signal 9$" err)" "4 0" "nothing else was said"
+sed 's/^/# /' err | grep -v "was killed by signal 9$"
+done_testing
