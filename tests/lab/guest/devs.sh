@@ -49,7 +49,7 @@ hear
 say heard="$word"
 first=$(free)
 say inflate=1
-again_and_again less 80000 && say shrunk=1
+again_and_again less 40000 && say shrunk=1
 
 # all processes are killed meanwhile
 say kill=1
@@ -60,5 +60,5 @@ disk 100 wrote2
 echo "the console" >/dev/hvc0
 echo "the port" >&3
 say deflate=1
-again_and_again more 40000 && say grown=1
+again_and_again more 20000 && say grown=1
 poweroff -f

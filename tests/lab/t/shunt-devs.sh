@@ -87,19 +87,20 @@ is "$(talk port hello)" "a port" "it speaks by a port"
 check "and hears" heard "heard=hello" 20
 is "$(tr -d '\r' < console)" "a console" "and by hvc0"
 check "it waits for the balloon" heard "inflate=" 20
-monitor "balloon 256" > /dev/null
+monitor "balloon 320" > /dev/null
 check "its memory shrinks" heard "shrunk=" 30
 check "it waits for its processes to be killed" heard "kill=" 20
 for ((i = 0; i < 50; i++)); do
-	[ "$(monitor "info balloon")" != "balloon: actual=256" ] || break
+	actual=$(monitor "info balloon")
+	[ "$actual" != "balloon: actual=320" ] || break
 	sleep 0.2
 done
-is "$(monitor "info balloon")" "balloon: actual=256" "the monitor knows"
+is "$actual" "balloon: actual=320" "the monitor knows"
 for old in $(pgrep -P $vmm); do kill -9 "$old"; done
 is "$(talk port goon)" "the port" "killed and started anew: it speaks by the port"
 is "$(said again) $(said hwrng2) $(said wrote2)" "goon 64 1" "it hears, has entropy, and its disk"
 is "$(tr -d '\r' < console | tr '\n' ' ')" "a console the console " "and its console"
-is "$(monitor "info balloon")" "balloon: actual=256" "what it gave is known still"
+is "$(monitor "info balloon")" "balloon: actual=320" "what it gave is known still"
 monitor "balloon 384" > /dev/null
 check "and it gets it back" heard "grown=" 30
 wait $vmm
