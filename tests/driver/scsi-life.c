@@ -281,7 +281,7 @@ static void test_kill_load(void)
 
 /*
  * The owner is killed while the device below hangs. Its end waits for nothing; the module stays until
- * the commands have come back. Stock waits in the exit, and that of 6.12.117 has been seen to hang here.
+ * the commands have come back. Stock waits in the exit.
  */
 static void test_kill_hung(void)
 {
@@ -298,7 +298,8 @@ static void test_kill_hung(void)
 		struct scsi_cmd cmds[16];
 		struct reqs_opt o = { 0 };
 
-		if (scsi_start(&s, &o, wwpn) || submit(&s, 0, cmds, 16) || !hang(&s) ||
+		/* What was before has left a unit attention, whose report would not hang. */
+		if (scsi_start(&s, &o, wwpn) || scsi_settle(&s, 0) || submit(&s, 0, cmds, 16) || !hang(&s) ||
 		    write(p[1], "", 1) != 1)
 			_exit(1);
 		pause();
@@ -310,7 +311,8 @@ static void test_kill_hung(void)
 	t = t_now_ms();
 	while ((ret = waitpid(pid, &st, WNOHANG)) != pid && t_now_ms() - t < 5000)
 		t_sleep_ms(5);
-	t_ok(ret == pid && WIFSIGNALED(st), "the process ends at once: %#x", st);
+	if (!t_stock())
+		t_ok(ret == pid && WIFSIGNALED(st), "the process ends at once: %#x", st);
 	dm_resume();
 	if (ret != pid)
 		waitpid(pid, &st, 0);
@@ -339,7 +341,6 @@ int main(int argc, char **argv)
 	test_hung(true);
 	test_lun_removed();
 	test_kill_load();
-	if (!t_stock())
-		test_kill_hung();
+	test_kill_hung();
 	return t_done();
 }
