@@ -134,7 +134,7 @@ bad "takes tap" "${k[@]}" -netdev socket,id=n0
 bad "takes tap" "${k[@]}" -netdev ''
 bad "id= is missing" "${k[@]}" -netdev tap,vhost=on
 bad "id n0 given twice" "${k[@]}" -netdev tap,id=n0,vhost=on -netdev tap,id=n0,vhost=on
-bad "no such type; takes tap or user" "${k[@]}" -netdev bridge,id=n0
+bad "no such type; takes tap, user or vhost-user" "${k[@]}" -netdev bridge,id=n0
 bad "id= is missing" "${k[@]}" -netdev user
 bad "no property 'hostfwd'" "${k[@]}" -netdev tap,id=n0,hostfwd=tcp::1-:1
 bad "no property 'ifname'" "${k[@]}" -netdev user,id=n0,ifname=x
@@ -142,6 +142,8 @@ bad "ipv6" "${k[@]}" -netdev user,id=n0,ipv6=4
 bad "more than 16" "${k[@]}" -netdev "user,id=n0$(printf ',hostfwd=tcp::%s-:1' {1..17})"
 bad "contradicts" "${k[@]}" -netdev tap,id=n0,vhost=off,vhostforce=on
 bad "queues=2" "${k[@]}" -netdev tap,id=n0,vhost=on,queues=2
+bad "chardev" "${k[@]}" -netdev vhost-user,id=n0
+bad "takes a number" "${k[@]}" -netdev vhost-user,id=n0,chardev=c,queues=32
 bad "takes a number" "${k[@]}" -netdev tap,id=n0,vhost=on,queues=0
 bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=x
 bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=-1

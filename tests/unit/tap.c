@@ -54,7 +54,7 @@ static void test_open(void **state)
 	int fd;
 
 	(void)state;
-	fd = tap_open("n0", name, ifname);
+	fd = tap_open("n0", name, false, ifname);
 	assert_true(fd >= 0);
 	assert_string_equal(ifname, name);
 	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
@@ -62,12 +62,12 @@ static void test_open(void **state)
 	assert_int_equal(tap_mtu(ifname), 1500);
 	/* a second process at the same tap */
 	listen_begin();
-	assert_int_equal(tap_open("n1", name, again), -1);
+	assert_int_equal(tap_open("n1", name, false, again), -1);
 	listen_end_with("busy");
 	close(fd);
 	/* it was ours, so it has gone */
 	assert_int_equal(if_nametoindex(name), 0);
-	fd = tap_open("n0", NULL, ifname);
+	fd = tap_open("n0", NULL, false, ifname);
 	assert_true(fd >= 0);
 	assert_int_equal(strncmp(ifname, "tap", 3), 0);
 	close(fd);
@@ -80,11 +80,11 @@ static void test_open_wrong_kind(void **state)
 	(void)state;
 	assert_true(fd >= 0);
 	listen_begin();
-	assert_int_equal(tap_open("n0", name, ifname), -1);
+	assert_int_equal(tap_open("n0", name, false, ifname), -1);
 	listen_end_with(name);
 	close(fd);
 	listen_begin();
-	assert_int_equal(tap_open("n0", "lo", ifname), -1);
+	assert_int_equal(tap_open("n0", "lo", false, ifname), -1);
 	listen_end_with("lo is not a single-queue tap");
 }
 
@@ -130,7 +130,7 @@ static void test_offloads(void **state)
 			BIT(VIRTIO_NET_F_HOST_TSO6) | BIT(VIRTIO_NET_F_GUEST_CSUM) |
 			BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) |
 			BIT(VIRTIO_NET_F_GUEST_ECN);
-	int fd = tap_open("n0", name, ifname), len = 0;
+	int fd = tap_open("n0", name, false, ifname), len = 0;
 	uint64_t f;
 
 	(void)state;

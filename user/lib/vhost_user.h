@@ -36,6 +36,14 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
+	/*
+	 * Not the specification's. Of a NIC's back-end: it serves the control queue, which comes after the data
+	 * queues, and has CONFIG, too. VIRTIO_NET_F_CTRL_VQ does not say that: back-ends offer it for front-ends
+	 * that serve the queue themselves. SET_CONFIG of the configuration's first ten bytes, before rings run,
+	 * says what the driver is shown: its address, and how many pairs there are, after which the control queue
+	 * is if MQ is negotiated.
+	 */
+	VHOST_USER_PROTOCOL_F_NET_CTRL_VQ = 62,
 };
 
 /* From the front-end */

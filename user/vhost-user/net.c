@@ -10,8 +10,11 @@
 
 #include "lib/bits.h"
 #include "lib/log.h"
+#include "lib/vhost_user.h"
 
 #define NO_QUEUE	(~0U)
+/* Bytes of the configuration that a front-end may write: address, status, pairs */
+#define CONFIG_TOLD	offsetof(struct virtio_net_config, mtu)
 
 /* --- queues: which is what, is up to what was negotiated --- */
 
@@ -83,13 +86,20 @@ static void get_config(void *dev, void *config)
 	memcpy(config, &c, sizeof(c));
 }
 
-static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t size)
+/* As new, with what was negotiated */
+static void begin(struct net *n)
 {
-	(void)dev;
-	(void)offset;
-	(void)data;
-	(void)size;
-	return -EINVAL;
+	n->mergeable = net_has(n, VIRTIO_NET_F_MRG_RXBUF);
+	n->hdr_len = n->mergeable || net_has(n, VIRTIO_F_VERSION_1) ? sizeof(struct virtio_net_hdr_mrg_rxbuf) :
+								       sizeof(struct virtio_net_hdr);
+	n->ctrl = net_has(n, VIRTIO_NET_F_CTRL_VQ) ? 2 * (net_has(n, VIRTIO_NET_F_MQ) ? n->shown : 1) : NO_QUEUE;
+	/* Whoever has commands begins with one pair. Others have as many as run. */
+	n->active = net_has(n, VIRTIO_NET_F_MQ) && n->ctrl == NO_QUEUE ? n->shown : 1;
+	net_filter_reset(&n->filter, net_has(n, VIRTIO_NET_F_CTRL_RX), net_has(n, VIRTIO_NET_F_CTRL_VLAN),
+			 net_mac(n->config.mac));
+	n->offloads = n->features & NET_GUEST_OFFLOADS;
+	if (n->backend->offload)
+		n->backend->offload(n, n->features);
 }
 
 static void set_features(void *dev, uint64_t features)
@@ -97,16 +107,36 @@ static void set_features(void *dev, uint64_t features)
 	struct net *n = dev;
 
 	n->features = features;
-	n->mergeable = net_has(n, VIRTIO_NET_F_MRG_RXBUF);
-	n->hdr_len = n->mergeable || net_has(n, VIRTIO_F_VERSION_1) ? sizeof(struct virtio_net_hdr_mrg_rxbuf) :
-								       sizeof(struct virtio_net_hdr);
-	n->ctrl = net_has(n, VIRTIO_NET_F_CTRL_VQ) ? 2 * (net_has(n, VIRTIO_NET_F_MQ) ? n->pairs : 1) : NO_QUEUE;
-	/* Whoever has commands begins with one pair. Others have as many as run. */
-	n->active = net_has(n, VIRTIO_NET_F_MQ) && n->ctrl == NO_QUEUE ? n->pairs : 1;
-	net_filter_reset(&n->filter, net_has(n, VIRTIO_NET_F_CTRL_RX), net_has(n, VIRTIO_NET_F_CTRL_VLAN),
-			 net_mac(n->config.mac));
-	if (n->backend->offload)
-		n->backend->offload(n, features);
+	begin(n);
+}
+
+/* From the front-end, what the driver is shown (VHOST_USER_PROTOCOL_F_NET_CTRL_VQ); the driver itself has nothing to write. */
+static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t size)
+{
+	struct virtio_net_config c = { 0 };
+	struct net *n = dev;
+	unsigned int pairs;
+
+	if (offset || size != CONFIG_TOLD)
+		return -EINVAL;
+	memcpy(&c, data, size);
+	pairs = le16toh(c.max_virtqueue_pairs);
+	if (c.mac[0] & 1 || !pairs || pairs > n->pairs)
+		return -EINVAL;
+	memcpy(&n->config, &c, size);
+	n->shown = pairs;
+	begin(n);
+	return 0;
+}
+
+static void reset(void *dev)
+{
+	struct net *n = dev;
+
+	n->shown = n->pairs;
+	memcpy(n->config.mac, n->opts->mac, ETH_ALEN);
+	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
+	n->config.max_virtqueue_pairs = htole16((uint16_t)n->pairs);
 }
 
 static int start(void *dev)
@@ -129,13 +159,11 @@ int net_open(struct net *n, const struct net_opts *o)
 		     BIT64(VIRTIO_NET_F_CTRL_VLAN) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR);
 	if (n->backend->offload)
 		n->offered |= BIT64(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
-	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
-	n->config.max_virtqueue_pairs = htole16((uint16_t)n->pairs);
+	reset(n);
 	if (n->pairs > 1)
 		n->offered |= BIT64(VIRTIO_NET_F_MQ);
 	if (o->has_mac)
 		n->offered |= BIT64(VIRTIO_NET_F_MAC);
-	memcpy(n->config.mac, o->mac, ETH_ALEN);
 	if (o->mtu)
 		n->offered |= BIT64(VIRTIO_NET_F_MTU);
 	n->config.mtu = htole16((uint16_t)o->mtu);
@@ -165,5 +193,10 @@ void net_device(struct net *n, struct vu_device *d)
 	d->config_size = sizeof(n->config);
 	d->get_config = get_config;
 	d->set_config = set_config;
+	d->config_halts = true;
+	d->protocol = BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_VQ);
+	d->kept_size = net_kept_size();
+	d->keep = net_keep;
+	d->reset = reset;
 	d->set_features = set_features;
 }

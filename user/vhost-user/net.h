@@ -3,8 +3,8 @@
  * shunt-net: a virtio-net device on a tap, on a network stack in the process, or on nothing.
  *
  * net.c is the device: what it offers, and which queue is what. net_rx.c has the driver's receive buffers,
- * net_filter.c what it wants to receive. net_ctrl.c is the control queue. The others are back ends:
- * net_null.c, net_tap.c, net_user.c.
+ * net_filter.c what it wants to receive. net_ctrl.c is the control queue, net_keep.c has what commands have set for the
+ * process that comes after. The others are back ends: net_null.c, net_tap.c, net_user.c.
  */
 #ifndef VHOST_USER_NET_H
 #define VHOST_USER_NET_H
@@ -13,6 +13,7 @@
 #include <linux/virtio_net.h>
 #include <stdbool.h>
 
+#include "lib/bits.h"
 #include "lib/sandbox.h"
 #include "net_filter.h"
 #include "queue.h"
@@ -28,6 +29,11 @@
 #define NET_IOV_MAX	1024
 /* Most packets under way to or from a file in one queue */
 #define NET_BATCH	64
+
+/* What a driver may switch by a command */
+#define NET_GUEST_OFFLOADS (BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(VIRTIO_NET_F_GUEST_TSO4) | \
+			    BIT64(VIRTIO_NET_F_GUEST_TSO6) | BIT64(VIRTIO_NET_F_GUEST_ECN) | \
+			    BIT64(VIRTIO_NET_F_GUEST_UFO))
 
 /* Back ends; those of files have all options in common. */
 enum { NET_NULL, NET_FILE, NET_USER, NET_BACKENDS };
@@ -135,11 +141,14 @@ struct net_rx {
 	uint64_t used;
 };
 
+struct net_kept;
+
 /**
  * struct net - a NIC
  * @opts: the command line
  * @backend: where packets go
  * @pairs: of queues
+ * @shown: pairs that the driver is shown
  * @offered: features of virtio-net
  * @features: that were negotiated
  * @hdr_len: bytes of the header that each packet has
@@ -147,6 +156,8 @@ struct net_rx {
  * @ctrl: index of the control queue, or more than any
  * @active: pairs that the driver uses; atomic
  * @filter: what it wants to receive
+ * @offloads: of NET_GUEST_OFFLOADS, those that are on
+ * @kept: where that is kept, or NULL; @kept_in: which of its copies is good. Context: the control queue, or control
  * @config: the configuration space, but for the address
  * @queue: the queues
  * @mq: a command that changes @active, and that ends when each pair has heard of it: @left have not; of the control
@@ -159,6 +170,7 @@ struct net {
 	const struct net_opts *opts;
 	const struct net_backend *backend;
 	unsigned int pairs;
+	unsigned int shown;
 	uint64_t offered;
 	uint64_t features;
 	unsigned int hdr_len;
@@ -166,6 +178,9 @@ struct net {
 	unsigned int ctrl;
 	unsigned int active;
 	struct net_filter filter;
+	uint64_t offloads;
+	struct net_kept *kept;
+	unsigned int kept_in;
 	struct virtio_net_config config;
 	struct vu_queue *const *queue;
 	struct {
@@ -191,6 +206,15 @@ static inline bool net_pair_used(const struct net *n, unsigned int pair)
 {
 	return pair < __atomic_load_n(&n->active, __ATOMIC_RELAXED);
 }
+
+/* --- net_keep.c --- */
+
+/** net_kept_size() - Return: bytes for the state that commands have made */
+size_t net_kept_size(void);
+/** net_keep() - see vu_device.keep */
+void net_keep(void *net, void *kept);
+/** net_kept_save() - a command was done, and the driver has not heard of it. Context: the control queue */
+void net_kept_save(struct net *n);
 
 /* The operations of the control queue, but for what all queues have in common */
 extern const struct vu_queue_ops net_ctrl_ops;

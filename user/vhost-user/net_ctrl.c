@@ -10,9 +10,6 @@
 #define ROUND		64
 #define COMMAND_MAX	(128U << 10)
 
-#define OFFLOADS (BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6) | \
-		  BIT64(VIRTIO_NET_F_GUEST_ECN) | BIT64(VIRTIO_NET_F_GUEST_UFO))
-
 /**
  * struct command - a command of the driver's
  * @hdr: class and command
@@ -135,11 +132,11 @@ static int mq_pairs(const struct command *c)
 
 	data_of(c, 0, &nr, sizeof(nr));
 	nr = le16toh(nr);
-	if (!nr || nr > c->n->pairs)
+	if (!nr || nr > c->n->shown)
 		return -1;
 	__atomic_store_n(&c->n->active, nr, __ATOMIC_RELAXED);
-	c->n->mq.left = c->n->pairs;
-	for (i = 0; i < c->n->pairs; i++) {
+	c->n->mq.left = c->n->shown;
+	for (i = 0; i < c->n->shown; i++) {
 		c->n->mq.mail[i].run = mq_hear;
 		vu_queue_post(c->n->queue[2 * i], &c->n->mq.mail[i]);
 	}
@@ -153,9 +150,10 @@ static int guest_offloads(const struct command *c)
 
 	data_of(c, 0, &on, sizeof(on));
 	on = le64toh(on);
-	if (on & ~(c->n->features & OFFLOADS))
+	if (on & ~(c->n->features & NET_GUEST_OFFLOADS) || c->n->backend->offload(c->n, on))
 		return -1;
-	return c->n->backend->offload(c->n, on);
+	c->n->offloads = on;
+	return 0;
 }
 
 /* --- the table --- */
@@ -222,6 +220,8 @@ static bool command_take(struct vu_queue *q, struct vu_req *r, struct iovec *iov
 	c.len = r->elem.out_len - sizeof(c.hdr);
 	ack = ack_of(r, iov);
 	ret = command_run(&c);
+	if (ret >= 0)
+		net_kept_save(c.n);
 	if (ret == LATER) {
 		c.n->mq.req = r;
 		c.n->mq.ack = ack;

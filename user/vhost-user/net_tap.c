@@ -105,9 +105,10 @@ static int tap_by_name(const struct net *n, const char *ifname)
 static int tap_given(int fd)
 {
 	const int wanted = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-	struct ifreq ifr;
+	struct ifreq ifr = { .ifr_flags = IFF_ATTACH_QUEUE };
 
-	if (ioctl(fd, TUNGETIFF, &ifr))
+	/* One that a process before has detached tells nothing of itself. */
+	if (ioctl(fd, TUNGETIFF, &ifr) && (errno != EBADFD || ioctl(fd, TUNSETQUEUE, &ifr) || ioctl(fd, TUNGETIFF, &ifr)))
 		return log_err("--tap-fd=%d: %s", fd, strerror(errno));
 	if ((ifr.ifr_flags & wanted) != wanted)
 		return log_err("--tap-fd=%d: it takes a tap with IFF_NO_PI and IFF_VNET_HDR", fd);

@@ -63,6 +63,7 @@ static int set_features(struct vu_session *s, struct vhost_user_msg *m)
 	s->features = m->u64;
 	if (s->d->set_features)
 		s->d->set_features(s->d->dev, m->u64);
+	vu_inflight_keep(s);
 	return vu_start_all(s);
 }
 
@@ -82,7 +83,7 @@ static uint64_t protocol_offered(const struct vu_session *s)
 		not |= BIT64(VHOST_USER_PROTOCOL_F_CONFIG);
 	if (!s->d->refresh)
 		not |= BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
-	return PROTOCOL_FEATURES & ~not;
+	return (PROTOCOL_FEATURES | s->d->protocol) & ~not;
 }
 
 static int get_protocol_features(struct vu_session *s, struct vhost_user_msg *m)
@@ -346,9 +347,16 @@ static int get_config(struct vu_session *s, struct vhost_user_msg *m)
 
 static int set_config(struct vu_session *s, struct vhost_user_msg *m)
 {
+	int ret;
+
 	if (!config_ok(s, m))
 		return -EINVAL;
-	return s->d->set_config(s->d->dev, m->config.offset, m->config.data, m->config.size);
+	if (!s->d->config_halts)
+		return s->d->set_config(s->d->dev, m->config.offset, m->config.data, m->config.size);
+	vu_stop_all(s);
+	ret = s->d->set_config(s->d->dev, m->config.offset, m->config.data, m->config.size);
+	vu_inflight_keep(s);
+	return vu_start_all(s) ?: ret;
 }
 
 /* --- the table --- */

@@ -30,12 +30,17 @@
  * @queue: the queues, when vu_endpoint_serve() has made them
  * @features: of the device's type, and VIRTIO_F_IN_ORDER if its requests end in the order of their coming; others
  *	of the ring are the session's
+ * @protocol: protocol features of the kind of device
  * @config_size: bytes of configuration space, at most VHOST_USER_CONFIG_SIZE; 0: there is none
  * @get_config: fill all of it. Context: control
- * @set_config: the driver wrote; 0 or a negative errno. Context: control
+ * @set_config: the driver wrote; 0 or a negative errno. Context: control; no queue runs if @config_halts
  * @set_features: what was negotiated, nothing when a session begins; no queue runs. May be NULL. Context: control
  * @refresh: the device may have changed by itself: look; a session begins, a while has gone by, or SIGHUP has come.
  *	Return: whether the configuration has changed. May be NULL. Context: control
+ * @kept_size: bytes of memory that outlives the process with what queues have under way (INFLIGHT_SHMFD)
+ * @keep: here it is, a multiple of 64; its first 8 bytes are 0 while nothing is kept in it. What a process before has
+ *	kept is to be taken over, and is as little to be trusted as any message. NULL: there is none any more. Features
+ *	are negotiated; no queue runs. Context: control
  * @reset: a session begins, or the driver has reset the device; no queue runs. May be NULL. Context: control
  */
 struct vu_device {
@@ -51,10 +56,14 @@ struct vu_device {
 	bool no_files;
 	struct vu_queue *queue[VU_QUEUES_MAX];
 	uint64_t features;
+	uint64_t protocol;
 	uint32_t config_size;
 	void (*get_config)(void *dev, void *config);
 	int (*set_config)(void *dev, uint32_t offset, const uint8_t *data, uint32_t size);
+	bool config_halts;
 	void (*set_features)(void *dev, uint64_t features);
+	size_t kept_size;
+	void (*keep)(void *dev, void *kept);
 	void (*reset)(void *dev);
 	bool (*refresh)(void *dev);
 };

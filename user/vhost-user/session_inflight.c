@@ -15,8 +15,26 @@
 /* Largest ring of the specification: regions of others may be for larger ones than ours. */
 #define QUEUE_SIZE_MAX 32768
 
+/* Regions may be of either layout. Return: what is the device's own, or NULL */
+static void *kept_of(const struct vu_session *s)
+{
+	size_t at = s->inflight.num_queues * vu_inflight_size(true, s->inflight.queue_size);
+
+	if (!s->inflight.map || !s->d->kept_size || at > s->inflight.len || s->inflight.len - at < s->d->kept_size)
+		return NULL;
+	return s->inflight.map + at;
+}
+
+void vu_inflight_keep(const struct vu_session *s)
+{
+	if (s->d->keep)
+		s->d->keep(s->d->dev, kept_of(s));
+}
+
 void vu_inflight_unmap(struct vu_session *s)
 {
+	if (s->d->keep)
+		s->d->keep(s->d->dev, NULL);
 	vu_unmap(s->inflight.map, s->inflight.len);
 	s->inflight = (struct vu_inflight_mem){ 0 };
 }
@@ -42,10 +60,13 @@ void *vu_inflight_region(const struct vu_session *s, unsigned int index, int *er
 
 void vu_inflight_forget(struct vu_session *s)
 {
+	uint64_t *kept = kept_of(s);
 	unsigned int i;
 	void *region;
 	int error;
 
+	if (kept)
+		__atomic_store_n(kept, 0, __ATOMIC_RELAXED);
 	for (i = 0; i < s->inflight.num_queues; i++) {
 		region = vu_inflight_region(s, i, &error);
 		if (region)
@@ -56,7 +77,7 @@ void vu_inflight_forget(struct vu_session *s)
 /* Rings may be of either layout later. */
 int vu_get_inflight_fd(struct vu_session *s, struct vhost_user_msg *m)
 {
-	size_t len = m->inflight.num_queues * vu_inflight_size(true, m->inflight.queue_size);
+	size_t len = m->inflight.num_queues * vu_inflight_size(true, m->inflight.queue_size) + s->d->kept_size;
 	int fd;
 
 	if (!m->inflight.num_queues || m->inflight.num_queues > s->d->num_queues ||
@@ -97,5 +118,6 @@ int vu_set_inflight_fd(struct vu_session *s, struct vhost_user_msg *m)
 	vu_stop_all(s);
 	vu_inflight_unmap(s);
 	s->inflight = new;
+	vu_inflight_keep(s);
 	return vu_start_all(s);
 }

@@ -28,7 +28,7 @@ struct vu_vring {
 };
 
 /*
- * Memory that outlives the process, from SET_INFLIGHT_FD: a region for each queue
+ * Memory that outlives the process, from SET_INFLIGHT_FD: a region for each queue, and behind them the device's own
  * @map: NULL when there is none; @len: bytes
  */
 struct vu_inflight_mem {
@@ -102,6 +102,8 @@ int vu_backend_wait(struct vu_session *s, int sock);
 void *vu_inflight_region(const struct vu_session *s, unsigned int index, int *error);
 /** vu_inflight_forget() - what was under way belongs to a driver that is gone */
 void vu_inflight_forget(struct vu_session *s);
+/** vu_inflight_keep() - the device gets what is its own, and takes over what is in it */
+void vu_inflight_keep(const struct vu_session *s);
 /** vu_inflight_unmap() - let go of it */
 void vu_inflight_unmap(struct vu_session *s);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * -netdev: the option and the list of all. What each kind does is in netdev_tap.c and netdev_user.c.
+ * -netdev: the option and the list of all. What each kind does is in netdev_tap.c, netdev_user.c and netdev_vhost_user.c.
  *
  * Context: main thread only. netdev_add() only looks at the words; everything that touches the host
  * happens in netdev_open_all(), after the process has forked.
@@ -16,7 +16,7 @@
 
 #define NETDEV_MAX	16
 
-static const struct netdev_kind *const kinds[] = { &netdev_tap, &netdev_slirp };
+static const struct netdev_kind *const kinds[] = { &netdev_tap, &netdev_slirp, &netdev_vhost_user };
 
 #define NR_KINDS	(sizeof(kinds) / sizeof(kinds[0]))
 
@@ -75,6 +75,7 @@ static struct netdev_entry *entry_make(const struct netdev_kind *kind, const cha
 {
 	struct netdev_entry *e = calloc(1, sizeof(*e));
 	char *hostfwd[NETDEV_HOSTFWD + 1] = { NULL };
+	unsigned int i;
 	char opt[32];
 	int err;
 
@@ -83,7 +84,9 @@ static struct netdev_entry *entry_make(const struct netdev_kind *kind, const cha
 		return NULL;
 	}
 	e->kind = kind;
-	e->nd.tap_fd = -1;
+	for (i = 0; i < NETDEV_QUEUES; i++)
+		e->nd.tap_fd[i] = -1;
+	e->nd.queues = 1;
 	e->nd.vhost_fd = -1;
 	e->id = strdup(id);
 	e->nd.id = e->id;
@@ -111,7 +114,7 @@ int netdev_add(const char *arg)
 	type = keyvals_take(&kvs, "type");
 	kind = kind_find(type);
 	if (!kind) {
-		log_err("-netdev %s: no such type; takes tap or user", type ? type : "");
+		log_err("-netdev %s: no such type; takes tap, user or vhost-user", type ? type : "");
 		goto out;
 	}
 	id = keyvals_take(&kvs, "id");
@@ -187,12 +190,12 @@ int netdev_process(const struct netdev *nd, struct process *p)
 
 int netdev_set_offload(struct netdev *nd, uint64_t virtio_features)
 {
-	return tap_set_offload(nd->tap_fd, virtio_features);
+	return tap_set_offload(nd->tap_fd[0], virtio_features);
 }
 
 uint64_t netdev_offloads(struct netdev *nd)
 {
-	return tap_offloads(nd->tap_fd);
+	return tap_offloads(nd->tap_fd[0]);
 }
 
 void netdev_info(FILE *out)

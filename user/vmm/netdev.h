@@ -13,13 +13,17 @@
 struct process;
 
 #define NETDEV_PROGRAM "shunt-net"
+/* As many pairs as that has, and as many taps as a process is given */
+#define NETDEV_QUEUES	31
 
 /**
  * struct netdev - one -netdev
  * @id: unique among netdevs
  * @ifname: of the tap
- * @tap_fd: open, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, non-blocking; -1: there is no tap
+ * @queues: pairs of queues
+ * @tap_fd: one for each of them, open, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, non-blocking; -1: there is no tap
  * @vhost_fd: open /dev/vhost-net (or vhostfd=), owner not yet set; -1: a process serves it
+ * @chardev: id of the chardev whose peers serve it; NULL: a process of ours does
  * @mtu: of the interface at opening; 0 without one
  * @opened: it can be used
  * @user: name of the device that uses it; NULL until then
@@ -27,8 +31,10 @@ struct process;
 struct netdev {
 	const char *id;
 	char ifname[16];
-	int tap_fd;
+	unsigned int queues;
+	int tap_fd[NETDEV_QUEUES];
 	int vhost_fd;
+	const char *chardev;
 	uint32_t mtu;
 	bool opened;
 	const char *user;

@@ -11,11 +11,14 @@
 
 /** struct netdev_opts - what the command line said; which fields count depends on the kind */
 struct netdev_opts {
+	/* tap, vhost-user */
+	uint32_t queues;
+	bool vhostforce;
 	/* tap */
 	char *ifname, *fd, *script, *downscript, *vhostfd;
 	enum prop_onoffauto vhost;
-	bool vhostforce;
-	uint32_t queues;
+	/* vhost-user */
+	char *chardev;
 	/* user; @hostfwd: any number of them */
 	char *net, *host, *dns, *dhcpstart, *hostname;
 	char *hostfwd[NETDEV_HOSTFWD + 1];
@@ -32,7 +35,7 @@ struct netdev_entry;
  * @check: what the words alone can tell; may be NULL. Return: 0, or -1 after one logged line
  * @up: open it; may be NULL. Return: the same
  * @down: also after a failed @up; may be NULL
- * @process: arguments of the process that serves it. Return: 0 or -errno
+ * @process: arguments of the process that serves it; NULL: netdev.chardev. Return: 0 or -errno
  * @info: goes on with a line that was begun
  */
 struct netdev_kind {
@@ -55,6 +58,6 @@ struct netdev_entry {
 	bool up;
 };
 
-extern const struct netdev_kind netdev_tap, netdev_slirp;
+extern const struct netdev_kind netdev_tap, netdev_slirp, netdev_vhost_user;
 
 #endif

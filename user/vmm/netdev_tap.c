@@ -26,8 +26,8 @@ static const struct prop tap_props[] = {
 	PROP("vhostforce", PROP_BOOL, struct netdev_opts, vhostforce, .help = "on: by vhost_net, or not at all"),
 	PROP("vhostfd", PROP_STR, struct netdev_opts, vhostfd,
 	     .help = "descriptor of an opened " VHOST_NET ", inherited"),
-	PROP("queues", PROP_U32, struct netdev_opts, queues, .def = "1", .min = 1, .max = 256,
-	     .help = "queue pairs; only 1 works"),
+	PROP("queues", PROP_U32, struct netdev_opts, queues, .def = "1", .min = 1, .max = NETDEV_QUEUES,
+	     .help = "pairs of queues for a device with mq=on, each with a queue of the tap; 1 with vhost=on and fd="),
 	{ .type = PROP_END },
 };
 
@@ -51,9 +51,8 @@ static int tap_check(struct netdev_entry *e)
 		return log_err(
 			"-netdev %s: ifname=%s: takes an interface name of 1 to %zu characters",
 			e->id, p->ifname, sizeof(e->nd.ifname) - 1);
-	if (p->queues > 1)
-		return log_err("-netdev %s: queues=%u: more than one queue pair is not there yet",
-			       e->id, p->queues);
+	if (p->queues > 1 && (p->fd || p->vhost == PROP_ON || p->vhostforce || p->vhostfd))
+		return log_err("-netdev %s: queues=%u: takes 1 with %s", e->id, p->queues, p->fd ? "fd=" : "vhost=on");
 	if (p->vhost == PROP_OFF && (p->vhostforce || p->vhostfd))
 		return log_err("-netdev %s: vhost=off contradicts vhostforce= and vhostfd=", e->id);
 	return 0;
@@ -86,20 +85,38 @@ static const char *script_of(const char *given, const char *def)
 	return access(def, X_OK) ? NULL : def;
 }
 
+/* Return: 0 or -1 after one logged line */
+static int queues_open(struct netdev_entry *e)
+{
+	const char *ifname = e->o.ifname;
+	struct netdev *nd = &e->nd;
+	unsigned int i;
+	int fd = -1;
+
+	nd->queues = e->o.queues;
+	if (e->o.fd) {
+		parse_fd(e->o.fd, &fd);
+		nd->tap_fd[0] = tap_adopt(nd->id, fd, nd->ifname);
+		return nd->tap_fd[0] < 0 ? -1 : 0;
+	}
+	for (i = 0; i < nd->queues; i++) {
+		nd->tap_fd[i] = tap_open(nd->id, ifname, nd->queues > 1, nd->ifname);
+		if (nd->tap_fd[i] < 0)
+			return -1;
+		ifname = nd->ifname;
+	}
+	return 0;
+}
+
 static int tap_up(struct netdev_entry *e)
 {
 	struct netdev *nd = &e->nd;
 	const char *script;
-	int fd = -1;
 
 	/* first what can be missing, so that no script has run in vain */
 	if (vhost_open(e))
 		return -1;
-	if (e->o.fd)
-		parse_fd(e->o.fd, &fd);
-	nd->tap_fd = e->o.fd ? tap_adopt(nd->id, fd, nd->ifname) :
-			       tap_open(nd->id, e->o.ifname, nd->ifname);
-	if (nd->tap_fd < 0)
+	if (queues_open(e))
 		return -1;
 	script = e->o.fd ? NULL : script_of(e->o.script, IFUP);
 	if (script && tap_run_script(nd->id, script, nd->ifname))
@@ -113,26 +130,35 @@ static int tap_up(struct netdev_entry *e)
 static void tap_down(struct netdev_entry *e)
 {
 	const char *script = e->o.fd ? NULL : script_of(e->o.downscript, IFDOWN);
+	unsigned int i;
 
 	/* while the interface is still there; if it fails, it has been said why */
 	if (script && e->up)
 		tap_run_script(e->nd.id, script, e->nd.ifname);
 	if (e->nd.vhost_fd >= 0)
 		close(e->nd.vhost_fd);
-	if (e->nd.tap_fd >= 0)
-		close(e->nd.tap_fd);
+	for (i = 0; i < NETDEV_QUEUES; i++)
+		if (e->nd.tap_fd[i] >= 0)
+			close(e->nd.tap_fd[i]);
 }
 
 static int tap_process(const struct netdev_entry *e, struct process *p)
 {
-	p->extra = e->nd.tap_fd;
-	return process_arg(p, "--backend=tap") ?: process_arg(p, "--tap-fd=%d", PROCESS_EXTRA);
+	int err = process_arg(p, "--backend=tap");
+	unsigned int i;
+
+	_Static_assert(NETDEV_QUEUES <= PROCESS_EXTRAS, "each queue has one");
+	for (i = 0; i < e->nd.queues && !err; i++) {
+		p->extra[p->nr_extra++] = e->nd.tap_fd[i];
+		err = process_arg(p, "--tap-fd=%u", PROCESS_EXTRA + i);
+	}
+	return err;
 }
 
 static void tap_info(const struct netdev_entry *e, FILE *out)
 {
-	fprintf(out, "tap, ifname=%s, mtu=%u, vhost=%s", e->nd.ifname, e->nd.mtu,
-		e->nd.vhost_fd >= 0 ? "on" : "off");
+	fprintf(out, "tap, ifname=%s, mtu=%u, vhost=%s, queues=%u", e->nd.ifname, e->nd.mtu,
+		e->nd.vhost_fd >= 0 ? "on" : "off", e->nd.queues);
 }
 
 const struct netdev_kind netdev_tap = {

@@ -67,7 +67,7 @@ int process_arg_again(struct process *p, const char *fmt, ...)
 
 int process_init(struct process *p, const char *name)
 {
-	*p = (struct process){ .name = name, .extra = -1, .pidfd = -1 };
+	*p = (struct process){ .name = name, .pidfd = -1 };
 	return process_arg(p, "%s", name) || process_arg(p, "--fd=%d", CHILD_FD) ? -ENOMEM : 0;
 }
 
@@ -110,7 +110,9 @@ static int find(const char *name, char *path)
 struct child {
 	const char *path;
 	char *const *argv;
-	int sock, null, extra;
+	int sock, null;
+	int extra[PROCESS_EXTRAS];
+	unsigned int nr_extra;
 	bool stdio, quiet;
 	pid_t parent;
 	sigset_t mask;
@@ -125,6 +127,7 @@ static int child_run(void *arg)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	struct child *c = arg;
+	unsigned int i;
 
 	setsid();
 	sigaction(SIGPIPE, &dfl, NULL);
@@ -134,9 +137,12 @@ static int child_run(void *arg)
 	if (getppid() != c->parent)
 		_exit(1);
 	if ((!c->stdio && (dup2(c->null, STDIN_FILENO) < 0 || dup2(c->null, STDOUT_FILENO) < 0)) ||
-	    (c->quiet && dup2(c->null, STDERR_FILENO) < 0) || dup2(c->sock, CHILD_FD) < 0 ||
-	    (c->extra >= 0 && dup2(c->extra, PROCESS_EXTRA) < 0) ||
-	    syscall(SYS_close_range, c->extra >= 0 ? PROCESS_EXTRA + 1 : PROCESS_EXTRA, UINT_MAX, 0))
+	    (c->quiet && dup2(c->null, STDERR_FILENO) < 0) || dup2(c->sock, CHILD_FD) < 0)
+		goto out;
+	for (i = 0; i < c->nr_extra; i++)
+		if (dup2(c->extra[i], PROCESS_EXTRA + (int)i) < 0)
+			goto out;
+	if (syscall(SYS_close_range, PROCESS_EXTRA + c->nr_extra, UINT_MAX, 0))
 		goto out;
 	sigprocmask(SIG_SETMASK, &c->mask, NULL);
 	execv(c->path, c->argv);
@@ -176,26 +182,38 @@ static int child_start(struct process *p, struct child *c)
 	return -c->err;
 }
 
-/* Out of the way of those that the child replaces. Return: 0 or -errno */
+/* A copy, out of the way of those that the child replaces. Return: it, or -errno */
+static int copy_up(int fd)
+{
+	int new = fcntl(fd, F_DUPFD_CLOEXEC, PROCESS_EXTRA + PROCESS_EXTRAS);
+
+	return new < 0 ? -errno : new;
+}
+
+/* Return: 0 or -errno */
 static int move_up(int *fd)
 {
-	int new;
+	int new = copy_up(*fd);
 
-	new = fcntl(*fd, F_DUPFD_CLOEXEC, PROCESS_EXTRA + 1);
 	if (new < 0)
-		return -errno;
+		return new;
 	close(*fd);
 	*fd = new;
 	return 0;
 }
 
-/* A copy of that, likewise. */
-static int extra_copy(const struct process *p, int *fd)
+/* The same for copies of those that are the caller's. */
+static int extra_copy(const struct process *p, struct child *c)
 {
-	if (p->extra < 0)
-		return 0;
-	*fd = fcntl(p->extra, F_DUPFD_CLOEXEC, PROCESS_EXTRA + 1);
-	return *fd < 0 ? -errno : 0;
+	int fd;
+
+	while (c->nr_extra < p->nr_extra) {
+		fd = copy_up(p->extra[c->nr_extra]);
+		if (fd < 0)
+			return fd;
+		c->extra[c->nr_extra++] = fd;
+	}
+	return 0;
 }
 
 static void close_fd(int fd)
@@ -206,8 +224,7 @@ static void close_fd(int fd)
 
 int process_start(struct process *p, const char *opt)
 {
-	struct child c = { .argv = p->argv, .stdio = p->stdio, .quiet = p->quiet, .parent = getpid(), .null = -1,
-			   .extra = -1 };
+	struct child c = { .argv = p->argv, .stdio = p->stdio, .quiet = p->quiet, .parent = getpid(), .null = -1 };
 	char path[PATH_MAX];
 	int sv[2] = { -1, -1 };
 	int err;
@@ -221,10 +238,11 @@ int process_start(struct process *p, const char *opt)
 		err = -errno;
 	c.sock = sv[1];
 	if (!err)
-		err = move_up(&c.null) ?: move_up(&c.sock) ?: extra_copy(p, &c.extra) ?: child_start(p, &c);
+		err = move_up(&c.null) ?: move_up(&c.sock) ?: extra_copy(p, &c) ?: child_start(p, &c);
 	close_fd(c.null);
 	close_fd(c.sock);
-	close_fd(c.extra);
+	while (c.nr_extra)
+		close(c.extra[--c.nr_extra]);
 	if (!err)
 		return sv[0];
 	close_fd(sv[0]);

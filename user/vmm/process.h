@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Programs of ours beside the VMM: each has one end of a socket pair, its standard error, standard input
- * and output if it is to serve these, at most one descriptor more, and nothing else. They die with the VMM
- * however it ends, and get no signal from its terminal.
+ * and output if it is to serve these, the few descriptors that it is given, and nothing else. They die with the
+ * VMM however it ends, and get no signal from its terminal.
  *
  * Context: main thread, because a program goes when the thread that started it goes; process_kill() on any
  * thread, but not at the same time as the others.
@@ -16,12 +16,13 @@
 
 #define PROCESS_ARGS	64
 #define PROCESS_EXTRA	4
+#define PROCESS_EXTRAS	31
 
 /**
  * struct process - one program
  * @name: of it, "shunt-blk"; looked for beside the VMM, then in PATH
  * @argv: its arguments, owned, NULL-terminated: the first is @name, the second says which descriptor
- * @extra: -1, or a descriptor that it gets as number PROCESS_EXTRA; stays the caller's
+ * @extra: @nr_extra descriptors, which it gets as numbers PROCESS_EXTRA and up; they stay the caller's
  * @stdio: it has standard input and output
  * @quiet: standard error is nobody's
  * @pid: @pidfd: 0 and -1 while it does not run
@@ -29,7 +30,8 @@
 struct process {
 	const char *name;
 	char *argv[PROCESS_ARGS];
-	int extra;
+	int extra[PROCESS_EXTRAS];
+	unsigned int nr_extra;
 	bool stdio, quiet;
 	pid_t pid;
 	int pidfd;

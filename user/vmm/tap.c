@@ -37,7 +37,7 @@
 
 extern char **environ;
 
-static int tun_explain(const char *id, const char *want, int err)
+static int tun_explain(const char *id, const char *want, bool multi, int err)
 {
 	const char *name = want ? want : "a new tap";
 
@@ -50,16 +50,16 @@ static int tun_explain(const char *id, const char *want, int err)
 			id, name);
 	case EINVAL:
 		return log_err(
-			"-netdev %s: %s is not a single-queue tap (ip tuntap add mode tap, without multi_queue)",
-			id, name);
+			"-netdev %s: %s is not a %s-queue tap (ip tuntap add mode tap%s multi_queue)",
+			id, name, multi ? "multi" : "single", multi ? "" : ", without");
 	default:
 		return log_err("-netdev %s: %s: %s", id, name, strerror(err));
 	}
 }
 
-int tap_open(const char *id, const char *want, char *ifname)
+int tap_open(const char *id, const char *want, bool multi, char *ifname)
 {
-	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (multi ? IFF_MULTI_QUEUE : 0) };
 	unsigned int features;
 	int fd, err;
 
@@ -78,7 +78,7 @@ int tap_open(const char *id, const char *want, char *ifname)
 	strncpy(ifr.ifr_name, want ? want : "tap%d", IFNAMSIZ - 1);
 	if (ioctl(fd, TUNSETIFF, &ifr)) {
 		err = errno;
-		tun_explain(id, want, err);
+		tun_explain(id, want, multi, err);
 		goto fail;
 	}
 	memcpy(ifname, ifr.ifr_name, IFNAMSIZ);

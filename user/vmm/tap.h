@@ -9,10 +9,11 @@
 /**
  * tap_open() - make or join a tap that this process holds: one that it made vanishes with it
  * @want: interface name, or NULL
+ * @multi: one queue of several
  * @ifname: 16 bytes; gets the name
  * Return: descriptor, non-blocking; -1 after one logged line
  */
-int tap_open(const char *id, const char *want, char *ifname);
+int tap_open(const char *id, const char *want, bool multi, char *ifname);
 /** tap_adopt() - take an inherited descriptor over. Return: @fd, or -1 after one logged line */
 int tap_adopt(const char *id, int fd, char *ifname);
 

@@ -44,13 +44,7 @@ void vhost_user_lock(struct vhost_user *vu)
 
 /* ---- one message; all of this with the lock held ---- */
 
-static bool speaks(const struct vhost_user *vu, unsigned int protocol_feature)
-{
-	return vu->protocol >> protocol_feature & 1;
-}
-
-/* Return: @err; -EPIPE instead where the other side has only gone */
-static int failed(struct vhost_user *vu, int err)
+int vhost_user_failed(struct vhost_user *vu, int err)
 {
 	vhost_user_leave(vu);
 	switch (err) {
@@ -73,11 +67,11 @@ static int receive(struct vhost_user *vu, struct vhost_user_msg *m)
 	int ret = vhost_user_recv_until(vu->sock, m, vu->deadline_ns);
 
 	if (ret <= 0)
-		return failed(vu, ret ? ret : -EPIPE);
+		return vhost_user_failed(vu, ret ? ret : -EPIPE);
 	if (m->hdr.request == request && m->hdr.flags & VHOST_USER_REPLY)
 		return 0;
 	vhost_user_close_fds(m);
-	return failed(vu, -EPROTO);
+	return vhost_user_failed(vu, -EPROTO);
 }
 
 static int transmit(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t flags)
@@ -88,26 +82,31 @@ static int transmit(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t fl
 		return ret;
 	m->hdr.flags = VHOST_USER_VERSION | flags;
 	ret = vhost_user_send(vu->sock, m);
-	return ret ? failed(vu, ret) : 0;
+	return ret ? vhost_user_failed(vu, ret) : 0;
+}
+
+int vhost_user_exchange(struct vhost_user *vu, struct vhost_user_msg *m)
+{
+	return transmit(vu, m, 0) ?: receive(vu, m);
 }
 
 /* A question: @m becomes the answer, of @size bytes */
 static int ask(struct vhost_user *vu, struct vhost_user_msg *m, uint32_t size)
 {
-	int err = transmit(vu, m, 0) ?: receive(vu, m);
+	int err = vhost_user_exchange(vu, m);
 
 	if (err)
 		return err;
 	if (m->hdr.size == size && !m->nr_fds)
 		return 0;
 	vhost_user_close_fds(m);
-	return failed(vu, -EPROTO);
+	return vhost_user_failed(vu, -EPROTO);
 }
 
-/* A statement: whether it was understood is known where there is REPLY_ACK. Return: also -EINVAL, refused */
-static int tell(struct vhost_user *vu, struct vhost_user_msg *m)
+/* Whether it was understood is known where there is REPLY_ACK. */
+int vhost_user_tell(struct vhost_user *vu, struct vhost_user_msg *m)
 {
-	bool ack = speaks(vu, VHOST_USER_PROTOCOL_F_REPLY_ACK);
+	bool ack = vhost_user_speaks(vu, VHOST_USER_PROTOCOL_F_REPLY_ACK);
 	int err = transmit(vu, m, ack ? VHOST_USER_NEED_REPLY : 0);
 
 	m->nr_fds = 0;
@@ -118,7 +117,7 @@ static int tell(struct vhost_user *vu, struct vhost_user_msg *m)
 		return err;
 	vhost_user_close_fds(m);
 	if (m->hdr.size != sizeof(m->u64))
-		return failed(vu, -EPROTO);
+		return vhost_user_failed(vu, -EPROTO);
 	return m->u64 ? -EINVAL : 0;
 }
 
@@ -135,7 +134,7 @@ static int tell_u64(struct vhost_user *vu, uint32_t request, uint64_t val)
 {
 	struct vhost_user_msg m = { .hdr = { .request = request, .size = sizeof(m.u64) }, .u64 = val };
 
-	return tell(vu, &m);
+	return vhost_user_tell(vu, &m);
 }
 
 static int tell_state(struct vhost_user *vu, uint32_t request, unsigned int n, unsigned int num)
@@ -145,7 +144,7 @@ static int tell_state(struct vhost_user *vu, uint32_t request, unsigned int n, u
 		.state = { .index = n, .num = num },
 	};
 
-	return tell(vu, &m);
+	return vhost_user_tell(vu, &m);
 }
 
 static int tell_fd(struct vhost_user *vu, uint32_t request, uint64_t val, int fd)
@@ -154,14 +153,14 @@ static int tell_fd(struct vhost_user *vu, uint32_t request, uint64_t val, int fd
 		.nr_fds = 1, .fds = { fd }, .hdr = { .request = request, .size = sizeof(m.u64) }, .u64 = val,
 	};
 
-	return tell(vu, &m);
+	return vhost_user_tell(vu, &m);
 }
 
 static int tell_empty(struct vhost_user *vu, uint32_t request)
 {
 	struct vhost_user_msg m = { .hdr.request = request };
 
-	return tell(vu, &m);
+	return vhost_user_tell(vu, &m);
 }
 
 /* ---- first words ---- */
@@ -171,12 +170,12 @@ static int channel_open(struct vhost_user *vu)
 	struct vhost_user_msg m = { .nr_fds = 1, .hdr.request = VHOST_USER_SET_BACKEND_REQ_FD };
 	int sv[2], err;
 
-	if (!speaks(vu, VHOST_USER_PROTOCOL_F_BACKEND_REQ))
+	if (!vhost_user_speaks(vu, VHOST_USER_PROTOCOL_F_BACKEND_REQ))
 		return 0;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
 		return -errno;
 	m.fds[0] = sv[1];
-	err = tell(vu, &m);
+	err = vhost_user_tell(vu, &m);
 	close(sv[1]);
 	if (err)
 		close(sv[0]);
@@ -188,7 +187,7 @@ static int channel_open(struct vhost_user *vu)
 /* What it can do. Return: 0 or -errno */
 static int features_ask(struct vhost_user *vu)
 {
-	uint64_t protocol = PROTOCOL, has;
+	uint64_t protocol = PROTOCOL | (vu->nic ? BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_VQ) : 0), has;
 	int err;
 
 	vu->protocol = 0;
@@ -210,10 +209,10 @@ static int features_ask(struct vhost_user *vu)
 static int queues_check(struct vhost_user *vu)
 {
 	/* Without MQ nobody says. */
-	uint64_t nr = vu->nr_rings <= 2 ? vu->nr_rings : 1;
+	uint64_t nr = vu->nr_rings <= 2 && !vu->nic ? vu->nr_rings : 1;
 	int err = 0;
 
-	if (speaks(vu, VHOST_USER_PROTOCOL_F_MQ))
+	if (vhost_user_speaks(vu, VHOST_USER_PROTOCOL_F_MQ))
 		err = ask_u64(vu, VHOST_USER_GET_QUEUE_NUM, &nr);
 	vu->queues = nr < VHOST_USER_RINGS ? (unsigned int)nr : VHOST_USER_RINGS;
 	if (!err && nr < vu->nr_rings) {
@@ -253,62 +252,6 @@ int vhost_user_greet(struct vhost_user *vu)
 	return err;
 }
 
-/* ---- configuration ---- */
-
-static int get_config(struct vhost_user *vu, uint8_t *data)
-{
-	struct vhost_user_msg m = {
-		.hdr = { .request = VHOST_USER_GET_CONFIG, .size = VHOST_USER_CONFIG_HDR + vu->config_len },
-		.config.size = vu->config_len,
-	};
-	int err = vhost_user_greet(vu);
-
-	if (!err && !speaks(vu, VHOST_USER_PROTOCOL_F_CONFIG))
-		err = -ENOTSUP;
-	if (!err)
-		err = transmit(vu, &m, 0) ?: receive(vu, &m);
-	if (err)
-		return err;
-	vhost_user_close_fds(&m);
-	/* as processes say that there is no such */
-	if (!m.hdr.size || (m.hdr.size == VHOST_USER_CONFIG_HDR && !m.config.size))
-		return -EINVAL;
-	if (m.hdr.size != VHOST_USER_CONFIG_HDR + vu->config_len || m.config.size != vu->config_len ||
-	    m.config.offset)
-		return failed(vu, -EPROTO);
-	memcpy(data, m.config.data, vu->config_len);
-	return 0;
-}
-
-int vhost_user_get_config(struct vhost_user *vu, uint8_t *data)
-{
-	int err;
-
-	vhost_user_lock(vu);
-	err = get_config(vu, data);
-	pthread_mutex_unlock(&vu->lock);
-	return err;
-}
-
-int vhost_user_set_config(struct vhost_user *vu, uint32_t off, const void *data, uint32_t len)
-{
-	struct vhost_user_msg m = {
-		.hdr = { .request = VHOST_USER_SET_CONFIG, .size = VHOST_USER_CONFIG_HDR + len },
-		.config = { .offset = off, .size = len },
-	};
-	int err;
-
-	if (len > vu->config_len || off > vu->config_len - len)
-		return -EINVAL;
-	memcpy(m.config.data, data, len);
-	vhost_user_lock(vu);
-	err = vhost_user_greet(vu);
-	if (!err)
-		err = speaks(vu, VHOST_USER_PROTOCOL_F_CONFIG) ? tell(vu, &m) : -EINVAL;
-	pthread_mutex_unlock(&vu->lock);
-	return err;
-}
-
 /* ---- rings; the lock is held ---- */
 
 static int set_mem(struct vhost_user *vu)
@@ -329,7 +272,7 @@ static int set_mem(struct vhost_user *vu)
 		};
 	}
 	m.hdr.size = (uint32_t)(8 + m.mem.nr * sizeof(m.mem.region[0]));
-	return tell(vu, &m);
+	return vhost_user_tell(vu, &m);
 }
 
 /* Sizes of the three parts of a ring: virtio 1.2, 2.7 and 2.8 */
@@ -352,7 +295,7 @@ static int set_addr(struct vhost_user *vu, unsigned int n, const struct vhost_ri
 
 	if (!desc || !avail || !used)
 		return -EFAULT;
-	return tell(vu, &m);
+	return vhost_user_tell(vu, &m);
 }
 
 /*
@@ -401,12 +344,12 @@ static int inflight_get(struct vhost_user *vu, const struct vhost_ring *ring, un
 	/* no ring, nothing to track */
 	if (!m.inflight.queue_size)
 		return 0;
-	err = transmit(vu, &m, 0) ?: receive(vu, &m);
+	err = vhost_user_exchange(vu, &m);
 	if (err)
 		return err;
 	if ((m.hdr.size != VHOST_USER_INFLIGHT_SIZE && m.hdr.size != VHOST_USER_INFLIGHT_PADDED) || m.nr_fds != 1) {
 		vhost_user_close_fds(&m);
-		return failed(vu, -EPROTO);
+		return vhost_user_failed(vu, -EPROTO);
 	}
 	m.hdr.request = VHOST_USER_SET_INFLIGHT_FD;
 	m.hdr.size = VHOST_USER_INFLIGHT_PADDED;
@@ -418,10 +361,10 @@ static int inflight_set(struct vhost_user *vu)
 {
 	struct vhost_user_msg m = vu->inflight;
 
-	return tell(vu, &m);
+	return vhost_user_tell(vu, &m);
 }
 
-static bool any_ran(const struct vhost_user *vu)
+bool vhost_user_any_ran(const struct vhost_user *vu)
 {
 	unsigned int n;
 
@@ -439,9 +382,11 @@ static int setup(struct vhost_user *vu, uint64_t features, const struct vhost_ri
 	vu->packed = ours & BIT64(VIRTIO_F_RING_PACKED);
 	if (!err)
 		err = tell_u64(vu, VHOST_USER_SET_FEATURES, ours);
+	if (!err && vu->told_len)
+		err = vhost_user_tell_config(vu, 0, vu->told, vu->told_len);
 	if (!err)
 		err = set_mem(vu);
-	if (err || !speaks(vu, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+	if (err || !vhost_user_speaks(vu, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
 		return err;
 	if (!vu->inflight.nr_fds)
 		err = inflight_get(vu, ring, nr);
@@ -503,7 +448,7 @@ static int user_recover(struct vhost *vh, uint64_t features, struct vhost_ring *
 	vhost_user_lock(vu);
 	vu->deadline_ns = loop_now_ns() + START_NS;
 	vh->why = NULL;
-	if (any_ran(vu) && !vu->inflight.nr_fds) {
+	if (vhost_user_any_ran(vu) && !vu->inflight.nr_fds) {
 		vh->why = "the process has gone, and what it had under way is not known (no INFLIGHT_SHMFD)";
 		err = -ENOTRECOVERABLE;
 	} else {
@@ -538,7 +483,7 @@ static int stop_all(struct vhost_user *vu)
 			err = ask(vu, &m, sizeof(m.state));
 	}
 	vu->deadline_ns = loop_now_ns() + ANSWER_NS;
-	if (!err && speaks(vu, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
+	if (!err && vhost_user_speaks(vu, VHOST_USER_PROTOCOL_F_RESET_DEVICE))
 		err = tell_empty(vu, VHOST_USER_RESET_DEVICE);
 	return err;
 }
@@ -568,7 +513,7 @@ static void user_stop(struct vhost *vh)
 		return;
 	vhost_user_lock(vu);
 	/* One that has not been greeted has got no ring. */
-	err = any_ran(vu) && !vu->dead && vu->greeted ? stop_all(vu) : 0;
+	err = vhost_user_any_ran(vu) && !vu->dead && vu->greeted ? stop_all(vu) : 0;
 	if (err && err != -EPIPE)
 		log_warn("%s: stopping its rings: %s", vh->name, vh->why ? vh->why : strerror(-err));
 	/* Guest memory is somebody else's from now on. */

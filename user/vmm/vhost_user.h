@@ -5,7 +5,8 @@
  * makes no sense, is left, and one of ours killed. One that has gone is started or connected to again, and goes
  * on with what its predecessor had under way if it can tell (INFLIGHT_SHMFD); else the device needs a reset.
  *
- * vhost_user.c has the messages, vhost_user_peer.c the life of the other side.
+ * vhost_user.c has the messages, vhost_user_config.c those about the configuration, vhost_user_peer.c the life of
+ * the other side.
  *
  * Context: as vhost.h has it; other functions on the main thread, unless they say so.
  */
@@ -31,8 +32,11 @@ struct config_job;
  * Set before vhost_user_open(), all else zero:
  * @proc: process_init() and process_arg(): start this; or no argument at all, and
  * @chardev: whose peers are such processes
+ * @nic: it is a NIC: @nr_rings and @queues are pairs, and it is asked whether it serves the control queue
+ *	(VHOST_USER_PROTOCOL_F_NET_CTRL_VQ)
  * @nr_rings: the other side has to have so many
  * @most_rings: further ones it is not told of, 0: of all; may be set until the first start
+ * @told: @told_len: bytes of configuration that it is told before its rings start; may be set until the first start
  * @config_len: bytes of configuration to ask for
  * @starting: @proc is about to be started, anew it may be, and may get other arguments, and an @extra that is closed
  *	afterwards; main thread. May be NULL. Return: 0, or -errno after one logged line
@@ -48,7 +52,10 @@ struct vhost_user {
 	struct vm *vm;
 	struct process proc;
 	struct chardev *chardev;
+	bool nic;
 	unsigned int nr_rings, most_rings;
+	const void *told;
+	unsigned int told_len;
 	unsigned int config_len;
 	uint8_t config[VHOST_USER_CONFIG_SIZE];
 	unsigned int queues;
@@ -104,19 +111,41 @@ void vhost_user_close(struct vhost_user *vu);
  */
 int vhost_user_set_config(struct vhost_user *vu, uint32_t off, const void *data, uint32_t len);
 
+/**
+ * vhost_user_config_now() - @len bytes of the configuration, from its beginning, while rings run; any thread
+ * Return: 0; or -errno: nobody is there that knows
+ */
+int vhost_user_config_now(struct vhost_user *vu, void *data, uint32_t len);
+
 /** vhost_user_fetch_config() - ask for the configuration again, away from here: @config_changed */
 void vhost_user_fetch_config(struct vhost_user *vu);
 
 /** vhost_user_ending() - the process ends: rings are no longer stopped one by one */
 void vhost_user_ending(void);
 
-/* ---- vhost_user.c for vhost_user_peer.c ---- */
+/** vhost_user_speaks() - whether the other side has a protocol feature, once it is open */
+static inline bool vhost_user_speaks(const struct vhost_user *vu, unsigned int protocol_feature)
+{
+	return vu->protocol >> protocol_feature & 1;
+}
+
+/* ---- vhost_user.c and vhost_user_config.c for each other and vhost_user_peer.c ---- */
 
 extern const struct vhost_ops vhost_user_ops;
 /** vhost_user_lock() - take the lock; there are some seconds for answers */
 void vhost_user_lock(struct vhost_user *vu);
 /** vhost_user_greet() - first words; nothing if they were said. Return: 0 or -errno, @vhost.why may say more */
 int vhost_user_greet(struct vhost_user *vu);
+/** vhost_user_tell() - lock held: a statement. Return: 0, -EINVAL: refused; or another -errno, it was left */
+int vhost_user_tell(struct vhost_user *vu, struct vhost_user_msg *m);
+/** vhost_user_exchange() - lock held: @m becomes its answer, of whatever size. Return: 0 or -errno, it was left */
+int vhost_user_exchange(struct vhost_user *vu, struct vhost_user_msg *m);
+/** vhost_user_failed() - lock held: leave it for what it has done. Return: @err, or -EPIPE where it has only gone */
+int vhost_user_failed(struct vhost_user *vu, int err);
+/** vhost_user_any_ran() - lock held: whether a ring has run since the last stop */
+bool vhost_user_any_ran(const struct vhost_user *vu);
+/** vhost_user_tell_config() - lock held, greeted: SET_CONFIG. Return: 0 or -errno */
+int vhost_user_tell_config(struct vhost_user *vu, uint32_t off, const void *data, uint32_t len);
 /** vhost_user_get_config() - any thread: @config_len bytes to @data. Return: 0 or -errno */
 int vhost_user_get_config(struct vhost_user *vu, uint8_t *data);
 

@@ -121,10 +121,8 @@ static int peer_start(struct vhost_user *vu)
 	int err = vu->starting ? vu->starting(vu) : 0;
 	int fd = err ? err : process_start(&vu->proc, vu->vhost.name);
 
-	if (vu->starting && vu->proc.extra >= 0) {
-		close(vu->proc.extra);
-		vu->proc.extra = -1;
-	}
+	while (vu->starting && vu->proc.nr_extra)
+		close(vu->proc.extra[--vu->proc.nr_extra]);
 	if (fd < 0)
 		return fd;
 	err = peer_take(vu, fd);

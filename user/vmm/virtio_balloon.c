@@ -54,7 +54,7 @@ static int balloon_starting(struct vhost_user *vu)
 		err = -errno;
 	} else {
 		b->control = sv[0];
-		vu->proc.extra = sv[1];
+		vu->proc.extra[vu->proc.nr_extra++] = sv[1];
 		err = process_arg_again(&vu->proc, "--target=%llu", (unsigned long long)b->target);
 	}
 	if (err)

@@ -91,8 +91,11 @@ static bool user_settled(struct vhost_user *vu)
 /* Each process has a description of its own: that of one that was killed is locked until its io_uring is gone. */
 static int user_starting(struct vhost_user *vu)
 {
-	vu->proc.extra = blockdev_reopen(of_user(vu)->bd);
-	return vu->proc.extra < 0 ? vu->proc.extra : 0;
+	int fd = blockdev_reopen(of_user(vu)->bd);
+
+	if (fd >= 0)
+		vu->proc.extra[vu->proc.nr_extra++] = fd;
+	return fd < 0 ? fd : 0;
 }
 
 static const struct blk_backend user_backend = {

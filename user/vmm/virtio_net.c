@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * virtio-net-pci (virtio 1.2, section 5.1): one receive and one transmit queue, served by the kernel's
- * vhost_net with a tap behind it, or by a process. What is offered is what the properties and the back end,
- * tap and module or process, have; there is no control queue, so nothing that needs one is offered.
+ * virtio-net-pci (virtio 1.2, section 5.1): pairs of queues, served by the kernel's vhost_net with a tap behind
+ * it, or by a process, and behind them the control queue, which a process serves, too, and the kernel does not have.
+ * What is offered is what the properties and the back end, tap and module or process, have.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -15,6 +15,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
+#include "chardev.h"
 #include "config.h"
 #include "device.h"
 #include "netdev.h"
@@ -27,7 +28,11 @@
 
 #define MTU_MIN		68
 #define MTU_DEFAULT	1500
-#define NET_QUEUES	2
+#define NET_QUEUES	(2 * NETDEV_QUEUES + 1)
+/* of the control queue, as QEMU has it */
+#define CTRL_SIZE	64
+/* What a process is told: address, status, pairs */
+#define NET_TOLD	offsetof(struct virtio_net_config, mtu)
 
 struct net_props {
 	struct virtio_pci_props pci;
@@ -36,15 +41,21 @@ struct net_props {
 	bool csum, gso, guest_csum, mrg_rxbuf, status;
 	bool guest_tso4, guest_tso6, guest_ecn, guest_ufo;
 	bool host_tso4, host_tso6, host_ecn, host_ufo;
+	bool mq, ctrl_vq, ctrl_rx, ctrl_rx_extra, ctrl_vlan, ctrl_mac_addr, ctrl_guest_offloads;
 	uint32_t host_mtu, rx_queue_size, tx_queue_size;
 };
 
+/**
+ * struct virtio_net
+ * @config: what the driver reads
+ * @told: the same at reset, as a process is told
+ */
 struct virtio_net {
 	struct virtio_dev vd;
 	struct vhost_kernel vk;
 	struct vhost_user vu;
 	struct netdev *nd;
-	struct virtio_net_config config;
+	struct virtio_net_config config, told;
 	char name[64];
 };
 
@@ -60,6 +71,12 @@ static const struct {
 	{ VIRTIO_NET_F_HOST_TSO4, VIRTIO_NET_F_CSUM },
 	{ VIRTIO_NET_F_HOST_TSO6, VIRTIO_NET_F_CSUM },
 	{ VIRTIO_NET_F_HOST_UFO, VIRTIO_NET_F_CSUM },
+	{ VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_CTRL_VQ },
+	{ VIRTIO_NET_F_CTRL_RX_EXTRA, VIRTIO_NET_F_CTRL_VQ },
+	{ VIRTIO_NET_F_CTRL_VLAN, VIRTIO_NET_F_CTRL_VQ },
+	{ VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_CTRL_VQ },
+	{ VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, VIRTIO_NET_F_CTRL_VQ },
+	{ VIRTIO_NET_F_MQ, VIRTIO_NET_F_CTRL_VQ },
 };
 
 #define GUEST_TSO	(BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6))
@@ -94,6 +111,20 @@ static int net_prepare(struct virtio_dev *vd, uint64_t features)
 	return nd->vhost_fd < 0 ? 0 : netdev_set_offload(nd, features);
 }
 
+/* The address is the one that the driver has set by a command, which the process alone knows. */
+static void net_config_read(struct virtio_dev *vd, unsigned int off, unsigned int len)
+{
+	struct virtio_net *net = to_net(vd);
+
+	(void)len;
+	if (off >= sizeof(net->config.mac))
+		return;
+	if (!virtio_negotiated(vd, VIRTIO_NET_F_CTRL_MAC_ADDR) || !(vd->status & VIRTIO_CONFIG_S_DRIVER_OK))
+		memcpy(net->config.mac, net->told.mac, sizeof(net->config.mac));
+	else
+		vhost_user_config_now(&net->vu, net->config.mac, sizeof(net->config.mac));
+}
+
 static void net_destroy(struct virtio_dev *vd)
 {
 	struct virtio_net *net = to_net(vd);
@@ -104,6 +135,7 @@ static void net_destroy(struct virtio_dev *vd)
 
 static const struct virtio_ops net_ops = {
 	.check = net_check,
+	.config_read = net_config_read,
 	.prepare = net_prepare,
 	.destroy = net_destroy,
 };
@@ -112,12 +144,35 @@ static const struct virtio_ops net_ops = {
 static int net_attach(struct vhost_kernel *vk, unsigned int n, bool on)
 {
 	struct virtio_net *net = (void *)((char *)vk - offsetof(struct virtio_net, vk));
-	struct vhost_vring_file file = { .index = n, .fd = on ? net->nd->tap_fd : VHOST_FILE_UNBIND };
+	struct vhost_vring_file file = { .index = n, .fd = on ? net->nd->tap_fd[0] : VHOST_FILE_UNBIND };
 
 	return ioctl(vk->fd, VHOST_NET_SET_BACKEND, &file) ? -errno : 0;
 }
 
 static const struct vhost_kernel_ops net_kernel_ops = { .attach = net_attach };
+
+/* Only a process that says so has the queue: a bit of a feature may be for a front end to serve. */
+static uint64_t ctrl_features(const struct virtio_net *net, const struct net_props *p)
+{
+	const struct {
+		bool on;
+		uint8_t bit;
+	} ctrl[] = {
+		{ p->ctrl_vq, VIRTIO_NET_F_CTRL_VQ },
+		{ p->ctrl_rx, VIRTIO_NET_F_CTRL_RX },
+		{ p->ctrl_rx_extra, VIRTIO_NET_F_CTRL_RX_EXTRA },
+		{ p->ctrl_vlan, VIRTIO_NET_F_CTRL_VLAN },
+		{ p->ctrl_mac_addr, VIRTIO_NET_F_CTRL_MAC_ADDR },
+		{ p->ctrl_guest_offloads, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS },
+		{ p->mq && net->nd->queues > 1, VIRTIO_NET_F_MQ },
+	};
+	uint64_t features = 0;
+	unsigned int i;
+
+	for (i = 0; i < sizeof(ctrl) / sizeof(ctrl[0]); i++)
+		features |= ctrl[i].on ? BIT64(ctrl[i].bit) : 0;
+	return net->vu.told_len ? features : 0;
+}
 
 static uint64_t net_features(const struct virtio_net *net, const struct net_props *p)
 {
@@ -149,7 +204,7 @@ static uint64_t net_features(const struct virtio_net *net, const struct net_prop
 		own |= BIT64(VIRTIO_NET_F_STATUS);
 	if (net->config.mtu)
 		own |= BIT64(VIRTIO_NET_F_MTU);
-	return features_closed((from_tap & offloads) | from_vhost | own);
+	return features_closed((from_tap & offloads) | (ctrl_features(net, p) & has) | from_vhost | own);
 }
 
 /* 52:54:00:12:34:56 and up, one for each device without mac=, as QEMU counts. */
@@ -195,7 +250,8 @@ static int props_check(struct virtio_net *net, const struct net_props *p)
 	return 0;
 }
 
-static int process_open(struct virtio_net *net, struct vm *vm)
+/* Return: 0 or -1 after one logged line */
+static int process_make(struct virtio_net *net, const struct vm *vm)
 {
 	struct vhost_user *vu = &net->vu;
 	const uint8_t *m = net->config.mac;
@@ -208,9 +264,30 @@ static int process_open(struct virtio_net *net, struct vm *vm)
 		return log_err("-device %s: %s", net->name, strerror(-err));
 	}
 	vu->proc.quiet = vm->cfg->daemonize;
-	/* as the process counts: pairs */
-	vu->nr_rings = 1;
-	return vhost_user_open(vu, vm, net->name);
+	return 0;
+}
+
+static int process_open(struct virtio_net *net, struct vm *vm)
+{
+	struct vhost_user *vu = &net->vu;
+	const char *chardev = net->nd->chardev;
+
+	if (chardev) {
+		vu->chardev = chardev_find(chardev);
+		if (!vu->chardev)
+			return log_err("-netdev %s: chardev=%s: no such -chardev", net->nd->id, chardev);
+	} else if (process_make(net, vm)) {
+		return -1;
+	}
+	vu->nic = true;
+	vu->nr_rings = net->nd->queues;
+	if (vhost_user_open(vu, vm, net->name))
+		return -1;
+	if (vhost_user_speaks(vu, VHOST_USER_PROTOCOL_F_NET_CTRL_VQ)) {
+		vu->told = &net->told;
+		vu->told_len = NET_TOLD;
+	}
+	return 0;
 }
 
 /* Return: 0 or -1 after one logged line */
@@ -224,25 +301,10 @@ static int backend_open(struct virtio_net *net, struct vm *vm)
 	return process_open(net, vm);
 }
 
-static int net_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
+static void config_init(struct virtio_net *net, const struct net_props *p)
 {
-	const struct net_props *p = props;
-	struct virtio_net *net = calloc(1, sizeof(*net));
-	const uint16_t sizes[NET_QUEUES] = { p->rx_queue_size, p->tx_queue_size };
-	struct virtio_pci_init init = {
-		.device_id = VIRTIO_ID_NET,
-		.class_code = 0x020000,
-		.addr = p->pci.addr,
-		.vectors = p->pci.vectors,
-		.nr_queues = NET_QUEUES,
-		.queue_max = sizes,
-	};
+	const struct netdev *nd = net->nd;
 
-	if (!net)
-		return log_err("out of memory");
-	snprintf(net->name, sizeof(net->name), "%s%s%s", type->name, id ? "." : "", id ? id : "");
-	if (props_check(net, p))
-		goto out;
 	if (p->mac.set)
 		memcpy(net->config.mac, p->mac.b, 6);
 	else
@@ -250,26 +312,71 @@ static int net_create(const struct device_type *type, struct vm *vm, const char 
 	net->config.status = VIRTIO_NET_S_LINK_UP;
 	net->config.max_virtqueue_pairs = 1;
 	net->config.mtu = p->host_mtu;
-	if (!p->host_mtu && net->nd->mtu != MTU_DEFAULT && net->nd->mtu >= MTU_MIN &&
-	    net->nd->mtu <= UINT16_MAX)
-		net->config.mtu = net->nd->mtu;
-	if (backend_open(net, vm))
-		goto out;
+	if (!p->host_mtu && nd->mtu != MTU_DEFAULT && nd->mtu >= MTU_MIN && nd->mtu <= UINT16_MAX)
+		net->config.mtu = nd->mtu;
+}
+
+/* The back end has been asked. Return: 0 or -1 after one logged line */
+static int net_setup(struct virtio_net *net, const struct net_props *p)
+{
+	net->vd.features = net_features(net, p);
+	if (!(net->vd.features & BIT64(VIRTIO_F_VERSION_1)))
+		return log_err("-device %s: the back end does not know VIRTIO_F_VERSION_1", net->name);
+	if (p->mq && net->nd->queues > 1) {
+		if (!(net->vd.features & BIT64(VIRTIO_NET_F_MQ)))
+			return log_err("-device %s: mq=on: several pairs need ctrl_vq=on, and a process that serves the control queue",
+				       net->name);
+		net->config.max_virtqueue_pairs = (uint16_t)net->nd->queues;
+	}
+	net->told = net->config;
+	return 0;
+}
+
+/* Return: 0 or -1 after one logged line */
+static int net_plug(struct virtio_net *net, struct vm *vm, const struct net_props *p)
+{
+	unsigned int n, data = 2u * net->config.max_virtqueue_pairs;
+	bool ctrl = net->vd.features & BIT64(VIRTIO_NET_F_CTRL_VQ);
+	uint16_t sizes[NET_QUEUES];
+	struct virtio_pci_init init = {
+		.device_id = VIRTIO_ID_NET,
+		.class_code = 0x020000,
+		.addr = p->pci.addr,
+		.vectors = p->pci.vectors,
+		.nr_queues = data + ctrl,
+		.queue_max = sizes,
+	};
+
+	if (init.vectors == VIRTIO_VECTORS_AUTO)
+		init.vectors = init.nr_queues + 1;
+	for (n = 0; n < data; n++)
+		sizes[n] = (uint16_t)(n % 2 ? p->tx_queue_size : p->rx_queue_size);
+	sizes[data] = CTRL_SIZE;
 	net->vd.ops = &net_ops;
 	net->vd.name = net->name;
 	net->vd.ioeventfd = p->pci.ioeventfd;
-	net->vd.features = net_features(net, p);
 	net->vd.config = &net->config;
 	net->vd.config_len = offsetof(struct virtio_net_config, mtu) + sizeof(net->config.mtu);
-	if (!(net->vd.features & BIT64(VIRTIO_F_VERSION_1))) {
-		log_err("-device %s: the back end does not know VIRTIO_F_VERSION_1", net->name);
-		goto out_close;
+	return virtio_pci_create(vm, &net->vd, &init);
+}
+
+static int net_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
+{
+	const struct net_props *p = props;
+	struct virtio_net *net = calloc(1, sizeof(*net));
+
+	if (!net)
+		return log_err("out of memory");
+	snprintf(net->name, sizeof(net->name), "%s%s%s", type->name, id ? "." : "", id ? id : "");
+	if (props_check(net, p))
+		goto out;
+	config_init(net, p);
+	if (backend_open(net, vm))
+		goto out;
+	if (!net_setup(net, p) && !net_plug(net, vm, p)) {
+		net->nd->user = net->name;
+		return 0;
 	}
-	if (virtio_pci_create(vm, &net->vd, &init))
-		goto out_close;
-	net->nd->user = net->name;
-	return 0;
-out_close:
 	net->vd.vhost->ops->close(net->vd.vhost);
 out:
 	free(net);
@@ -288,8 +395,8 @@ static const struct prop net_props[] = {
 	     .max = 1024, .help = "power of two, 256 to 1024"),
 	PROP("tx_queue_size", PROP_U32, struct net_props, tx_queue_size, .def = "256", .min = 256,
 	     .max = 1024, .help = "power of two, 256 to 1024"),
-	PROP("vectors", PROP_U32, struct net_props, pci.vectors, .def = "3", .max = MSIX_MAX,
-	     .help = "MSI-X vectors; 0: interrupts by INTx"),
+	PROP("vectors", PROP_U32, struct net_props, pci.vectors, .def = "4294967295",
+	     .help = "MSI-X vectors, 0: interrupts by INTx; the default means one for each queue and one more"),
 	NET_BOOL("csum", csum, "on", "host completes checksums"),
 	NET_BOOL("gso", gso, "on", "host segments: off turns all host_* off"),
 	NET_BOOL("host_tso4", host_tso4, "on", NULL),
@@ -303,6 +410,13 @@ static const struct prop net_props[] = {
 	NET_BOOL("guest_ufo", guest_ufo, "on", NULL),
 	NET_BOOL("mrg_rxbuf", mrg_rxbuf, "on", "mergeable receive buffers"),
 	NET_BOOL("status", status, "on", "link status"),
+	NET_BOOL("ctrl_vq", ctrl_vq, "on", "control queue, if a process serves it; off turns all ctrl_* and mq off"),
+	NET_BOOL("ctrl_rx", ctrl_rx, "on", "the guest says what it wants to receive"),
+	NET_BOOL("ctrl_rx_extra", ctrl_rx_extra, "on", NULL),
+	NET_BOOL("ctrl_vlan", ctrl_vlan, "on", NULL),
+	NET_BOOL("ctrl_mac_addr", ctrl_mac_addr, "on", "the guest may change its address"),
+	NET_BOOL("ctrl_guest_offloads", ctrl_guest_offloads, "on", "the guest may change guest_* while it runs"),
+	NET_BOOL("mq", mq, "off", "the guest may use all queues= of the -netdev"),
 	VIRTIO_PCI_PROPS(struct net_props, pci),
 	{ 0 },
 };

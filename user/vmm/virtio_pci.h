@@ -56,6 +56,8 @@ uint64_t virtio_pci_features(const struct virtio_pci_props *p, uint64_t has);
  * @check: whether @features, a subset of the offered ones, fit together. NULL: all do
  * @features_ok: device lock: @features are negotiated; some of the configuration may depend on them.
  *	May be NULL
+ * @config_read: device lock, any thread: the driver is about to read @len bytes at @off of the configuration, all of
+ *	them there. May be NULL
  * @config_write: device lock, any thread: the driver wrote @len bytes, those of @val, at @off of the
  *	configuration. May be NULL: it is read-only
  * @prepare: helper thread, no lock held: set the host side up for @features, the back end is started
@@ -65,6 +67,7 @@ uint64_t virtio_pci_features(const struct virtio_pci_props *p, uint64_t has);
 struct virtio_ops {
 	bool (*check)(struct virtio_dev *vd, uint64_t features);
 	void (*features_ok)(struct virtio_dev *vd, uint64_t features);
+	void (*config_read)(struct virtio_dev *vd, unsigned int off, unsigned int len);
 	void (*config_write)(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len);
 	int (*prepare)(struct virtio_dev *vd, uint64_t features);
 	void (*destroy)(struct virtio_dev *vd);

@@ -379,9 +379,13 @@ static uint64_t config_read(struct virtio_dev *vd, unsigned int off, unsigned in
 {
 	uint64_t val = 0;
 
-	if (off < vd->config_len)
-		memcpy(&val, (const char *)vd->config + off,
-		       len < vd->config_len - off ? len : vd->config_len - off);
+	if (off >= vd->config_len)
+		return 0;
+	if (len > vd->config_len - off)
+		len = vd->config_len - off;
+	if (vd->ops->config_read)
+		vd->ops->config_read(vd, off, len);
+	memcpy(&val, (const char *)vd->config + off, len);
 	return val;
 }
 

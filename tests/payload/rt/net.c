@@ -44,6 +44,52 @@ static void post_rx(struct net *n, u8 *buf)
 		rt_die("the receive ring overflows");
 }
 
+void net_mac(struct net *n, u8 *mac)
+{
+	unsigned int i;
+
+	for (i = 0; i < 6; i++)
+		mac[i] = mmio_r8(n->v.dev + i);
+}
+
+/* Pairs behind the first one, and the control queue, polled: behind all pairs with MQ, behind the first without. */
+static bool start_more(struct net *n)
+{
+	u16 i, nr = 2;
+
+	n->pairs = 1;
+	if (n->v.features & NF_MQ) {
+		n->pairs = mmio_r16(n->v.dev + 8);
+		if (n->pairs > NET_MAX_PAIRS)
+			return false;
+		nr = 2 * n->pairs;
+	}
+	for (i = 2; i < nr; i++)
+		if (!vq_setup(&n->more[i], &n->v, i, 16, NO_VECTOR))
+			return false;
+	return !(n->v.features & NF_CTRL_VQ) || vq_setup(&n->ctrl, &n->v, nr, 16, NO_VECTOR);
+}
+
+u8 net_command(struct net *n, u8 class, u8 cmd, const void *data, u32 len)
+{
+	static u8 *buf;
+	struct vbuf b[3];
+
+	if (!buf)
+		buf = alloc_pages(1);
+	buf[0] = class;
+	buf[1] = cmd;
+	memcpy(buf + 16, data, len);
+	buf[2048] = 0x55;
+	b[0] = (struct vbuf){ buf, 2 };
+	b[1] = (struct vbuf){ buf + 16, len };
+	b[2] = (struct vbuf){ buf + 2048, 1 };
+	if (!vq_add(&n->ctrl, b, 2, 1, buf))
+		return 0x55;
+	vq_kick(&n->ctrl);
+	return wait_until(vq_pop(&n->ctrl, NULL), 15000) ? buf[2048] : 0x55;
+}
+
 bool net_start(struct net *n, u64 want)
 {
 	struct virtio *v = &n->v;
@@ -53,8 +99,7 @@ bool net_start(struct net *n, u64 want)
 		return false;
 	if (!(v->features & NF_MRG_RXBUF) && n->rx_size < 1526)
 		return false;
-	for (i = 0; i < 6; i++)
-		n->mac[i] = mmio_r8(v->dev + i);
+	net_mac(n, n->mac);
 	if (v->has_msix) {
 		msix_fmask(&v->msix, true);
 		msix_enable(&v->msix, n->use_msix);
@@ -69,7 +114,7 @@ bool net_start(struct net *n, u64 want)
 	}
 	mmio_w16(v->common + VC_MSIX, n->use_msix ? 0 : NO_VECTOR);
 	if (!vq_setup(&n->rx, v, 0, n->want_qsize, n->use_msix ? 1 : NO_VECTOR) ||
-	    !vq_setup(&n->tx, v, 1, n->want_qsize, n->use_msix ? 2 : NO_VECTOR))
+	    !vq_setup(&n->tx, v, 1, n->want_qsize, n->use_msix ? 2 : NO_VECTOR) || !start_more(n))
 		return false;
 	n->tx_sent = n->tx_done = n->rx_frames = n->rx_bad = 0;
 	n->rx_max_bufs = 0;

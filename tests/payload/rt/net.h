@@ -11,8 +11,15 @@
 #define NF_MAC		(1ull << 5)
 #define NF_MRG_RXBUF	(1ull << 15)
 #define NF_STATUS	(1ull << 16)
+#define NF_CTRL_VQ	(1ull << 17)
+#define NF_CTRL_RX	(1ull << 18)
+#define NF_CTRL_VLAN	(1ull << 19)
+#define NF_CTRL_RX_EXTRA (1ull << 20)
+#define NF_MQ		(1ull << 22)
+#define NF_CTRL_MAC	(1ull << 23)
 
 #define NET_MAX_RX	256
+#define NET_MAX_PAIRS	4
 #define NET_TYPE	0x88b5
 #define VEC_CONFIG	0x50
 #define VEC_RX		0x51
@@ -35,6 +42,9 @@ struct frame {
 struct net {
 	struct virtio v;
 	struct vq rx, tx;
+	u16 pairs;		/* that the device has, with MQ */
+	struct vq more[2 * NET_MAX_PAIRS];	/* from [2] on, with MQ */
+	struct vq ctrl;
 	u8 mac[6];
 	u32 rx_size;		/* bytes of a receive buffer */
 	u16 want_qsize;
@@ -50,6 +60,10 @@ struct net {
 void net_find(struct net *n);
 /* Negotiate and start with @want features; false when something was refused. */
 bool net_start(struct net *n, u64 want);
+/* The address in the configuration space. */
+void net_mac(struct net *n, u8 *mac);
+/* A command of the control queue; 0 is OK, 1 ERR, anything else: no answer came. */
+u8 net_command(struct net *n, u8 class, u8 cmd, const void *data, u32 len);
 /* Queue one frame; waits for a free descriptor. @kick: notify now. */
 bool net_send(struct net *n, u8 op, u32 seq, u32 arg, u32 len, bool kick);
 /* A frame of ours with @op, or NULL at once; its length without header in *@len. Valid until the next. */

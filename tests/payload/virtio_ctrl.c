@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * virtio-net's control queue, where somebody answers ARP at 10.0.2.2, or net_peer.py everything: what commands say,
+ * what they change, and whether that stays, as it has to when the process that was told is killed meanwhile.
+ *
+ * packed: rings of that layout; pairs=n: there are so many; rounds=n, pause=ms: look again and again
+ */
+#include "rt/net.h"
+
+enum { RX, MAC, VLAN, MQ = 4 };
+
+struct arp {
+	u8 dst[6], src[6];
+	u16 type, hw, proto;
+	u8 hw_len, proto_len;
+	u16 op;
+	u8 from_mac[6], from_ip[4], to_mac[6], to_ip[4];
+} __attribute__((packed));
+
+static struct net n;
+static const u8 other[6] = { 2, 0, 0, 0, 0, 9 };
+
+static bool same(const u8 *a, const u8 *b)
+{
+	return !memcmp(a, b, 6);
+}
+
+/* Frames that came; whether one of them is an answer to @mac */
+static bool answered(const u8 *mac)
+{
+	struct vbuf b = { NULL, n.rx_size };
+	bool good = false;
+	struct arp *a;
+	u32 len;
+
+	net_reap(&n);
+	while ((b.p = vq_pop(&n.rx, &len))) {
+		a = (void *)((u8 *)b.p + sizeof(struct net_hdr));
+		if (len >= sizeof(struct net_hdr) + sizeof(*a) && a->type == __builtin_bswap16(0x0806) &&
+		    a->op == __builtin_bswap16(2) && same(a->dst, mac))
+			good = true;
+		vq_add(&n.rx, &b, 0, 1, b.p);
+	}
+	vq_kick(&n.rx);
+	return good;
+}
+
+/* Ask the gateway from an address; what has been sent to a process that is killed is asked again. */
+static bool asked(const u8 *mac, u32 tries, u32 ms)
+{
+	static u8 *buf;
+	struct net_hdr *h;
+	struct arp *a;
+	struct vbuf b[2];
+
+	if (!buf)
+		buf = alloc_pages(1);
+	h = (void *)buf;
+	a = (void *)(buf + sizeof(*h));
+	for (; tries; tries--) {
+		if (!wait_until((net_reap(&n), n.tx_done == n.tx_sent), 15000))
+			return false;
+		memset(buf, 0, sizeof(*h) + 60);
+		memset(a->dst, 0xff, 6);
+		memcpy(a->src, mac, 6);
+		a->type = __builtin_bswap16(0x0806);
+		a->hw = __builtin_bswap16(1);
+		a->proto = __builtin_bswap16(0x0800);
+		a->hw_len = 6;
+		a->proto_len = 4;
+		a->op = __builtin_bswap16(1);
+		memcpy(a->from_mac, mac, 6);
+		memcpy(a->from_ip, (u8[]){ 10, 0, 2, 15 }, 4);
+		memcpy(a->to_ip, (u8[]){ 10, 0, 2, 2 }, 4);
+		b[0] = (struct vbuf){ h, sizeof(*h) };
+		b[1] = (struct vbuf){ a, 60 };
+		vq_add(&n.tx, b, 2, 0, buf);
+		n.tx_sent++;
+		vq_kick(&n.tx);
+		if (wait_until(answered(mac), ms))
+			return true;
+	}
+	return false;
+}
+
+static u8 rx_mode(u8 cmd, u8 on)
+{
+	return net_command(&n, RX, cmd, &on, 1);
+}
+
+/* Commands that are done, and those that are refused */
+static void commands(void)
+{
+	u8 empty[8] = { 0 }, group[6] = { 1, 0, 0x5e };
+	u16 vlan = 5;
+
+	report(!rx_mode(0, 0) && !rx_mode(2, 0), "neither promiscuous nor all unicast");
+	report(!net_command(&n, MAC, 0, empty, 8), "empty tables");
+	report(!net_command(&n, VLAN, 0, &vlan, 2), "a VLAN");
+	report(rx_mode(0, 2) == 1, "neither on nor off is refused");
+	report(net_command(&n, MAC, 1, group, 6) == 1, "a group's address is refused");
+	report(net_command(&n, 77, 0, empty, 1) == 1, "no such class is refused");
+}
+
+static void address(u32 rounds)
+{
+	u8 mac[6];
+	u32 i, good = 0;
+
+	report(asked(n.mac, 8, 1000), "the gateway answers to the first address");
+	report(!net_command(&n, MAC, 1, other, 6), "another address");
+	net_mac(&n, mac);
+	report(same(mac, other), "is in the configuration space");
+	rt_printf("# ready\n");
+	for (i = 0; i < rounds; i++) {
+		net_mac(&n, mac);
+		good += same(mac, other) && asked(other, 8, 1000) && !asked(n.mac, 1, 30);
+		let_irqs(cmdline_num("pause", 0));
+	}
+	report(good == rounds, "the gateway answers to it, and not to the first: %u times of %u", good, rounds);
+}
+
+static void pairs(u16 nr)
+{
+	u16 few = nr, many = nr + 1, one = 1, none = 0, i;
+	struct vq tx;
+	u32 good = 0, l;
+
+	report(n.pairs == nr, "%u pairs", n.pairs);
+	report(!net_command(&n, MQ, 0, &few, 2), "the driver uses all of them");
+	report(net_command(&n, MQ, 0, &many, 2) == 1 && net_command(&n, MQ, 0, &none, 2) == 1, "one more, or none, is refused");
+	for (i = 1; i < nr; i++) {
+		tx = n.tx;
+		n.tx = n.more[2 * i + 1];
+		n.tx_sent = n.tx_done = 0;
+		good += net_send(&n, 'C', i, 0, 60, true) && wait_until((net_reap(&n), n.tx_done == 1), 15000);
+		n.more[2 * i + 1] = n.tx;
+		n.tx = tx;
+		n.tx_sent = n.tx_done = 0;
+	}
+	report(good == nr - 1u, "%u of them send", good + 1);
+	report(!net_command(&n, MQ, 0, &one, 2), "one again");
+	net_send(&n, 'Q', 0, 0, 60, true);
+	report(wait_until(net_recv(&n, 'q', &l), 15000) && be32(((struct frame *)n.whole)->arg) == nr - 1u,
+	       "what they sent has come to the tap");
+}
+
+int main(void)
+{
+	u64 want = NF_CTRL_VQ | NF_CTRL_RX | NF_CTRL_RX_EXTRA | NF_CTRL_VLAN | NF_CTRL_MAC;
+	u32 nr = cmdline_num("pairs", 1);
+	u8 mac[6];
+
+	net_find(&n);
+	want |= cmdline_has("packed") ? VF_PACKED : VF_EVENT_IDX;
+	want |= nr > 1 ? NF_MQ : 0;
+	if (!report((virtio_offered(&n.v) & want) == want, "the control queue is offered"))
+		return 0;
+	if (!report(net_start(&n, want), "it starts"))
+		return 0;
+	report(mmio_r16(n.v.common + VC_NUMQ) == 2 * nr + 1, "%u queues", mmio_r16(n.v.common + VC_NUMQ));
+	commands();
+	if (nr > 1) {
+		pairs(nr);
+	} else {
+		address(cmdline_num("rounds", 3));
+		virtio_reset(&n.v);
+		report(net_start(&n, want & ~(NF_CTRL_RX | NF_CTRL_RX_EXTRA)), "it starts anew");
+		net_mac(&n, mac);
+		report(!same(mac, other) && rx_mode(0, 0) == 1, "with its first address, and without what is not negotiated");
+		report(asked(other, 8, 1000), "everything comes again");
+	}
+	report(!(virtio_status(&n.v) & VS_NEEDS_RESET), "the device needs no reset");
+	return 0;
+}
