@@ -121,6 +121,64 @@ with p.nic(features=ALL + [CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4], ctrl=Tr
     report(nic.command(OFFLOADS, 0, u64(1 << GUEST_CSUM | 1 << GUEST_TSO4)) == OK and largest() == len(data), "GSO is on again")
 report(p.end() == (0, open("err").read()) and len(open("err").read().splitlines()) == 2, "SIGTERM")
 
+# --- killed: what commands have set outlives the process, in the inflight memory ---
+# The successor's rings are new; what that memory says of the old ones does not fit, and the queue of commands is given up.
+KEPT = ALL + [CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4]
+
+def on_tap():
+    # The io_uring of the one before ends a while after it, and the tap with that.
+    while any(name == "t2" for _, name in socket.if_nameindex()):
+        time.sleep(0.01)
+    p = Process(program, "--backend=tap", "--ifname=t2", "--mac=52:54:00:12:34:56")
+    sh("ip link set t2 up")
+    return p
+
+def killed(features, spoil=None, again=None, packed=False):
+    """Commands, SIGKILL, and what a successor makes of their memory. Return: (it, its NIC)"""
+    p = on_tap()
+    with p.nic(features=features, ctrl=True, packed=packed, num=256, region="new") as nic:
+        report(all(nic.command(*c) == OK for c in ((RX, 0, b"\0"), (TABLES, 1, OTHER), (TABLES, 0, table() + table(GROUP)), (VLAN, 0, b"\5\0"),
+                                                   (OFFLOADS, 0, u64(1 << GUEST_CSUM)))), "commands, packed: %d" % packed)
+        region = nic.region
+        for i in range(3):
+            nic.stop_ring(i)
+        p.kill()
+    if spoil:
+        data = bytearray(os.pread(region[1], os.fstat(region[1]).st_size, 0))
+        spoil(data)
+        os.pwrite(region[1], data, 0)
+    p = on_tap()
+    return p, p.nic(features=again or features, ctrl=True, packed=packed, num=256, region=region)
+
+# The state is found by the address in it, twice at most.
+def spoil_address(data):
+    at = data.find(OTHER + b"\0\0")
+    while at >= 0:
+        data[at] |= 1
+        at = data.find(OTHER + b"\0\0", at + 1)
+
+for packed in False, True:
+    p, nic = killed(KEPT, packed=packed)
+    with nic:
+        wire, big = Wire("t2"), Wire("t2", vnet=True)
+        nic.post(200)
+        report(nic.config(0, 6) == OTHER, "its successor has the address, packed: %d" % packed)
+        report([comes(nic, to(m)) for m in (OTHER, MAC, GROUP, GROUP2)] == [True, False, True, False], "the table and the mode")
+        report([comes(nic, to(OTHER, t)) for t in (5, 6)] == [True, False], "the VLAN")
+        report(largest() == 1054, "the offloads")
+    report(p.end()[0] == 0, "SIGTERM")
+p, nic = killed(KEPT, spoil_address)
+with nic:
+    wire = Wire("t2")
+    nic.post(32)
+    report(nic.config(0, 6) == MAC and comes(nic, to(GROUP2)), "what makes no sense is not taken")
+code, said = p.end()
+report(code == 0 and "inflight memory: what commands had set makes no sense" in said, "which is said")
+p, nic = killed(KEPT, lambda data: None, ALL)
+with nic:
+    report(nic.config(0, 6) == MAC, "nor what was set under other features")
+report(p.end()[0] == 0, "SIGTERM")
+
 # --- pairs ---
 def flows(n):
     """Datagrams of as many flows"""

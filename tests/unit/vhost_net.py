@@ -148,8 +148,8 @@ class PackedRing(Ring):
 
 
 class Nic(Front):
-    """Queue 2n receives, 2n + 1 sends, one more has commands."""
-    def __init__(self, path, pairs=1, features=(), packed=False, num=64, ctrl=False, size=2048, start=True):
+    """Queue 2n receives, 2n + 1 sends, one more has commands. @region: of inflight(), or "new" for one"""
+    def __init__(self, path, pairs=1, features=(), packed=False, num=64, ctrl=False, size=2048, start=True, region=None):
         self.size = QUEUE * (2 * pairs + 1)
         super().__init__(path)
         self.features = VERSION_1 | PROTOCOL | sum(1 << f for f in features)
@@ -161,7 +161,8 @@ class Nic(Front):
         self.rings = [ring(self, i, num) for i in range(2 * pairs + (1 if ctrl else 0))]
         self.room, self.posted, self.next = size, [{} for _ in range(pairs)], 0
         self.tell(SET_OWNER)
-        self.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << CONFIG))
+        self.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | (1 << INFLIGHT if region else 0)))
+        self.region = region
         if start:
             self.go()
 
@@ -173,6 +174,10 @@ class Nic(Front):
     def go(self, indexes=None):
         assert not self.acked(SET_FEATURES, u64(self.features)), "features"
         self.table()
+        if self.region == "new":
+            self.region = self.inflight(len(self.rings), self.rings[0].num)
+        if self.region:
+            self.set_inflight(self.region)
         for i in range(len(self.rings)) if indexes is None else indexes:
             self.start_ring(i)
 
@@ -321,6 +326,11 @@ class Process:
 
     def nic(self, **how):
         return Nic("s", **how)
+
+    def kill(self):
+        self.p.kill()
+        self.p.wait()
+        os.unlink("s")
 
     def end(self):
         """Return: its exit status and what it had to say"""
