@@ -166,7 +166,7 @@ bad "format=qcow2: takes raw" "${k[@]}" -drive file=x,if=none,format=qcow2
 bad "cache=x: takes writeback" "${k[@]}" -drive file=x,if=none,cache=x
 bad "discard=x: takes ignore" "${k[@]}" -drive file=x,if=none,discard=x
 bad "aio=x: takes threads" "${k[@]}" -drive file=x,if=none,aio=x
-bad "media=cdrom: takes disk" "${k[@]}" -drive file=x,if=none,media=cdrom
+bad "media=tape: takes disk or cdrom" "${k[@]}" -drive file=x,if=none,media=tape
 bad "snapshot=on: takes off" "${k[@]}" -drive file=x,if=none,snapshot=on
 bad "werror=stop: takes report" "${k[@]}" -drive file=x,if=none,werror=stop
 bad "index=64: takes a number" "${k[@]}" -drive file=x,if=virtio,index=64
