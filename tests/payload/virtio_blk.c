@@ -5,6 +5,7 @@
  *
  * depth=n, blocks=n of 4 KiB, seconds=n: writes and reads at least so long, then reads all of it once more;
  * packed, event, indirect: switch these on
+ * again: a device that needs a reset gets one, once, and all is written anew
  */
 #include "rt/virtio.h"
 
@@ -210,10 +211,28 @@ static bool start(void)
 	return true;
 }
 
+/* Of what was under way, and of what was not flushed, nobody knows. */
+static bool start_again(void)
+{
+	u32 i;
+
+	for (i = 0; i < depth; i++)
+		slot[i].busy = false;
+	for (i = 0; i < blocks; i++) {
+		written[i] = 0;
+		taken[i] = false;
+	}
+	irq_count[VEC_CONFIG] = 0;
+	if (!start())
+		return false;
+	rt_printf("# again\n");
+	return true;
+}
+
 int main(void)
 {
+	bool again = cmdline_has("again"), ok;
 	u64 end;
-	bool ok;
 	u32 i, said = 0;
 
 	if (!virtio_find(&v, VIRTIO_BLK, 0))
@@ -234,6 +253,10 @@ int main(void)
 	do {
 		refill();
 		ok = reap_some();
+		if (!ok && again && virtio_status(&v) & VS_NEEDS_RESET) {
+			again = false;
+			ok = start_again();
+		}
 		/* For who waits for it to get on */
 		if (done >> 6 != said) {
 			said = done >> 6;

@@ -162,7 +162,7 @@ bad "file= is empty" "${k[@]}" -drive file=,if=none
 bad "if=ide is not there yet" "${k[@]}" -drive file=x
 bad "if=scsi is not there yet" "${k[@]}" -drive file=x,if=scsi
 bad "if=nosuch: takes none, virtio" "${k[@]}" -drive file=x,if=nosuch
-bad "format=qcow2: takes raw" "${k[@]}" -drive file=x,if=none,format=qcow2
+bad "format=nbd: takes raw, qcow2" "${k[@]}" -drive file=x,if=none,format=nbd
 bad "cache=x: takes writeback" "${k[@]}" -drive file=x,if=none,cache=x
 bad "discard=x: takes ignore" "${k[@]}" -drive file=x,if=none,discard=x
 bad "aio=x: takes threads" "${k[@]}" -drive file=x,if=none,aio=x

@@ -9,6 +9,7 @@ set -u
 need_kvm
 cd "$tmp" || exit 1
 bin=${shunt%/*}
+path=$PATH
 base=(-m 32 -nodefaults -display none -no-reboot -device isa-debug-exit,iobase=0x501,iosize=0x4
       -kernel "$top/build/payload/virtio_blk.elf")
 
@@ -142,6 +143,70 @@ kill "$pid"
 wait "$pid"
 is $? 0 "a process that does not answer: shunt ends"
 gone "$child" "and so does it"
+
+# --- images, which qemu-storage-daemon reads ---
+
+if command -v qemu-storage-daemon qemu-img > /dev/null; then
+	qemu-img create -q -f qcow2 base.qcow2 1M
+	qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 ./a,b.qcow2
+	base_sum=$(md5sum < base.qcow2)
+	start "blocks=64 seconds=1" -smp 2 -drive file=a,,b.qcow2,if=virtio,format=qcow2,cache=none,discard=unmap
+	ready
+	is "$(children $pid)" "qemu-storage-da " "qcow2: the storage daemon of QEMU"
+	child=$(pgrep -P "$pid")
+	like "$(timeout 10 qemu-storage-daemon --blockdev qcow2,node-name=d,file.driver=file,file.filename=./a,,b.qcow2 2>&1)" \
+		'Failed to get .* lock' "qcow2: it has the image's lock"
+	verdict "qcow2 on another qcow2: a guest is content"
+	gone "$child" "qcow2: the process ends with the guest"
+	is "$(cat err)" "" "qcow2: nothing was said"
+	is "$(md5sum < base.qcow2)" "$base_sum" "qcow2: what is below was only read"
+	check "qcow2: it is in order" qemu-img check -q ./a,b.qcow2
+
+	qemu-img create -q -f vmdk i.vmdk 1M
+	qemu-img create -q -f vdi i.vdi 1M
+	for f in vmdk vdi; do
+		start "blocks=64 seconds=0" -drive file=i.$f,if=virtio,format=$f
+		verdict "$f: a guest is content"
+	done
+
+	start "blocks=64 seconds=1 again" -drive file=base.qcow2,if=none,id=d,format=qcow2 -device virtio-blk-pci,drive=d,id=b
+	ready
+	kill -9 "$(pgrep -x -P "$pid" qemu-storage-da)"
+	verdict "qcow2: killed, and the device reset: a guest is content"
+	like "$(cat out)" "^# again" "qcow2: killed: it was reset"
+	like "$(cat err)" "no INFLIGHT_SHMFD.: the device needs a reset" "qcow2: killed: it is said why"
+
+	start "seconds=60 again" -drive file=base.qcow2,if=virtio,format=qcow2
+	ready
+	mv base.qcow2 moved
+	kill -9 "$(pgrep -x -P "$pid" qemu-storage-da)"
+	wait "$pid"
+	is $? 3 "qcow2: another file of its name is not taken"
+	like "$(cat err)" "-drive virtio0: base.qcow2 is another file by now, or none" "which is said"
+	mv moved base.qcow2
+
+	start "seconds=60" -drive file=base.qcow2,if=virtio,format=qcow2
+	ready
+	child=$(pgrep -P "$pid")
+	kill -9 "$pid"
+	wait "$pid" 2> /dev/null
+	gone "$child" "qcow2: shunt killed: the process goes, too"
+
+	q=(-drive file=base.qcow2,if=none,id=d,format=qcow2 -device)
+	run "${base[@]}" -drive file=base.qcow2,if=virtio,format=vmdk
+	is "$got.$(wc -l < err)" 1.1 "an image of another format: one line"
+	like "$(cat err)" "qemu-storage-daemon: .*VMDK" "of the storage daemon"
+	bad "format=qcow2: vhost_blk takes raw" "${base[@]}" "${q[@]}" virtio-blk-pci,drive=d,vhost=on
+	bad "format=qcow2: vhost_blk takes raw" "${base[@]}" "${q[@]}" vhost-blk-pci,drive=d
+	bad "serial=s: qemu-storage-daemon" "${base[@]}" "${q[@]}" virtio-blk-pci,drive=d,serial=s
+	PATH=/none
+	run=$(/usr/bin/timeout 20 "$shunt" "${base[@]}" "${q[@]}" virtio-blk-pci,drive=d 2>&1)
+	PATH=$path
+	like "$run" "no qemu-storage-daemon beside shunt or in PATH .Debian: package qemu-system-common." "without it: what to install"
+	is "$(find "${TMPDIR:-/tmp}" -maxdepth 1 -name 'shunt-??????' | wc -l)" 0 "no folder of a socket is left"
+else
+	skip "images" "no qemu-storage-daemon or no qemu-img"
+fi
 
 if [ ! -e /dev/vhost-blk ]; then
 	start "blocks=64" -drive file=disk,if=none,id=d,format=raw -device virtio-blk-pci,drive=d,vhost=on,id=b

@@ -63,4 +63,6 @@ bad "serial=: takes 1 to 36 printable characters" "${k[@]}" "${hba[@]}" "${hd[@]
 bad "product=0123456789abcdefg: takes 1 to 16 printable" "${k[@]}" "${hba[@]}" "${hd[@]},product=0123456789abcdefg"
 bad "a SCSI disk takes cache=writeback, none or unsafe" "${k[@]}" -drive "$(drive b b ,cache=writethrough)" "${hba[@]}" \
 	-device scsi-hd,drive=b
+bad "format=qcow2: a SCSI disk takes raw; virtio-blk-pci takes others" "${k[@]}" \
+	-drive file=b,if=none,id=b,format=qcow2 "${hba[@]}" -device scsi-hd,drive=b
 done_testing

@@ -43,6 +43,10 @@ static const char *const medias[] = { "disk", "cdrom", NULL };
 static const char *const only_off[] = { "off", NULL };
 static const char *const only_report[] = { "report", NULL };
 
+/* Formats of disks in a file that qemu-storage-daemon reads without being told more; many of them not to be written. */
+static const char *const formats[] = { "raw", "qcow2", "vmdk", "vdi", "vhdx", "vpc", "qed", "qcow", "parallels", "dmg",
+				       "bochs", "cloop", NULL };
+
 struct drive_props {
 	char *file, *format;
 	int interface, media, cache, aio, discard, off, report;
@@ -55,7 +59,7 @@ static const struct prop drive_props[] = {
 	     .help = "a file or a block device"),
 	PROP("if", PROP_ENUM, struct drive_props, interface, .names = ifs, .def = "ide",
 	     .help = "none, for a -device, or virtio: a virtio-blk-pci"),
-	PROP("format", PROP_STR, struct drive_props, format, .help = "raw"),
+	PROP("format", PROP_STR, struct drive_props, format, .help = "raw; qcow2, vmdk, vdi, vhdx, vpc, qed, qcow, parallels, dmg, bochs, cloop: served by qemu-storage-daemon"),
 	PROP("readonly", PROP_BOOL, struct drive_props, readonly, .help = "the guest cannot write"),
 	PROP("read-only", PROP_BOOL, struct drive_props, read_only, .help = "the same"),
 	PROP("cache", PROP_ENUM, struct drive_props, cache, .names = caches, .def = "writeback",
@@ -106,6 +110,15 @@ static struct drive *drive_find(const char *id)
 	return NULL;
 }
 
+static const char *format_find(const char *name)
+{
+	const char *const *f;
+
+	for (f = formats; *f && strcmp(*f, name); f++)
+		;
+	return *f;
+}
+
 /* What the words alone can tell. */
 static int drive_check(struct drive *d)
 {
@@ -117,8 +130,10 @@ static int drive_check(struct drive *d)
 			p->file, ifs[p->interface]);
 	if (!*p->file)
 		return log_err("-drive: file= is empty");
-	if (p->format && strcmp(p->format, "raw"))
-		return log_err("-drive file=%s: format=%s: takes raw", p->file, p->format);
+	d->bd.format = format_find(p->format ?: "raw");
+	if (!d->bd.format)
+		return log_err("-drive file=%s: format=%s: takes raw, qcow2 or others that -drive help has", p->file,
+			       p->format);
 	d->bd.file = p->file;
 	d->bd.fd = -1;
 	d->bd.readonly = p->readonly || p->read_only || p->media == MEDIA_CDROM;
@@ -353,6 +368,37 @@ bool blockdev_settled(const struct blockdev *bd)
 	return bd->readonly || fcntl(bd->fd, F_OFD_GETLK, &lock) || lock.l_type == F_UNLCK;
 }
 
+int blockdev_named(const struct blockdev *bd)
+{
+	struct stat st, now;
+
+	if (!fstat(bd->fd, &st) && !stat(bd->file, &now) && st.st_dev == now.st_dev && st.st_ino == now.st_ino)
+		return 0;
+	log_err("-drive %s: %s is another file by now, or none", bd->id, bd->file);
+	return -ESTALE;
+}
+
+bool blockdev_is_raw(const struct blockdev *bd)
+{
+	return bd->format == formats[0];
+}
+
+char *blockdev_quoted(const struct blockdev *bd)
+{
+	char *name = malloc(2 * strlen(bd->file) + 1), *to = name;
+	const char *c;
+
+	if (!name)
+		return NULL;
+	for (c = bd->file; *c; c++) {
+		*to++ = *c;
+		if (*c == ',')
+			*to++ = ',';
+	}
+	*to = 0;
+	return name;
+}
+
 int64_t blockdev_size(const struct blockdev *bd)
 {
 	struct stat st;
@@ -384,11 +430,12 @@ void blockdev_info(FILE *out)
 	for (i = 0; i < nr_drives; i++) {
 		const struct blockdev *bd = &drives[i]->bd;
 
-		fprintf(out, "%s: %s (raw%s)\n", bd->id, bd->file, bd->readonly ? ", read-only" : "");
+		fprintf(out, "%s: %s (%s%s)\n", bd->id, bd->file, bd->format, bd->readonly ? ", read-only" : "");
 		fprintf(out, "    Attached to:      %s\n", bd->user ? bd->user->name : "none");
 		fprintf(out, "    Cache mode:       %s%s\n", bd->writeback ? "writeback" : "writethrough",
 			bd->direct ? ", direct" : "");
-		fprintf(out, "    Size:             %lld bytes\n", (long long)blockdev_size(bd));
+		fprintf(out, "    Size:             %lld bytes%s\n", (long long)blockdev_size(bd),
+			blockdev_is_raw(bd) ? "" : ", of the file");
 	}
 	if (!nr_drives)
 		fprintf(out, "no drive\n");

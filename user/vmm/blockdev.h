@@ -20,6 +20,7 @@ struct blockdev_user;
  * struct blockdev - one -drive
  * @id: unique among drives
  * @file: its path
+ * @format: of its contents; others than raw are not looked into here
  * @fd: open for reading, and for writing unless @readonly; locked
  * @rdev: number of the block device; 0: a file
  * @direct: opened with O_DIRECT
@@ -28,7 +29,7 @@ struct blockdev_user;
  * @user: the device that uses it; NULL until then
  */
 struct blockdev {
-	const char *id, *file;
+	const char *id, *file, *format;
 	int fd;
 	dev_t rdev;
 	bool readonly, direct, writeback, discard;
@@ -66,6 +67,12 @@ int blockdev_reopen(const struct blockdev *bd);
  * A process locks the file until all that it has begun has ended. Readers share a lock, which tells nothing.
  */
 bool blockdev_settled(const struct blockdev *bd);
+/** blockdev_named() - Return: 0 if its name leads to the same file still; -errno after one logged line */
+int blockdev_named(const struct blockdev *bd);
+/** blockdev_is_raw() - Return: whether the file holds what the disk does */
+bool blockdev_is_raw(const struct blockdev *bd);
+/** blockdev_quoted() - Return: @file, commas twice, to be freed; NULL */
+char *blockdev_quoted(const struct blockdev *bd);
 
 /* ---- main.c, cmdline.c and monitor.c ---- */
 

@@ -34,6 +34,10 @@ void blockdev_resize(struct vm *vm, const char *id, uint64_t bytes, FILE *out)
 		fprintf(out, "Error: a size is a multiple of %d bytes\n", SECTOR);
 		return;
 	}
+	if (!blockdev_is_raw(bd)) {
+		fprintf(out, "Error: %s is an image, not raw: qemu-img resizes it while nobody uses it\n", bd->file);
+		return;
+	}
 	/* a read-only file may have been made larger by its owner */
 	if (!bd->rdev && blockdev_size(bd) != (int64_t)bytes && ftruncate(bd->fd, (off_t)bytes)) {
 		fprintf(out, "Error: %s: %s\n", bd->file,

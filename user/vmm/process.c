@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Programs of ours beside the VMM, see process.h. */
+/* Programs beside the VMM, see process.h. */
 #define _GNU_SOURCE
 #include "process.h"
 
@@ -16,12 +16,12 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "../lib/log.h"
 
-#define CHILD_FD	3
 #define CHILD_STACK	(64 << 10)
 #define PATIENCE_MS	3000
 
@@ -67,8 +67,14 @@ int process_arg_again(struct process *p, const char *fmt, ...)
 
 int process_init(struct process *p, const char *name)
 {
-	*p = (struct process){ .name = name, .pidfd = -1 };
-	return process_arg(p, "%s", name) || process_arg(p, "--fd=%d", CHILD_FD) ? -ENOMEM : 0;
+	*p = (struct process){ .name = name, .from = "make user", .pidfd = -1 };
+	return process_arg(p, "%s", name) || process_arg(p, "--fd=%d", PROCESS_SOCKET) ? -ENOMEM : 0;
+}
+
+int process_init_foreign(struct process *p, const char *name, const char *from)
+{
+	*p = (struct process){ .name = name, .from = from, .foreign = true, .pidfd = -1 };
+	return process_arg(p, "%s", name);
 }
 
 void process_free(struct process *p)
@@ -137,7 +143,7 @@ static int child_run(void *arg)
 	if (getppid() != c->parent)
 		_exit(1);
 	if ((!c->stdio && (dup2(c->null, STDIN_FILENO) < 0 || dup2(c->null, STDOUT_FILENO) < 0)) ||
-	    (c->quiet && dup2(c->null, STDERR_FILENO) < 0) || dup2(c->sock, CHILD_FD) < 0)
+	    (c->quiet && dup2(c->null, STDERR_FILENO) < 0) || dup2(c->sock, PROCESS_SOCKET) < 0)
 		goto out;
 	for (i = 0; i < c->nr_extra; i++)
 		if (dup2(c->extra[i], PROCESS_EXTRA + (int)i) < 0)
@@ -222,6 +228,40 @@ static void close_fd(int fd)
 		close(fd);
 }
 
+/*
+ * A socket that listens, sv[1], and one that is connected to it. Its name is in a folder of ours and has gone when it
+ * is handed on, so that we stay the only one.
+ */
+static int listening_pair(int sv[2])
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	const char *tmp = getenv("TMPDIR");
+	char dir[sizeof(addr.sun_path) - 2];
+	int err = 0;
+
+	if (!tmp || *tmp != '/' || strlen(tmp) > sizeof(dir) / 2)
+		tmp = "/tmp";
+	snprintf(dir, sizeof(dir), "%s/shunt-XXXXXX", tmp);
+	if (!mkdtemp(dir))
+		return -errno;
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/s", dir);
+	sv[0] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	sv[1] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (sv[0] < 0 || sv[1] < 0 || bind(sv[1], (struct sockaddr *)&addr, sizeof(addr)) || listen(sv[1], 1) ||
+	    connect(sv[0], (struct sockaddr *)&addr, sizeof(addr)))
+		err = -errno;
+	unlink(addr.sun_path);
+	rmdir(dir);
+	return err;
+}
+
+static int socket_pair(const struct process *p, int sv[2])
+{
+	if (p->foreign)
+		return listening_pair(sv);
+	return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) ? -errno : 0;
+}
+
 int process_start(struct process *p, const char *opt)
 {
 	struct child c = { .argv = p->argv, .stdio = p->stdio, .quiet = p->quiet, .parent = getpid(), .null = -1 };
@@ -232,10 +272,9 @@ int process_start(struct process *p, const char *opt)
 	c.path = path;
 	err = find(p->name, path);
 	if (err)
-		return log_err("%s: no %s beside shunt or in PATH (make user)", opt, p->name), err;
+		return log_err("%s: no %s beside shunt or in PATH (%s)", opt, p->name, p->from), err;
 	c.null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (c.null < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
-		err = -errno;
+	err = c.null < 0 ? -errno : socket_pair(p, sv);
 	c.sock = sv[1];
 	if (!err)
 		err = move_up(&c.null) ?: move_up(&c.sock) ?: extra_copy(p, &c) ?: child_start(p, &c);
@@ -246,7 +285,7 @@ int process_start(struct process *p, const char *opt)
 	if (!err)
 		return sv[0];
 	close_fd(sv[0]);
-	log_err("%s: %s: %s", opt, path, strerror(-err));
+	log_err("%s: starting %s: %s", opt, path, strerror(-err));
 	return err;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Programs of ours beside the VMM: each has one end of a socket pair, its standard error, standard input
+ * Programs beside the VMM: each has a socket to it, its standard error, standard input
  * and output if it is to serve these, the few descriptors that it is given, and nothing else. They die with the
  * VMM however it ends, and get no signal from its terminal.
  *
@@ -15,13 +15,16 @@
 #include <sys/types.h>
 
 #define PROCESS_ARGS	64
+#define PROCESS_SOCKET	3
 #define PROCESS_EXTRA	4
 #define PROCESS_EXTRAS	31
 
 /**
  * struct process - one program
  * @name: of it, "shunt-blk"; looked for beside the VMM, then in PATH
- * @argv: its arguments, owned, NULL-terminated: the first is @name, the second says which descriptor
+ * @argv: its arguments, owned, NULL-terminated: the first is @name
+ * @foreign: none of ours: its socket is a listening one, at which we have connected and nobody else can
+ * @from: where it comes from, if it is missing
  * @extra: @nr_extra descriptors, which it gets as numbers PROCESS_EXTRA and up; they stay the caller's
  * @stdio: it has standard input and output
  * @quiet: standard error is nobody's
@@ -30,15 +33,18 @@
 struct process {
 	const char *name;
 	char *argv[PROCESS_ARGS];
+	const char *from;
 	int extra[PROCESS_EXTRAS];
 	unsigned int nr_extra;
-	bool stdio, quiet;
+	bool foreign, stdio, quiet;
 	pid_t pid;
 	int pidfd;
 };
 
-/** process_init() - @p: nothing runs, no arguments but the first two. Return: 0, or -ENOMEM */
+/** process_init() - @p: one of ours, nothing runs, no arguments but that for its socket. Return: 0, or -ENOMEM */
 int process_init(struct process *p, const char *name);
+/** process_init_foreign() - likewise; no arguments at all. The socket is descriptor PROCESS_SOCKET */
+int process_init_foreign(struct process *p, const char *name, const char *from);
 /** process_arg() - one more argument. Return: 0; -ENOMEM, -E2BIG */
 int process_arg(struct process *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** process_arg_again() - the last argument anew. Return: 0; -ENOMEM, it is what it was */

@@ -186,6 +186,12 @@ static int props_check(struct virtio_blk *blk, const struct blk_props *p)
 		return log_err("-device %s: drive=%s: no such -drive", name, p->drive);
 	if (bd->user)
 		return log_err("-device %s: drive=%s: in use by %s", name, p->drive, bd->user->name);
+	if (!blockdev_is_raw(bd) && (p->vhost == PROP_ON || p->vhostforce || p->vhostfd))
+		return log_err("-device %s: drive=%s: format=%s: vhost_blk takes raw; without vhost=on, " BLK_IMAGE_PROGRAM " serves it",
+			       name, p->drive, bd->format);
+	if (!blockdev_is_raw(bd) && p->serial)
+		return log_err("-device %s: serial=%s: " BLK_IMAGE_PROGRAM ", which serves format=%s, has none", name,
+			       p->serial, bd->format);
 	blk->bd = bd;
 	blk->writeback = p->write_cache == PROP_AUTO ? bd->writeback : p->write_cache == PROP_ON;
 	return 0;

@@ -18,6 +18,8 @@ struct sync_job;
 
 #define BLK_SECTOR	512
 #define BLK_PROGRAM	"shunt-blk"
+#define BLK_IMAGE_PROGRAM	"qemu-storage-daemon"
+#define BLK_IMAGE_FROM	"Debian: package qemu-system-common"
 
 /** struct blk_props - -device virtio-blk-pci; numbers that depend on the machine are filled in */
 struct blk_props {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A disk on a process of ours, which gets the drive's file opened, locks it itself and says in its configuration
- * what the device is. What vhost_blk tells of a drive stands for both kinds of back end.
+ * A disk on a process, which locks the drive's file itself and says in its configuration what the device is: ours,
+ * which gets the file opened, or, for formats other than raw, qemu-storage-daemon. What vhost_blk tells of a drive
+ * stands for all kinds of back end.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "config.h"
 #include "virtio_blk.h"
@@ -71,7 +73,7 @@ static void user_config_changed(struct vhost_user *vu)
 
 static void user_stats(struct virtio_blk *blk, FILE *out)
 {
-	fprintf(out, " %s=%d", BLK_PROGRAM, (int)blk->vu.proc.pid);
+	fprintf(out, " %s=%d", blk->vu.proc.name, (int)blk->vu.proc.pid);
 }
 
 static int user_writeback(struct virtio_blk *blk)
@@ -98,6 +100,12 @@ static int user_starting(struct vhost_user *vu)
 	return fd < 0 ? fd : 0;
 }
 
+/* This one opens its file by name, and what others that file names; it has to be the same one still. */
+static int image_starting(struct vhost_user *vu)
+{
+	return blockdev_named(of_user(vu)->bd);
+}
+
 static const struct blk_backend user_backend = {
 	.resized = user_resized,
 	.stats = user_stats,
@@ -120,11 +128,30 @@ static int user_args(struct process *proc, const struct virtio_blk *blk, const s
 	return err;
 }
 
+/* Of qemu-storage-daemon, whose values end at a comma: a comma in a name is written twice. */
+static int image_args(struct process *proc, const struct virtio_blk *blk, const struct blk_props *p)
+{
+	const struct blockdev *bd = blk->bd;
+	char *name = blockdev_quoted(bd);
+	int err = name ? process_init_foreign(proc, BLK_IMAGE_PROGRAM, BLK_IMAGE_FROM) : -ENOMEM;
+
+	err = err ?: process_arg(proc, "--blockdev");
+	err = err ?: process_arg(proc, "driver=%s,node-name=disk,read-only=%s,cache.direct=%s,discard=%s,file.driver=%s,file.filename=%s",
+				 bd->format, bd->readonly ? "on" : "off", bd->direct ? "on" : "off",
+				 p->discard && bd->discard ? "unmap" : "ignore", bd->rdev ? "host_device" : "file", name);
+	err = err ?: process_arg(proc, "--export");
+	err = err ?: process_arg(proc, "type=vhost-user-blk,id=disk,node-name=disk,addr.type=fd,addr.str=%d,writable=%s,num-queues=%u",
+				 PROCESS_SOCKET, bd->readonly ? "off" : "on", p->num_queues);
+	free(name);
+	return err;
+}
+
 int blk_user_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props *p,
 		  struct vhost_blk_info *info)
 {
 	struct vhost_user *vu = &blk->vu;
-	int err = user_args(&vu->proc, blk, p);
+	bool raw = blockdev_is_raw(blk->bd);
+	int err = (raw ? user_args : image_args)(&vu->proc, blk, p);
 
 	if (err) {
 		process_free(&vu->proc);
@@ -132,11 +159,11 @@ int blk_user_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props 
 	}
 	vu->proc.quiet = vm->cfg->daemonize;
 	vu->nr_rings = p->num_queues;
-	vu->config_len = offsetof(struct virtio_blk_config, secure_erase_sector_alignment) +
-			 sizeof(blk->config.secure_erase_sector_alignment);
+	/* What neither program has comes behind. */
+	vu->config_len = offsetof(struct virtio_blk_config, max_secure_erase_sectors);
 	vu->config_changed = user_config_changed;
 	vu->settled = user_settled;
-	vu->starting = user_starting;
+	vu->starting = raw ? user_starting : image_starting;
 	/* It is for the process to lock from now on. */
 	blockdev_unlock(blk->bd);
 	if (vhost_user_open(vu, vm, blk->name))
@@ -147,5 +174,6 @@ int blk_user_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props 
 	if (vu->config_len && !user_info(blk, info))
 		return 0;
 	vhost_user_close(vu);
-	return log_err("-device %s: %s tells of no disk", blk->name, BLK_PROGRAM);
+	return log_err("-device %s: %s tells of no disk", blk->name,
+		       raw ? BLK_PROGRAM : BLK_IMAGE_PROGRAM);
 }

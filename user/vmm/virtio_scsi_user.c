@@ -133,6 +133,8 @@ static struct blockdev *unit_drive(const char *opt, const struct unit_props *p, 
 		log_err("%s: drive=%s: no such -drive", opt, p->drive);
 	else if (bd->user)
 		log_err("%s: drive=%s: in use by %s", opt, p->drive, bd->user->name);
+	else if (!blockdev_is_raw(bd))
+		log_err("%s: drive=%s: format=%s: a SCSI disk takes raw; virtio-blk-pci takes others", opt, p->drive, bd->format);
 	else if (!cd && !bd->writeback)
 		log_err("%s: drive=%s: a SCSI disk takes cache=writeback, none or unsafe", opt, p->drive);
 	else
