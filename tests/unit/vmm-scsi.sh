@@ -41,11 +41,13 @@ for how in "" packed; do
 	check "${how:-split}: it was killed" test $n -ge 2
 	is "$(grep -vc "warning: virtio-scsi-pci: shunt-scsi ([0-9]*) was killed by signal 9$" err)" 0 "${how:-split}: nothing else was said"
 done
-start virtio_scsi "seconds=1" -m 32 -drive "$(drive a a)" -device virtio-scsi -device scsi-hd,drive=a
+start virtio_scsi "seconds=60" -m 32 -drive "$(drive a a)" -device virtio-scsi -device scsi-hd,drive=a
 ready
 like "$(monitor "info block")" "Attached to: *virtio-scsi-pci" "the monitor says who has the drive"
 like "$(monitor "info blockstats")" "a: shunt-scsi=[0-9]" "and which process"
-verdict "meanwhile the guest is content"
+kill "$pid"
+wait "$pid"
+is $? 0 "SIGTERM meanwhile"
 
 k=("${base[@]}" -kernel "$top/build/payload/exit.elf" -drive "$(drive a a)")
 hba=(-device virtio-scsi-pci)
