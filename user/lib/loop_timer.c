@@ -3,18 +3,15 @@
  * Timers of the event loop: a binary heap by deadline. timer->slot is its index, which starts at 1,
  * so that a zeroed timer is one that is not set.
  */
+#include "clock.h"
 #include "loop_priv.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 uint64_t loop_now_ns(void)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return clock_ns();
 }
 
 static void heap_put(struct loop *l, unsigned int i, struct loop_timer *t)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Messages of vhost-user, see vhost_user.h. */
 #define _GNU_SOURCE
+#include "clock.h"
 #include "vhost_user.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 _Static_assert(offsetof(struct vhost_user_msg, u64) ==
@@ -49,13 +49,11 @@ static void take_fds(struct vhost_user_msg *m, struct msghdr *h)
 static int wait_until(int sock, uint64_t deadline_ns)
 {
 	struct pollfd p = { .fd = sock, .events = POLLIN };
-	struct timespec t;
 	uint64_t now;
 	int n;
 
 	do {
-		clock_gettime(CLOCK_MONOTONIC, &t);
-		now = (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+		now = clock_ns();
 		/* Whole milliseconds, rounded up: not again and again for the rest of one */
 		n = poll(&p, 1, now < deadline_ns ? (int)((deadline_ns - now + 999999) / 1000000) : 0);
 	} while (n < 0 && errno == EINTR);

@@ -13,17 +13,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "guard.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/sandbox.h"
 
 /* How long a front-end waits until it is tried again, when there are no descriptors */
 #define ACCEPT_MS	100
 /* How long somebody at the same socket may take to go, and when it is looked again */
-#define TAKEN_MS	1500
+#define NS_PER_MS	1000000
+#define TAKEN_NS	(1500ull * NS_PER_MS)
 #define TAKEN_AGAIN_US	10000
 
 /* Sockets that we made; by their directories, since the root may be another one by then */
@@ -75,29 +76,21 @@ static int no_socket(const char *opt, const char *path, int fd, int err)
 	return log_err("%s=%s: %s", opt, path, strerror(err));
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
 /*
  * Whether somebody listens there. Of a process that was killed the kernel ends a ring's operations, which hold its
  * socket, a while later, and then hangs up on who is in its queue.
  */
 static bool is_taken(const struct sockaddr_un *addr)
 {
-	uint64_t end = now_ms() + TAKEN_MS, now;
+	uint64_t end = clock_ns() + TAKEN_NS, now;
 	struct pollfd p = { .events = 0 };
 	bool there;
 
-	while ((now = now_ms()) < end) {
+	while ((now = clock_ns()) < end) {
 		p.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		there = p.fd >= 0 && (!connect(p.fd, (struct sockaddr *)addr, sizeof(*addr)) || errno == EAGAIN);
 		if (there)
-			poll(&p, 1, (int)(end - now));
+			poll(&p, 1, (int)((end - now) / NS_PER_MS));
 		if (p.fd >= 0)
 			close(p.fd);
 		if (!there)

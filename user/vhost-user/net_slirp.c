@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/prop.h"
 
@@ -47,11 +47,8 @@ static void guest_error(const char *msg, void *opaque)
 
 static int64_t clock_get_ns(void *opaque)
 {
-	struct timespec t;
-
 	(void)opaque;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	return (int64_t)clock_ns();
 }
 
 /* There is one timer: router advertisements. */

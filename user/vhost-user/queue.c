@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 
 #define SQ_ENTRIES	256
@@ -24,14 +24,6 @@
 #define BATCH_IOV	4096
 /* The kick has been seen to be on its way within this time, or polling is of no use. */
 #define WINDOW_MIN_NS	1000
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t feature(const struct vu_queue *q, unsigned int bit)
 {
@@ -114,7 +106,7 @@ static bool queue_poll(struct vu_queue *q)
 		return true;
 	if (!q->poll_ns || !q->running)
 		return false;
-	for (end = now_ns() + q->window_ns; now_ns() < end; ) {
+	for (end = clock_ns() + q->window_ns; clock_ns() < end; ) {
 		if (!queue_ready(q))
 			continue;
 		q->window_ns = q->window_ns * 2 < q->poll_ns ? q->window_ns * 2 : q->poll_ns;

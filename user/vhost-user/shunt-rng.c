@@ -12,10 +12,10 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "iov.h"
 #include "lib/bits.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "program.h"
 
@@ -54,14 +54,6 @@ struct rng {
 	struct vu_req *reading;
 	bool failed;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
 
 static void wait_to_resume(struct vu_queue *q)
 {
@@ -105,7 +97,7 @@ static bool rng_run(struct vu_queue *q)
 		vu_req_refuse(q, req, "a buffer that is to be read, or has no room");
 		return false;
 	}
-	now = now_ns();
+	now = clock_ns();
 	if (now < r->resume) {
 		vu_req_back(q, req);
 		wait_to_resume(q);
@@ -141,7 +133,7 @@ static void read_done(struct vu_queue *q, int res)
 		log_warn("--source=%s: %s; it is tried again each second", r->source,
 			 res ? strerror(-res) : "it has ended");
 	r->failed = true;
-	r->resume = now_ns() + RETRY_NS;
+	r->resume = clock_ns() + RETRY_NS;
 }
 
 static void rng_done(struct vu_queue *q, void *data, const struct io_uring_cqe *cqe)
