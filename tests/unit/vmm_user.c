@@ -28,6 +28,7 @@
 #include "lib/loop.h"
 #include "tools/vdrv.h"
 #include "vmm/chardev.h"
+#include "vmm/config.h"
 #include "vmm/vhost_user.h"
 #include "vmm/vm.h"
 #include "said.h"
@@ -40,6 +41,7 @@
 #define BASIC		(BIT64(VIRTIO_F_VERSION_1) | BIT64(VIRTIO_BLK_F_FLUSH))
 
 static char dir[] = "/tmp/vmm_user.XXXXXX";
+static const struct vm_config cfg;
 static struct vm vm;
 static struct vdrv_mem mem;
 static struct vdrv_vq vq;
@@ -76,6 +78,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(&vm, 0, sizeof(vm));
+	vm.cfg = &cfg;
 	pthread_mutex_init(&vm.lock, NULL);
 	vm.loop = loop_new();
 	assert_non_null(vm.loop);

@@ -52,6 +52,15 @@ static const char *next_item(const char *s, char *out)
 	return NULL;
 }
 
+void keyvals_put(FILE *out, const char *text, const char *val)
+{
+	if (!val)
+		return;
+	fputs(text, out);
+	for (; *val; val++)
+		fprintf(out, "%s%c", *val == ',' ? "," : "", *val);
+}
+
 static int parse_commas(struct keyvals *kvs, const char *opt, const char *implied_key,
 			const char *arg)
 {

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 enum prop_type {
 	PROP_END,
@@ -85,6 +86,8 @@ int keyvals_parse(struct keyvals *kvs, const char *opt, const char *implied_key,
  */
 const char *keyvals_take(struct keyvals *kvs, const char *key);
 void keyvals_free(struct keyvals *kvs);
+/** keyvals_put() - write @text and, for who splits it as keyvals_parse() does, @val; nothing if that is NULL */
+void keyvals_put(FILE *out, const char *text, const char *val);
 
 /**
  * props_apply() - fill @obj from @kvs by @table

@@ -383,22 +383,6 @@ bool blockdev_is_raw(const struct blockdev *bd)
 	return bd->format == formats[0];
 }
 
-char *blockdev_quoted(const struct blockdev *bd)
-{
-	char *name = malloc(2 * strlen(bd->file) + 1), *to = name;
-	const char *c;
-
-	if (!name)
-		return NULL;
-	for (c = bd->file; *c; c++) {
-		*to++ = *c;
-		if (*c == ',')
-			*to++ = ',';
-	}
-	*to = 0;
-	return name;
-}
-
 int64_t blockdev_size(const struct blockdev *bd)
 {
 	struct stat st;

@@ -71,8 +71,6 @@ bool blockdev_settled(const struct blockdev *bd);
 int blockdev_named(const struct blockdev *bd);
 /** blockdev_is_raw() - Return: whether the file holds what the disk does */
 bool blockdev_is_raw(const struct blockdev *bd);
-/** blockdev_quoted() - Return: @file, commas twice, to be freed; NULL */
-char *blockdev_quoted(const struct blockdev *bd);
 
 /* ---- main.c, cmdline.c and monitor.c ---- */
 

@@ -73,13 +73,8 @@ void chardev_untake(struct chardev *c);
  * Return: 0, or -1 after one logged line beginning with @opt
  */
 int chardev_lend(const char *opt, const char *id);
-/**
- * chardev_lent() - what that is, in the words of shunt-console's --port
- * @stdio: filled: it is standard input and output
- *
- * Return: to be freed; NULL: out of memory
- */
-char *chardev_lent(const char *id, bool *stdio);
+/** chardev_lent() - write what that is, in the words of shunt-console's --port. Return: whether it is standard input and output */
+bool chardev_lent(const char *id, FILE *out);
 /** chardev_write() - any thread under the device lock; never blocks */
 void chardev_write(struct chardev *c, const void *buf, size_t len);
 /** chardev_kick() - the client has room again */

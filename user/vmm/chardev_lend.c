@@ -3,11 +3,7 @@
  * Character devices that a process opens instead of the VMM: which, and in what words it is told of them, those of
  * shunt-console's --port. Listening and connecting, pseudo-terminals and files are the process's then.
  */
-#define _GNU_SOURCE
 #include "chardev_priv.h"
-
-#include <stdlib.h>
-#include <string.h>
 
 #include "../lib/log.h"
 
@@ -45,36 +41,17 @@ int chardev_lend(const char *opt, const char *id)
 	return 0;
 }
 
-/* As a value of --port */
-static void put_path(FILE *out, const char *path)
-{
-	for (; *path; path++)
-		fprintf(out, "%s%c", *path == ',' ? "," : "", *path);
-}
-
-char *chardev_lent(const char *id, bool *stdio)
+bool chardev_lent(const char *id, FILE *out)
 {
 	const struct chardev *c = chardev_find(id);
-	char *text = NULL;
-	size_t len;
-	FILE *out = open_memstream(&text, &len);
 
-	if (!out)
-		return NULL;
-	*stdio = c->kind == &chardev_stdio;
 	fputs(c->kind->name, out);
-	if (c->o.path) {
-		fputs(",path=", out);
-		put_path(out, c->o.path);
-	}
+	keyvals_put(out, ",path=", c->o.path);
 	if (c->kind == &chardev_file)
 		fputs(",append=on", out);
 	if (c->o.server)
 		fputs(",server=on", out);
 	if (c->o.signal == PROP_OFF)
 		fputs(",signal=off", out);
-	if (!fclose(out))
-		return text;
-	free(text);
-	return NULL;
+	return c->kind == &chardev_stdio;
 }

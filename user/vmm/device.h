@@ -22,8 +22,8 @@ struct vm_config;
  * @check: the command line is complete: what @cfg->device[@n] has to do with other options. May be NULL. Return:
  *	0, or -1 after one logged line
  * @create: makes the device and plugs it into @vm; @type is this one; @props stay valid until the process ends.
- *	Main thread, vCPUs not yet running. Return: 0, or -1 after one logged line that names the
- *	device and property
+ *	NULL: it comes with the bus that it is on. Main thread, vCPUs not yet running. Return: 0, or -1 after one
+ *	logged line that names the device and property
  */
 struct device_type {
 	const char *name, *alias, *desc, *bus;

@@ -209,7 +209,7 @@ static int devices_create(void)
 	for (i = 0; i < cfg.nr_devices; i++) {
 		const struct device_type *type = cfg.device[i].type;
 
-		if (type->create(type, &vm, cfg.device[i].id, cfg.device[i].props))
+		if (type->create && type->create(type, &vm, cfg.device[i].id, cfg.device[i].props))
 			return -1;
 	}
 	return 0;

@@ -27,42 +27,65 @@
 
 /* ---- arguments ---- */
 
-int process_arg(struct process *p, const char *fmt, ...)
+static unsigned int args_count(const struct process *p)
 {
 	unsigned int n = 0;
-	va_list ap;
-	int len;
 
 	while (p->argv[n])
 		n++;
+	return n;
+}
+
+/* In place of what is there. Return: 0; -ENOMEM, nothing has changed */
+static int arg_set(char **arg, const char *fmt, va_list ap)
+{
+	char *text;
+
+	if (vasprintf(&text, fmt, ap) < 0)
+		return -ENOMEM;
+	free(*arg);
+	*arg = text;
+	return 0;
+}
+
+int process_arg(struct process *p, const char *fmt, ...)
+{
+	unsigned int n = args_count(p);
+	va_list ap;
+	int err;
+
 	if (n == PROCESS_ARGS - 1)
 		return -E2BIG;
 	va_start(ap, fmt);
-	len = vasprintf(&p->argv[n], fmt, ap);
+	err = arg_set(&p->argv[n], fmt, ap);
 	va_end(ap);
-	if (len >= 0)
-		return 0;
-	p->argv[n] = NULL;
-	return -ENOMEM;
+	return err;
 }
 
 int process_arg_again(struct process *p, const char *fmt, ...)
 {
-	unsigned int n = 0;
 	va_list ap;
-	char *arg;
-	int len;
+	int err;
 
-	while (p->argv[n + 1])
-		n++;
 	va_start(ap, fmt);
-	len = vasprintf(&arg, fmt, ap);
+	err = arg_set(&p->argv[args_count(p) - 1], fmt, ap);
 	va_end(ap);
-	if (len < 0)
-		return -ENOMEM;
-	free(p->argv[n]);
-	p->argv[n] = arg;
-	return 0;
+	return err;
+}
+
+FILE *process_arg_open(struct process *p)
+{
+	p->pieces = NULL;
+	return open_memstream(&p->pieces, &p->pieces_len);
+}
+
+int process_arg_close(struct process *p, FILE *out)
+{
+	int err = fclose(out) ? -ENOMEM : process_arg(p, "%s", p->pieces);
+
+	free(p->pieces);
+	p->pieces = NULL;
+	return err;
 }
 
 int process_init(struct process *p, const char *name)

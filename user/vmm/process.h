@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define PROCESS_ARGS	64
@@ -23,6 +24,7 @@
  * struct process - one program
  * @name: of it, "shunt-blk"; looked for beside the VMM, then in PATH
  * @argv: its arguments, owned, NULL-terminated: the first is @name
+ * @pieces: @pieces_len: of process_arg_open()
  * @foreign: none of ours: its socket is a listening one, at which we have connected and nobody else can
  * @from: where it comes from, if it is missing
  * @extra: @nr_extra descriptors, which it gets as numbers PROCESS_EXTRA and up; they stay the caller's
@@ -33,6 +35,8 @@
 struct process {
 	const char *name;
 	char *argv[PROCESS_ARGS];
+	char *pieces;
+	size_t pieces_len;
 	const char *from;
 	int extra[PROCESS_EXTRAS];
 	unsigned int nr_extra;
@@ -47,6 +51,10 @@ int process_init(struct process *p, const char *name);
 int process_init_foreign(struct process *p, const char *name, const char *from);
 /** process_arg() - one more argument. Return: 0; -ENOMEM, -E2BIG */
 int process_arg(struct process *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** process_arg_open() - one more argument, in pieces. Return: where they go, for process_arg_close(); NULL: no memory */
+FILE *process_arg_open(struct process *p);
+/** process_arg_close() - it is whole. Return: as process_arg() */
+int process_arg_close(struct process *p, FILE *out);
 /** process_arg_again() - the last argument anew. Return: 0; -ENOMEM, it is what it was */
 int process_arg_again(struct process *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /** process_free() - the arguments; it was ended before */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Vhost front end for processes: the vhost-user protocol, front-end side. A process is one of ours, started
- * here, or whoever is at the other end of a chardev. What it answers is checked; one that does not answer, or answers what
- * makes no sense, is left, and one of ours killed. One that has gone is started or connected to again, and goes
- * on with what its predecessor had under way if it can tell (INFLIGHT_SHMFD); else the device needs a reset.
+ * here, or whoever is at the other end of a chardev. What it answers is checked; one that does not answer, or
+ * answers what makes no sense, is left, and one of ours killed. One that has gone is started or connected to again,
+ * and goes on with what its predecessor had under way if it can tell (INFLIGHT_SHMFD); else the device needs a reset.
  *
  * vhost_user.c has the messages, vhost_user_config.c those about the configuration, vhost_user_peer.c the life of
  * the other side.

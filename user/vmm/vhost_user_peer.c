@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 #include "chardev.h"
+#include "config.h"
 #include "vhost_user.h"
 #include "vm.h"
 #include "../lib/log.h"
@@ -395,6 +396,7 @@ int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt)
 	vu->channel_fd = -1;
 	vu->watch.fd = -1;
 	vu->channel.fd = -1;
+	vu->proc.quiet = vm->cfg->daemonize;
 	vu->came_fd = -1;
 	vu->came_bh.fn = came_bh;
 	vu->channel_bh.fn = channel_bh;

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "config.h"
 #include "virtio_blk.h"
@@ -128,22 +127,31 @@ static int user_args(struct process *proc, const struct virtio_blk *blk, const s
 	return err;
 }
 
-/* Of qemu-storage-daemon, whose values end at a comma: a comma in a name is written twice. */
+/* Return: 0 or -errno */
+static int image_arg(struct process *proc, const struct blockdev *bd, bool unmap)
+{
+	FILE *out = process_arg_open(proc);
+
+	if (!out)
+		return -ENOMEM;
+	fprintf(out, "driver=%s,node-name=disk,read-only=%s,cache.direct=%s,discard=%s,file.driver=%s", bd->format,
+		bd->readonly ? "on" : "off", bd->direct ? "on" : "off", unmap ? "unmap" : "ignore",
+		bd->rdev ? "host_device" : "file");
+	keyvals_put(out, ",file.filename=", bd->file);
+	return process_arg_close(proc, out);
+}
+
+/* Of qemu-storage-daemon */
 static int image_args(struct process *proc, const struct virtio_blk *blk, const struct blk_props *p)
 {
 	const struct blockdev *bd = blk->bd;
-	char *name = blockdev_quoted(bd);
-	int err = name ? process_init_foreign(proc, BLK_IMAGE_PROGRAM, BLK_IMAGE_FROM) : -ENOMEM;
+	int err = process_init_foreign(proc, BLK_IMAGE_PROGRAM, BLK_IMAGE_FROM);
 
 	err = err ?: process_arg(proc, "--blockdev");
-	err = err ?: process_arg(proc, "driver=%s,node-name=disk,read-only=%s,cache.direct=%s,discard=%s,file.driver=%s,file.filename=%s",
-				 bd->format, bd->readonly ? "on" : "off", bd->direct ? "on" : "off",
-				 p->discard && bd->discard ? "unmap" : "ignore", bd->rdev ? "host_device" : "file", name);
+	err = err ?: image_arg(proc, bd, p->discard && bd->discard);
 	err = err ?: process_arg(proc, "--export");
-	err = err ?: process_arg(proc, "type=vhost-user-blk,id=disk,node-name=disk,addr.type=fd,addr.str=%d,writable=%s,num-queues=%u",
-				 PROCESS_SOCKET, bd->readonly ? "off" : "on", p->num_queues);
-	free(name);
-	return err;
+	return err ?: process_arg(proc, "type=vhost-user-blk,id=disk,node-name=disk,addr.type=fd,addr.str=%d,writable=%s,num-queues=%u",
+				  PROCESS_SOCKET, bd->readonly ? "off" : "on", p->num_queues);
 }
 
 int blk_user_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props *p,
@@ -157,7 +165,6 @@ int blk_user_open(struct virtio_blk *blk, struct vm *vm, const struct blk_props 
 		process_free(&vu->proc);
 		return log_err("-device %s: %s", blk->name, strerror(-err));
 	}
-	vu->proc.quiet = vm->cfg->daemonize;
 	vu->nr_rings = p->num_queues;
 	/* What neither program has comes behind. */
 	vu->config_len = offsetof(struct virtio_blk_config, max_secure_erase_sectors);

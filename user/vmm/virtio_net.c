@@ -251,7 +251,7 @@ static int props_check(struct virtio_net *net, const struct net_props *p)
 }
 
 /* Return: 0 or -1 after one logged line */
-static int process_make(struct virtio_net *net, const struct vm *vm)
+static int process_make(struct virtio_net *net)
 {
 	struct vhost_user *vu = &net->vu;
 	const uint8_t *m = net->config.mac;
@@ -263,7 +263,6 @@ static int process_make(struct virtio_net *net, const struct vm *vm)
 		process_free(&vu->proc);
 		return log_err("-device %s: %s", net->name, strerror(-err));
 	}
-	vu->proc.quiet = vm->cfg->daemonize;
 	return 0;
 }
 
@@ -276,7 +275,7 @@ static int process_open(struct virtio_net *net, struct vm *vm)
 		vu->chardev = chardev_find(chardev);
 		if (!vu->chardev)
 			return log_err("-netdev %s: chardev=%s: no such -chardev", net->nd->id, chardev);
-	} else if (process_make(net, vm)) {
+	} else if (process_make(net)) {
 		return -1;
 	}
 	vu->nic = true;

@@ -4,7 +4,6 @@
  * CD-ROMs of the latter are devices of their own on the command line, and arguments of the process.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <linux/virtio_ids.h>
 #include "blockdev.h"
@@ -29,6 +28,11 @@ static void scsi_fill(struct virtio_user *d)
 	};
 
 	scsi_config_fill((void *)d->config, &p);
+}
+
+static const char *scsi_refusal(const void *config, unsigned int off, uint64_t val, unsigned int len)
+{
+	return scsi_config_refused(config, off, val, len) ? SCSI_CONFIG_REFUSED : NULL;
 }
 
 static uint64_t scsi_own(const struct user_props *p)
@@ -88,16 +92,6 @@ static int unit_check(const struct vm_config *cfg, unsigned int n)
 	return text_check(opt, "serial", p->serial, 36) ?: text_check(opt, "product", p->product, 16);
 }
 
-/* It comes with its adapter. */
-static int unit_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
-{
-	(void)type;
-	(void)vm;
-	(void)id;
-	(void)props;
-	return 0;
-}
-
 static bool is_taken(const struct scsi_user *s, uint32_t id, uint32_t lun)
 {
 	unsigned int i;
@@ -142,24 +136,13 @@ static struct blockdev *unit_drive(const char *opt, const struct unit_props *p, 
 	return NULL;
 }
 
-/* A comma in a value is doubled. */
-static void put(FILE *out, const char *key, const char *value)
-{
-	if (!value)
-		return;
-	fputs(key, out);
-	for (; *value; value++)
-		fprintf(out, "%s%c", *value == ',' ? "," : "", *value);
-}
-
 /* Return: 0, -errno, or 1 after one logged line */
 static int unit_add(struct scsi_user *s, const struct device_spec *d)
 {
 	const struct unit_props *p = d->props;
 	bool cd = d->type == &scsi_cd_type;
 	struct blockdev *bd;
-	char opt[32], *text = NULL;
-	size_t len;
+	char opt[32];
 	FILE *out;
 	int err;
 
@@ -169,18 +152,17 @@ static int unit_add(struct scsi_user *s, const struct device_spec *d)
 	bd = unit_drive(opt, p, cd);
 	if (!bd || unit_place(s, opt, p))
 		return 1;
-	out = open_memstream(&text, &len);
+	out = process_arg_open(&s->user.vu.proc);
 	if (!out)
 		return -ENOMEM;
-	put(out, "--lun=file=", bd->file);
+	keyvals_put(out, "--lun=file=", bd->file);
 	fprintf(out, ",target=%u,lun=%u%s", s->where[s->nr].id, s->where[s->nr].lun, cd ? ",cd=on" : "");
 	fputs(bd->readonly && !cd ? ",read-only=on" : "", out);
 	fputs(bd->direct ? ",cache=none" : "", out);
 	fputs(bd->discard ? "" : ",discard=ignore", out);
-	put(out, ",serial=", p->serial);
-	put(out, ",product=", p->product);
-	err = fclose(out) ? -ENOMEM : process_arg(&s->user.vu.proc, "%s", text);
-	free(text);
+	keyvals_put(out, ",serial=", p->serial);
+	keyvals_put(out, ",product=", p->product);
+	err = process_arg_close(&s->user.vu.proc, out);
 	if (err)
 		return err;
 	bd->user = &s->bu;
@@ -274,14 +256,14 @@ static const struct prop own_props[] = { SCSI_PROPS(QUEUES_MAX), USER_COMMON };
 const struct user_kind vhost_user_scsi_kind = {
 	USER_PEER_TYPE("vhost-user-scsi-pci", peer_props, "virtio SCSI adapter, served by a process of yours"),
 	.id = VIRTIO_ID_SCSI, .class = 0x010000, .queues = SCSI_FIXED_QUEUES, .need = SCSI_FIXED_QUEUES, .requests = true,
-	.config_len = sizeof(struct virtio_scsi_config), .fill = scsi_fill, .features = scsi_own,
+	.config_len = sizeof(struct virtio_scsi_config), .fill = scsi_fill, .refusal = scsi_refusal, .features = scsi_own,
 };
 
 const struct user_kind virtio_scsi_kind = {
 	USER_TYPE(struct user_props, "virtio-scsi-pci", "virtio-scsi", own_props, "virtio SCSI adapter: scsi-hd, scsi-cd"),
 	.size = sizeof(struct scsi_user),
 	.id = VIRTIO_ID_SCSI, .class = 0x010000, .queues = SCSI_FIXED_QUEUES, .need = SCSI_FIXED_QUEUES, .requests = true,
-	.config_len = sizeof(struct virtio_scsi_config), .fill = scsi_fill, .features = scsi_own,
+	.config_len = sizeof(struct virtio_scsi_config), .fill = scsi_fill, .refusal = scsi_refusal, .features = scsi_own,
 	.program = "shunt-scsi", .args = scsi_args, .release = scsi_release,
 };
 
@@ -303,10 +285,10 @@ static const struct prop unit_props[] = {
 
 const struct device_type scsi_hd_type = {
 	.name = "scsi-hd", .bus = "SCSI", .desc = "SCSI disk",
-	.props = unit_props, .props_size = sizeof(struct unit_props), .check = unit_check, .create = unit_create,
+	.props = unit_props, .props_size = sizeof(struct unit_props), .check = unit_check,
 };
 
 const struct device_type scsi_cd_type = {
 	.name = "scsi-cd", .bus = "SCSI", .desc = "SCSI CD-ROM",
-	.props = unit_props, .props_size = sizeof(struct unit_props), .check = unit_check, .create = unit_create,
+	.props = unit_props, .props_size = sizeof(struct unit_props), .check = unit_check,
 };

@@ -4,7 +4,6 @@
  * devices of their own on the command line, and arguments of the process: it opens what their chardevs lead to.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
@@ -57,16 +56,6 @@ static int port_check(const struct vm_config *cfg, unsigned int n)
 	return chardev_lend(opt, p->chardev);
 }
 
-/* It comes with its bus. */
-static int port_create(const struct device_type *type, struct vm *vm, const char *id, void *props)
-{
-	(void)type;
-	(void)vm;
-	(void)id;
-	(void)props;
-	return 0;
-}
-
 /* ---- the bus ---- */
 
 static int serial_check(const struct vm_config *cfg, unsigned int n)
@@ -89,31 +78,20 @@ static int serial_check(const struct vm_config *cfg, unsigned int n)
 	return 0;
 }
 
-/* A comma in a value is doubled. Return: 0 or -errno */
+/* Return: 0 or -errno */
 static int port_arg(struct process *proc, const struct port_props *p, bool console)
 {
-	char nr[16] = "", name[2 * NAME_MAX_BYTES + 8] = "", *to = name, *text;
-	const char *from = p->name;
-	bool stdio;
-	int err;
+	FILE *out = process_arg_open(proc);
 
-	text = chardev_lent(p->chardev, &stdio);
-	if (!text)
+	if (!out)
 		return -ENOMEM;
-	if (from)
-		to = stpcpy(name, ",name=");
-	while (from && *from) {
-		if (*from == ',')
-			*to++ = ',';
-		*to++ = *from++;
-	}
-	*to = 0;
+	fputs("--port=", out);
+	proc->stdio |= chardev_lent(p->chardev, out);
+	keyvals_put(out, ",name=", p->name);
+	fputs(console ? ",console=on" : "", out);
 	if (p->nr)
-		snprintf(nr, sizeof(nr), ",nr=%u", p->nr);
-	err = process_arg(proc, "--port=%s%s%s%s", text, name, console ? ",console=on" : "", nr);
-	free(text);
-	proc->stdio |= stdio;
-	return err;
+		fprintf(out, ",nr=%u", p->nr);
+	return process_arg_close(proc, out);
 }
 
 static int serial_args(struct virtio_user *d, struct vm *vm)
@@ -170,10 +148,10 @@ static const struct prop port_props[] = { PORT_PROPS("number; without it one tha
 
 const struct device_type virtconsole_type = {
 	.name = "virtconsole", .bus = "virtio-serial-bus", .desc = "a console, hvc0 and so on",
-	.props = console_props, .props_size = sizeof(struct port_props), .check = port_check, .create = port_create,
+	.props = console_props, .props_size = sizeof(struct port_props), .check = port_check,
 };
 
 const struct device_type virtserialport_type = {
 	.name = "virtserialport", .bus = "virtio-serial-bus", .desc = "a port that programs open by its name",
-	.props = port_props, .props_size = sizeof(struct port_props), .check = port_check, .create = port_create,
+	.props = port_props, .props_size = sizeof(struct port_props), .check = port_check,
 };

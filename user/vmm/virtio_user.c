@@ -22,7 +22,6 @@
 #include "device.h"
 #include "vhost_user.h"
 #include "virtio_pci.h"
-#include "virtio_scsi.h"
 #include "virtio_user.h"
 #include "vm.h"
 #include "../lib/bits.h"
@@ -62,12 +61,14 @@ static void user_config_write(struct virtio_dev *vd, unsigned int off, uint64_t 
 {
 	struct virtio_user *d = of_vd(vd);
 	uint8_t bytes[sizeof(val)] = { 0 };
+	const char *why;
 	unsigned int i;
 	int err;
 
 	if (d->kind->fill) {
-		if (d->kind->id == VIRTIO_ID_SCSI && scsi_config_refused((void *)d->config, off, val, len))
-			virtio_broken(vd, SCSI_CONFIG_REFUSED);
+		why = d->kind->refusal ? d->kind->refusal(d->config, off, val, len) : NULL;
+		if (why)
+			virtio_broken(vd, why);
 		return;
 	}
 	if (len > vd->config_len - off)
@@ -141,7 +142,6 @@ static int process_init_own(struct virtio_user *d, struct vm *vm)
 	int err = process_init(proc, d->kind->program);
 
 	err = err ?: d->kind->args(d, vm);
-	proc->quiet = vm->cfg->daemonize;
 	if (!err)
 		return 0;
 	process_free(proc);
@@ -173,7 +173,6 @@ static int features_set(struct virtio_user *d)
 
 	if (d->kind->features)
 		own &= d->kind->features(d->p);
-	/* Processes start and stop all rings at a time. */
 	d->vd.features = virtio_pci_features(&d->p->pci, has) | (has & own);
 	if (d->vd.features & BIT64(VIRTIO_F_VERSION_1))
 		return 0;

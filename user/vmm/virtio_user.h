@@ -37,6 +37,7 @@ struct virtio_user;
  * @requests: it has num_queues more
  * @config_len: of the configuration
  * @fill: make the configuration here; NULL: the process has it
+ * @refusal: with @fill: why the device cannot go on once the driver has written that. May be NULL. Return: NULL: it can
  * @live: each write changes what is to be read next
  * @keep: @keep_len: what the driver writes there is told to the next process, too
  * @features: of the device's own, those that may be offered. NULL: all
@@ -56,6 +57,7 @@ struct user_kind {
 	unsigned int config_len;
 	unsigned int keep, keep_len;
 	void (*fill)(struct virtio_user *d);
+	const char *(*refusal)(const void *config, unsigned int off, uint64_t val, unsigned int len);
 	uint64_t (*features)(const struct user_props *p);
 	void (*amend)(struct virtio_user *d);
 };
