@@ -9,13 +9,7 @@
 
 enum { RX, MAC, VLAN, MQ = 4 };
 
-struct arp {
-	u8 dst[6], src[6];
-	u16 type, hw, proto;
-	u8 hw_len, proto_len;
-	u16 op;
-	u8 from_mac[6], from_ip[4], to_mac[6], to_ip[4];
-} __attribute__((packed));
+#define GATEWAY	2
 
 static struct net n;
 static const u8 other[6] = { 2, 0, 0, 0, 0, 9 };
@@ -25,59 +19,18 @@ static bool same(const u8 *a, const u8 *b)
 	return !memcmp(a, b, 6);
 }
 
-/* Frames that came; whether one of them is an answer to @mac */
-static bool answered(const u8 *mac)
-{
-	struct vbuf b = { NULL, n.rx_size };
-	bool good = false;
-	struct arp *a;
-	u32 len;
-
-	net_reap(&n);
-	while ((b.p = vq_pop(&n.rx, &len))) {
-		a = (void *)((u8 *)b.p + sizeof(struct net_hdr));
-		if (len >= sizeof(struct net_hdr) + sizeof(*a) && a->type == __builtin_bswap16(0x0806) &&
-		    a->op == __builtin_bswap16(2) && same(a->dst, mac))
-			good = true;
-		vq_add(&n.rx, &b, 0, 1, b.p);
-	}
-	vq_kick(&n.rx);
-	return good;
-}
-
 /* Ask the gateway from an address; what has been sent to a process that is killed is asked again. */
 static bool asked(const u8 *mac, u32 tries, u32 ms)
 {
 	static u8 *buf;
-	struct net_hdr *h;
-	struct arp *a;
-	struct vbuf b[2];
 
 	if (!buf)
 		buf = alloc_pages(1);
-	h = (void *)buf;
-	a = (void *)(buf + sizeof(*h));
 	for (; tries; tries--) {
 		if (!wait_until((net_reap(&n), n.tx_done == n.tx_sent), 15000))
 			return false;
-		memset(buf, 0, sizeof(*h) + 60);
-		memset(a->dst, 0xff, 6);
-		memcpy(a->src, mac, 6);
-		a->type = __builtin_bswap16(0x0806);
-		a->hw = __builtin_bswap16(1);
-		a->proto = __builtin_bswap16(0x0800);
-		a->hw_len = 6;
-		a->proto_len = 4;
-		a->op = __builtin_bswap16(1);
-		memcpy(a->from_mac, mac, 6);
-		memcpy(a->from_ip, (u8[]){ 10, 0, 2, 15 }, 4);
-		memcpy(a->to_ip, (u8[]){ 10, 0, 2, 2 }, 4);
-		b[0] = (struct vbuf){ h, sizeof(*h) };
-		b[1] = (struct vbuf){ a, 60 };
-		vq_add(&n.tx, b, 2, 0, buf);
-		n.tx_sent++;
-		vq_kick(&n.tx);
-		if (wait_until(answered(mac), ms))
+		net_arp_ask(&n, buf, mac, GATEWAY);
+		if (wait_until(net_arp_answered(&n, mac, GATEWAY), ms))
 			return true;
 	}
 	return false;

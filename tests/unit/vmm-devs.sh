@@ -26,11 +26,7 @@ verdict "rng: a limit"
 check "rng: which takes its time" test $((${EPOCHREALTIME/./} - from)) -gt 150000
 start virtio_rng "rounds=40 pause=20" -m 32 -device virtio-rng-pci
 ready
-n=0
-while kill -0 "$pid" 2> /dev/null; do
-	sleep 0.2
-	! kill -9 "$(pgrep -x -P "$pid" shunt-rng)" 2> /dev/null || n=$((n + 1))
-done
+kill_often shunt-rng 0.2
 verdict "rng: killed $n times, entropy comes still"
 check "rng: it was killed" test $n -ge 2
 bad "-device virtio-rng-pci: rng=r: no such -object" "${base[@]}" -kernel "$top/build/payload/exit.elf" -device virtio-rng-pci,rng=r

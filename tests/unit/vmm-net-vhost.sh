@@ -5,10 +5,11 @@
 
 set -u
 . "$(dirname "$0")/vmm-env"
+. "$(dirname "$0")/vmm-devs-env"
 need_kvm
 cd "$tmp" || exit 1
 net=${shunt%/*}/shunt-net
-base=(-m 32 -nodefaults -display none -no-reboot -device isa-debug-exit,iobase=0x501,iosize=0x4)
+base+=(-m 32)
 nic=(-device virtio-net-pci,netdev=n)
 tap=''
 cleanup() {
@@ -19,14 +20,6 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# guest PAYLOAD APPEND ARGUMENTS...: in the background
-guest() {
-	: > out
-	"$shunt" "${base[@]}" -kernel "$top/build/payload/$1.elf" -serial file:out -append "$2" "${@:3}" \
-		< /dev/null > /dev/null 2> err &
-	pid=$!
-}
-
 # serve ARGUMENTS...: shunt-net listens at the socket s; $peer is its PID
 serve() {
 	rm -f s
@@ -36,32 +29,27 @@ serve() {
 	return 1
 }
 
-guest virtio_ctrl "" -netdev user,id=n "${nic[@]}"
+start virtio_ctrl "" -netdev user,id=n "${nic[@]}"
 verdict "a process of shunt's: commands"
-guest virtio_ctrl "rounds=12 pause=100" -netdev user,id=n "${nic[@]},packed=on"
+start virtio_ctrl "rounds=12 pause=100" -netdev user,id=n "${nic[@]},packed=on"
 ready
-n=0
-while kill -0 "$pid" 2> /dev/null; do
-	sleep 0.4
-	! kill -9 "$(pgrep -x -P "$pid" shunt-net)" 2> /dev/null || n=$((n + 1))
-	[ $n -lt 3 ] || break
-done
+kill_often shunt-net 0.4 3
 verdict "killed $n times: what commands had set stays"
 check "it was killed" test $n -ge 2
 
 vu=(-chardev socket,id=c,path=s -netdev vhost-user,id=n,chardev=c)
 serve
-guest virtio_ctrl "" "${vu[@]}" "${nic[@]}"
+start virtio_ctrl "" "${vu[@]}" "${nic[@]}"
 verdict "vhost-user: commands, on an address that the process was not started with"
 is "$(cat err)" "" "vhost-user: nothing was said"
-guest virtio_arp "packed" "${vu[@]},vhostforce=on" "${nic[@]},packed=on"
+start virtio_arp "packed" "${vu[@]},vhostforce=on" "${nic[@]},packed=on"
 verdict "vhost-user: packed rings"
 run "${base[@]}" -kernel "$top/build/payload/exit.elf" "${vu[@]},queues=2" "${nic[@]},mq=on"
 is "$got $(cat err)" "1 shunt: virtio-net-pci: the process has fewer queues" "vhost-user: more pairs than the process has"
 run "${base[@]}" -kernel "$top/build/payload/exit.elf" -netdev vhost-user,id=n,chardev=c "${nic[@]}"
 is "$got $(cat err)" "1 shunt: -netdev n: chardev=c: no such -chardev" "vhost-user: no such chardev"
 
-guest virtio_ctrl "rounds=15 pause=100" -chardev socket,id=c,path=s,reconnect=1 -netdev vhost-user,id=n,chardev=c "${nic[@]}"
+start virtio_ctrl "rounds=15 pause=100" -chardev socket,id=c,path=s,reconnect=1 -netdev vhost-user,id=n,chardev=c "${nic[@]}"
 ready
 sleep 0.3
 kill -9 "$peer"
@@ -77,7 +65,7 @@ if [ "$(id -u)" = 0 ] && ip tuntap add "vq$$" mode tap vnet_hdr multi_queue 2> /
 	ip link set "$tap" up
 	"$top/tests/payload/net_peer.py" "$tap" > peer &
 	for ((i = 0; i < 100; i++)); do ! grep -q ready peer || break; sleep 0.1; done
-	guest virtio_ctrl "pairs=3" -netdev "tap,id=n,ifname=$tap,script=no,downscript=no,queues=3" "${nic[@]},mq=on"
+	start virtio_ctrl "pairs=3" -netdev "tap,id=n,ifname=$tap,script=no,downscript=no,queues=3" "${nic[@]},mq=on"
 	verdict "a tap of three queues: pairs"
 	is "$(cat err)" "" "a tap of three queues: nothing was said"
 else

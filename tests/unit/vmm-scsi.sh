@@ -32,11 +32,7 @@ for how in "" packed; do
 	start virtio_scsi "seconds=2 $how" -m 32 -drive "$(drive a a)" -device "virtio-scsi-pci,packed=$([ "$how" ] && echo on || echo off)" \
 		-device scsi-hd,drive=a
 	ready
-	n=0
-	while kill -0 "$pid" 2> /dev/null; do
-		sleep 0.4
-		! kill -9 "$(pgrep -x -P "$pid" shunt-scsi)" 2> /dev/null || n=$((n + 1))
-	done
+	kill_often shunt-scsi 0.4
 	verdict "${how:-split}: killed $n times, the disk goes on"
 	check "${how:-split}: it was killed" test $n -ge 2
 	is "$(grep -vc "warning: virtio-scsi-pci: shunt-scsi ([0-9]*) was killed by signal 9$" err)" 0 "${how:-split}: nothing else was said"

@@ -11,31 +11,7 @@ need_kvm
 cd "$tmp" || exit 1
 trap 'kill $(jobs -p) 2> /dev/null; rm -rf "$tmp"' EXIT
 
-# talk SOCKET TEXT: what comes back, of the same length
-talk() {
-	python3 - "$@" <<'P'
-import socket, sys, time
-end = time.monotonic() + 10
-while True:
-    try:
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(10)
-        s.connect(sys.argv[1])
-        break
-    except OSError:
-        if time.monotonic() > end:
-            raise
-        time.sleep(0.02)
-s.sendall(sys.argv[2].encode())
-got = b""
-while len(got) < len(sys.argv[2]):
-    more = s.recv(100)
-    if not more:
-        break
-    got += more
-print(got.decode())
-P
-}
+talk() { "$top/tests/talk.py" "$@"; }
 
 bus=(-device virtio-serial-pci)
 sock() { echo "socket,id=$1,path=$1.s,server=on,wait=off"; }

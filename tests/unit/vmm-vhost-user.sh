@@ -6,20 +6,16 @@
 
 set -u
 . "$(dirname "$0")/vmm-env"
+. "$(dirname "$0")/vmm-devs-env"
 need_kvm
 cd "$tmp" || exit 1
 blk=${shunt%/*}/shunt-blk
-base=(-m 32 -nodefaults -display none -no-reboot -device isa-debug-exit,iobase=0x501,iosize=0x4
-      -kernel "$top/build/payload/virtio_blk.elf")
+base+=(-m 32)
+k=("${base[@]}" -kernel "$top/build/payload/virtio_blk.elf")
 disk=(-device vhost-user-blk-pci,chardev=c,id=d)
 trap 'kill $(jobs -p) 2> /dev/null; rm -rf "$tmp"' EXIT
 
-# guest APPEND ARGUMENTS...: in the background
-guest() {
-	: > out
-	"$shunt" "${base[@]}" -serial file:out -append "$1" "${@:2}" < /dev/null > /dev/null 2> err &
-	pid=$!
-}
+guest() { start virtio_blk "$@"; }
 
 # until TEXT: it is in err, or there is a socket of that name
 until_() {
@@ -50,14 +46,14 @@ done
 guest "blocks=64" -chardev socket,id=c,path=s -device vhost-user-device-pci,chardev=c,virtio-id=2,config_size=60
 verdict "the same as a device of any kind"
 
-bad "-device vhost-user-blk-pci.d: 3 request queues: the process has 2" "${base[@]}" -chardev socket,id=c,path=s \
+bad "-device vhost-user-blk-pci.d: 3 request queues: the process has 2" "${k[@]}" -chardev socket,id=c,path=s \
 	"${disk[@]},num-queues=3"
-bad "vhost-user-blk-pci.d: its chardev is in use" "${base[@]}" -chardev socket,id=c,path=s -serial chardev:c "${disk[@]}"
-bad "its chardev is no Unix socket, or has mux=on" "${base[@]}" -chardev null,id=c "${disk[@]}"
-bad "chardev=c: no such -chardev" "${base[@]}" "${disk[@]}"
-bad "nosuch: No such file or directory" "${base[@]}" -chardev socket,id=c,path=nosuch "${disk[@]}"
-bad "queue size 100: takes a power of two" "${base[@]}" -chardev socket,id=c,path=s "${disk[@]},queue-size=100"
-bad "tag=: takes 1 to 36 bytes" "${base[@]}" -chardev socket,id=c,path=s -device vhost-user-fs-pci,chardev=c,tag=
+bad "vhost-user-blk-pci.d: its chardev is in use" "${k[@]}" -chardev socket,id=c,path=s -serial chardev:c "${disk[@]}"
+bad "its chardev is no Unix socket, or has mux=on" "${k[@]}" -chardev null,id=c "${disk[@]}"
+bad "chardev=c: no such -chardev" "${k[@]}" "${disk[@]}"
+bad "nosuch: No such file or directory" "${k[@]}" -chardev socket,id=c,path=nosuch "${disk[@]}"
+bad "queue size 100: takes a power of two" "${k[@]}" -chardev socket,id=c,path=s "${disk[@]},queue-size=100"
+bad "tag=: takes 1 to 36 bytes" "${k[@]}" -chardev socket,id=c,path=s -device vhost-user-fs-pci,chardev=c,tag=
 
 # --- killed ---
 

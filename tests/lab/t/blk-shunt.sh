@@ -4,6 +4,7 @@
 # check on: 6.12
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
+. "$SHUNT_TOP/tests/lab/guest-watch.sh"
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
 guest=$SHUNT_TOP/build/guest/$series
 dir=$(mktemp -d)
@@ -17,36 +18,6 @@ cleanup() {
 }
 trap cleanup EXIT
 cd "$dir" || exit 1
-
-# heard WORDS SECONDS: the guest says so, in time and while the VMM lives
-heard() {
-	local end=$((SECONDS + $2))
-
-	until grep -q "GUEST.*$1" serial; do
-		kill -0 "$vmm" 2> /dev/null && [ $SECONDS -lt $end ] || return 1
-		sleep 0.2
-	done
-}
-
-# monitor COMMAND...: what it answers
-monitor() {
-	python3 - "$@" <<- 'PY'
-	import socket, sys
-	s = socket.socket(socket.AF_UNIX)
-	s.connect("monitor")
-	s.settimeout(60)
-	def answer():
-	    got = more = b"more"
-	    while more and not got.endswith(b"(shunt) "):
-	        more = s.recv(65536)
-	        got += more
-	    return got.decode()
-	answer()
-	for command in sys.argv[1:]:
-	    s.sendall(command.encode() + b"\n")
-	    print("\n".join(answer().replace("\r", "").split("\n")[1:-1]))
-	PY
-}
 
 [ -f "$guest/initramfs-blk" ] || "$SHUNT_TOP/tests/lab/blk-initramfs" -k "$series" "$guest"
 modprobe -q kvm_amd || modprobe -q kvm_intel
@@ -90,7 +61,7 @@ like "$(flock -n -x ext4/file true && python3 -c 'import fcntl
 fcntl.lockf(open("ext4/file", "r+b"), fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>&1)" BlockingIOError "a file is locked"
 truth=$(lsblk -bdnro SIZE,RO,PHY-SEC,LOG-SEC,MIN-IO,OPT-IO,DISC-GRAN "${loops[1]}" | tr ' ' ,)
 held=$(($(stat -c %b ext4/file) * 512 / 1048576)) under=$(($(stat -c %b block) * 512 / 1048576))
-monitor "info block" "info blockstats" "block_resize nosuch 1M" "block_resize ro 1M" "block_resize file 1" \
+"$SHUNT_TOP/tests/monitor.py" monitor "info block" "info blockstats" "block_resize nosuch 1M" "block_resize ro 1M" "block_resize file 1" \
 	"block_resize file 64M" > said
 truncate -s 64M block
 losetup -c "${loops[1]}"

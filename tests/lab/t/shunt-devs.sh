@@ -5,6 +5,7 @@
 # check on: 6.1
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
+. "$SHUNT_TOP/tests/lab/guest-watch.sh"
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
 dir=$(mktemp -d)
 vmm=
@@ -15,54 +16,9 @@ cleanup() {
 trap cleanup EXIT
 cd "$dir" || exit 1
 
-# heard WORDS SECONDS: the guest says so, in time and while the VMM lives
-heard() {
-	local end=$((SECONDS + $2))
-
-	until grep -q "GUEST.*$1" serial; do
-		kill -0 "$vmm" 2> /dev/null && [ $SECONDS -lt $end ] || return 1
-		sleep 0.2
-	done
-}
-
-# said KEY: its value
-said() { sed -n "s/.*GUEST.*\b$1=\([^ ]*\).*/\1/p" serial | tr -d '\r' | tail -n 1; }
-
-# talk SOCKET TEXT: a line that comes by it, after a line that is sent
-talk() {
-	python3 - "$@" <<'P'
-import socket, sys, time
-end = time.monotonic() + 20
-while True:
-    try:
-        s = socket.socket(socket.AF_UNIX)
-        s.settimeout(20)
-        s.connect(sys.argv[1])
-        break
-    except OSError:
-        if time.monotonic() > end:
-            raise
-        time.sleep(0.1)
-s.sendall(sys.argv[2].encode() + b"\n")
-print(s.makefile().readline().strip())
-P
-}
-
-# monitor LINE: what it answers
-monitor() {
-	python3 - "$1" <<'P'
-import socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.settimeout(20)
-s.connect("mon")
-had = b""
-for n, line in enumerate((sys.argv[1] + "\n", "")):
-    while had.count(b"(shunt) ") <= n:
-        had += s.recv(4096)
-    s.sendall(line.encode())
-print(had.decode().split("(shunt) ")[1].replace("\r", "").split("\n", 1)[1], end="")
-P
-}
+# a line that is sent, and one that comes
+talk() { "$SHUNT_TOP/tests/talk.py" "$1" "$2"$'\n'; }
+monitor() { "$SHUNT_TOP/tests/monitor.py" mon "$1"; }
 
 modprobe -q kvm_amd || modprobe -q kvm_intel
 "$SHUNT_TOP/scripts/load.sh" none > /dev/null

@@ -4,6 +4,7 @@
 # check on: 6.1
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
+. "$SHUNT_TOP/tests/lab/guest-watch.sh"
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
 dir=$(mktemp -d)
 vmm='' web=''
@@ -14,19 +15,6 @@ cleanup() {
 }
 trap cleanup EXIT
 cd "$dir" || exit 1
-
-# heard WORDS SECONDS: the guest says so, in time and while the VMM lives
-heard() {
-	local end=$((SECONDS + $2))
-
-	until grep -q "GUEST.*$1" serial; do
-		kill -0 "$vmm" 2> /dev/null && [ $SECONDS -lt $end ] || return 1
-		sleep 0.2
-	done
-}
-
-# said KEY: its value
-said() { sed -n "s/.*GUEST.*\b$1=\([^ ]*\).*/\1/p" serial | tr -d '\r' | tail -n 1; }
 
 modprobe -q kvm_amd || modprobe -q kvm_intel
 "$SHUNT_TOP/scripts/load.sh" none > /dev/null

@@ -68,6 +68,10 @@ u8 net_command(struct net *n, u8 class, u8 cmd, const void *data, u32 len);
 bool net_send(struct net *n, u8 op, u32 seq, u32 arg, u32 len, bool kick);
 /* A frame of ours with @op, or NULL at once; its length without header in *@len. Valid until the next. */
 struct frame *net_recv(struct net *n, u8 op, u32 *len);
+/* Ask 10.0.2.@gateway for its address, from @mac; @buf is the device's until it was sent. */
+void net_arp_ask(struct net *n, u8 *buf, const u8 *mac, u8 gateway);
+/* Frames that came, which are let go: whether one of them answers that. */
+bool net_arp_answered(struct net *n, const u8 *mac, u8 gateway);
 /* Reclaim what was sent. */
 void net_reap(struct net *n);
 /* Until nothing that was asked for earlier is still on its way. */
