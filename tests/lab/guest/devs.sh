@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs inside a stock Debian guest whose entropy, balloon, console, port and SCSI disk have a process each. Speaks to whoever
+# Runs inside a stock Debian guest whose entropy, balloon, console, port, SCSI disk and files have a process each. Speaks to whoever
 # reads the serial port in lines "GUEST key=value", and waits for words by the port.
 say() { echo "GUEST $*"; }
 free() { sed -n 's/^MemFree: *\([0-9]*\) kB/\1/p' /proc/meminfo; }
@@ -42,6 +42,9 @@ disk() {
 
 say kernel="$(uname -r)" port="$port" rng="$(cat /sys/class/misc/hw_random/rng_current)" hwrng="$(entropy)"
 say disk="$(cat /sys/block/sda/size)" model="$(sed 's/ *$//' /sys/block/sda/device/model)"
+mkdir -p /shared
+mount -t virtiofs shared /shared && read -r word </shared/there && echo "$word and back" >/shared/back && say shared="$word"
+umount /shared
 disk 0 wrote
 echo "a console" >/dev/hvc0
 echo "a port" >&3

@@ -1,15 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Devices of shunt on processes, with a stock guest: entropy, a balloon, a console and a port, a SCSI disk; each process is
-# killed once.
+# killed once. And a file system on QEMU's virtiofsd, which is not ours.
 # check on: 6.1
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 . "$SHUNT_TOP/tests/lab/guest-watch.sh"
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
 dir=$(mktemp -d)
-vmm=
+vmm='' fs=''
 cleanup() {
+	[ -z "$fs" ] || kill "$fs" 2> /dev/null
 	[ -z "$vmm" ] || kill -9 "$vmm" 2> /dev/null
 	rm -rf "$dir"
 }
@@ -23,9 +24,14 @@ monitor() { "$SHUNT_TOP/tests/monitor.py" mon "$1"; }
 modprobe -q kvm_amd || modprobe -q kvm_intel
 "$SHUNT_TOP/scripts/load.sh" none > /dev/null
 "$SHUNT_TOP/tests/lab/guest-initramfs" initramfs -k "$series" -M virtio_rng -M virtio_balloon -M virtio_console -M virtio_scsi \
-	-M sd_mod "$SHUNT_TOP/tests/lab/guest/devs.sh" > /dev/null
+	-M sd_mod -M virtiofs "$SHUNT_TOP/tests/lab/guest/devs.sh" > /dev/null
 cp "$("$SHUNT_TOP/scripts/kernel.sh" vmlinuz "$series")" vmlinuz
 truncate -s 16M disk
+mkdir shared
+echo hello > shared/there
+/usr/lib/qemu/virtiofsd --socket-path=fs -o source="$dir/shared" -o sandbox=chroot > fs.log 2>&1 &
+fs=$!
+for ((i = 0; i < 100; i++)); do [ ! -S fs ] || break; sleep 0.1; done
 : > serial
 "$SHUNT_TOP/build/bin/shunt" -m 384 -kernel vmlinuz -initrd initramfs -append "console=ttyS0 quiet panic=-1" \
 	-nodefaults -display none -serial file:serial -monitor unix:mon,server=on,wait=off \
@@ -33,12 +39,14 @@ truncate -s 16M disk
 	-chardev file,id=c,path=console -chardev socket,id=p,path=port,server=on,wait=off \
 	-device virtio-serial-pci,id=s -device virtconsole,chardev=c,bus=s.0 -device virtserialport,chardev=p,bus=s.0,name=org.shunt.test \
 	-drive file=disk,if=none,id=d,format=raw -device virtio-scsi-pci -device scsi-hd,drive=d,product=lab \
+	-chardev socket,id=f,path=fs -device vhost-user-fs-pci,chardev=f,tag=shared \
 	2> err < /dev/null &
 vmm=$!
 check "a stock guest boots" heard "wrote=" 180
 is "$(pgrep -P $vmm -l | cut -d' ' -f2 | sort | tr '\n' ' ')" "shunt-balloon shunt-console shunt-rng shunt-scsi " "its processes"
 is "$(said rng | cut -d. -f1) $(said hwrng)" "virtio_rng 64" "entropy"
 is "$(said disk) $(said model) $(said wrote)" "32768 lab 1" "a SCSI disk that it writes, and reads again"
+is "$(said shared) $(cat shared/back)" "hello hello and back" "files by virtiofsd, there and back"
 is "$(talk port hello)" "a port" "it speaks by a port"
 check "and hears" heard "heard=hello" 20
 is "$(tr -d '\r' < console)" "a console" "and by hvc0"
