@@ -15,6 +15,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
+import threading
 from vhost_net import *
 
 RX, TABLES, VLAN, MQ_PAIRS, OFFLOADS = 0, 1, 2, 4, 5
@@ -214,5 +215,75 @@ with p.nic(pairs=4, features=[F_MQ]) as nic:
 with p.nic(pairs=1, features=ALL, ctrl=True) as nic:
     report(nic.command(RX, 0, b"\1") == OK, "without MQ, the control queue is the third of nine")
 report(p.end() == (0, ""), "SIGTERM")
+
+# --- the control queue alone, of a NIC that a kernel serves: the front-end is asked ---
+NET_CTRL, CTRL_ONLY, MANY = 1000, 61, 0xffff
+
+class Control(Nic):
+    """@answer(question): what the question is answered with; None: not at all"""
+    def __init__(self, answer, **how):
+        self.asked, self.answer = [], answer
+        super().__init__("s", pairs=0, features=[CTRL_RX, CTRL_MAC, CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4, F_MQ], ctrl=True, start=False, **how)
+        self.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << BACKEND_REQ | 1 << CONFIG | 1 << 62 | 1 << CTRL_ONLY))
+        self.open()
+        self.go()
+
+    def open(self):
+        self.ours, theirs = socket.socketpair()
+        assert not self.acked(SET_BACKEND_REQ_FD, b"", [theirs.fileno()])
+        theirs.close()
+        threading.Thread(target=self.serve, args=[self.ours], daemon=True).start()
+
+    def serve(self, s):
+        while True:
+            data = s.recv(1000)
+            if not data:
+                return
+            request, flags, size = struct.unpack_from("<III", data)
+            assert (request, flags, size + 12) == (NET_CTRL, 9, len(data))
+            cls, cmd, unicast, multicast, _, value = struct.unpack_from("<BBHHHQ", data, 12)
+            self.asked.append((cls, cmd, unicast, multicast, value, data[28:]))
+            answer = self.answer(self.asked[-1])
+            if answer is not None:
+                s.send(answer if isinstance(answer, bytes) else struct.pack("<IIIQ", NET_CTRL, 5, 8, answer))
+
+def number(mac):
+    return struct.unpack("<Q", mac + b"\0\0")[0]
+
+p = Process(program, "--backend=control", "--queue-pairs=4")
+for packed in False, True:
+    with Control(lambda q: 0, packed=packed) as nic:
+        commands = ((MQ_PAIRS, 0, b"\3\0", 3), (RX, 0, b"\0", 0), (RX, 1, b"\1", 1), (TABLES, 1, OTHER, number(OTHER)), (OFFLOADS, 0, u64(1 << GUEST_CSUM), 1 << GUEST_CSUM))
+        report(all(nic.command(*c[:3]) == OK for c in commands) and [q[:5] for q in nic.asked] == [(c[0], c[1], 0, 0, c[3]) for c in commands],
+               "the front-end is asked, packed: %d" % packed)
+        def tables(*t):
+            nic.asked.clear()
+            return nic.command(TABLES, 0, b"".join(table(*macs) for macs in t)) == OK and nic.asked[0][2:4] + (nic.asked[0][5],)
+        some = [b"\2" + struct.pack(">IB", i, 0) for i in range(40)]
+        full = tables(some[:31], [GROUP])
+        report(full[:2] == (31, 1) and full[2] == b"".join(some[:31]) + GROUP, "tables of 32 addresses")
+        report(tables(some, [GROUP])[:2] == (MANY, 1) and nic.asked[0][5][:6] == GROUP, "too many of the one kind")
+        report(tables(some[:31], [GROUP, GROUP2])[:2] == (31, MANY), "and of the other")
+        nic.asked.clear()
+        report([nic.command(*c) for c in ((MQ_PAIRS, 0, b"\0\0"), (MQ_PAIRS, 0, b"\5\0"), (VLAN, 0, b"\5\0"), (RX, 2, b"\1"), (TABLES, 1, GROUP),
+                (OFFLOADS, 0, u64(1 << GUEST_TSO6)))] == [ERR] * 6 and not nic.asked, "what makes no sense, it is not asked")
+with Control(lambda q: q[4] == 3) as nic:
+    report([nic.command(MQ_PAIRS, 0, d) for d in (b"\3\0", b"\2\0")] == [ERR, OK], "what it refuses, the driver hears")
+for what, answer in (("of another question", struct.pack("<IIIQ", 2, 5, 8, 0)), ("that is a question", struct.pack("<IIIQ", NET_CTRL, 9, 8, 0)),
+                     ("without a word", struct.pack("<III", NET_CTRL, 5, 0)), ("of another version", struct.pack("<IIIQ", NET_CTRL, 6, 8, 0))):
+    with Control(lambda q: answer) as nic:
+        report(nic.command(MQ_PAIRS, 0, b"\2\0") == ERR and nic.command(MQ_PAIRS, 0, b"\2\0") == ERR and len(nic.asked) == 1,
+               "an answer %s: no other questions" % what)
+        nic.stop_ring(0)
+        nic.answer = lambda q: 0
+        nic.open()
+        nic.start_ring(0, None if nic.features >> PACKED & 1 else nic.rings[0].idx)
+        report(nic.command(MQ_PAIRS, 0, b"\2\0") == OK, "but by another socket")
+with Control(lambda q: None) as nic:
+    threading.Timer(0.3, lambda: nic.ours.shutdown(socket.SHUT_RDWR)).start()
+    start = time.monotonic()
+    report(nic.command(MQ_PAIRS, 0, b"\2\0") == ERR and time.monotonic() - start < 4, "no answer, and the socket is shut: the driver hears at once")
+code, said = p.end()
+report(code == 0 and len(said.splitlines()) == 4 and said.count("asking the front-end:") == 4, "SIGTERM; a line for each answer that was none")
 done()
 P

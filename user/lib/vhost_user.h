@@ -44,6 +44,12 @@ enum vhost_user_protocol_feature {
 	 * is if MQ is negotiated.
 	 */
 	VHOST_USER_PROTOCOL_F_NET_CTRL_VQ = 62,
+	/*
+	 * Not the specification's, and goes with the one above: the control queue is the back-end's queue 0, and it has no
+	 * other. Data queues are somebody else's, a kernel's. What the driver wants is up to the front-end, which is
+	 * asked: BACKEND_NET_CTRL. Needs BACKEND_REQ; SET_BACKEND_REQ_FD comes before the ring starts.
+	 */
+	VHOST_USER_PROTOCOL_F_NET_CTRL_ONLY = 61,
 };
 
 /* From the front-end */
@@ -82,6 +88,8 @@ enum vhost_user_request {
 /* From the back-end, over a socket of its own */
 enum vhost_user_backend_request {
 	VHOST_USER_BACKEND_CONFIG_CHANGE_MSG = 2,
+	/* Not the specification's: a command of a driver's, see struct vhost_user_net_ctrl; an answer is always owed */
+	VHOST_USER_BACKEND_NET_CTRL = 1000,
 };
 
 /* Regions in one SET_MEM_TABLE, and so descriptors in any message */
@@ -101,6 +109,28 @@ struct vhost_user_region {
 	uint64_t size;
 	uint64_t uaddr;
 	uint64_t offset;
+};
+
+/* Addresses that one question has room for */
+#define VHOST_USER_NET_MACS	32U
+/* Instead of a number of addresses: more than there is room for */
+#define VHOST_USER_NET_MANY	UINT16_MAX
+
+/**
+ * struct vhost_user_net_ctrl - what a driver wants, and whether that can be done
+ * @class: @cmd: of virtio-net's control queue; the command is whole, and one that was negotiated
+ * @unicast: @multicast: addresses in the tables of MAC_TABLE_SET
+ * @value: of any other command, as a number; an address (MAC_ADDR_SET) with its first byte lowest
+ * @mac: addresses, unicast ones first
+ */
+struct vhost_user_net_ctrl {
+	uint8_t class;
+	uint8_t cmd;
+	uint16_t unicast;
+	uint16_t multicast;
+	uint16_t padding;
+	uint64_t value;
+	uint8_t mac[VHOST_USER_NET_MACS][6];
 };
 
 struct vhost_user_hdr {
@@ -151,6 +181,7 @@ struct vhost_user_msg {
 			uint16_t num_queues;
 			uint16_t queue_size;
 		} inflight;
+		struct vhost_user_net_ctrl net_ctrl;
 	};
 	int fds[VHOST_USER_FDS];
 };

@@ -29,7 +29,7 @@ static const struct vu_queue_ops *ops_of(const struct vu_queue *q)
 
 	if (q->index == n->ctrl)
 		return &net_ctrl_ops;
-	if (q->index >= 2 * n->pairs)
+	if (q->index >= 2 * n->pairs || n->backend->ask)
 		return NULL;
 	return is_rx(q) ? &n->backend->rx : &n->backend->tx;
 }
@@ -92,7 +92,8 @@ static void begin(struct net *n)
 	n->mergeable = net_has(n, VIRTIO_NET_F_MRG_RXBUF);
 	n->hdr_len = n->mergeable || net_has(n, VIRTIO_F_VERSION_1) ? sizeof(struct virtio_net_hdr_mrg_rxbuf) :
 								       sizeof(struct virtio_net_hdr);
-	n->ctrl = net_has(n, VIRTIO_NET_F_CTRL_VQ) ? 2 * (net_has(n, VIRTIO_NET_F_MQ) ? n->shown : 1) : NO_QUEUE;
+	n->ctrl = !net_has(n, VIRTIO_NET_F_CTRL_VQ) ? NO_QUEUE : n->backend->ask ? 0 :
+		  2 * (net_has(n, VIRTIO_NET_F_MQ) ? n->shown : 1);
 	/* Whoever has commands begins with one pair. Others have as many as run. */
 	n->active = net_has(n, VIRTIO_NET_F_MQ) && n->ctrl == NO_QUEUE ? n->shown : 1;
 	net_filter_reset(&n->filter, net_has(n, VIRTIO_NET_F_CTRL_RX), net_has(n, VIRTIO_NET_F_CTRL_VLAN),
@@ -139,6 +140,11 @@ static void reset(void *dev)
 	n->config.max_virtqueue_pairs = htole16((uint16_t)n->pairs);
 }
 
+static void set_channel(void *dev, int fd)
+{
+	((struct net *)dev)->channel = fd;
+}
+
 static int start(void *dev)
 {
 	struct net *n = dev;
@@ -154,9 +160,12 @@ int net_open(struct net *n, const struct net_opts *o)
 	n->backend = o->backend;
 	n->pairs = o->pairs ?: o->nr_tap_fds ?: 1;
 	n->ctrl = NO_QUEUE;
+	n->channel = -1;
 	n->offered = n->backend->offloads | BIT64(VIRTIO_NET_F_STATUS) | BIT64(VIRTIO_NET_F_MRG_RXBUF) |
-		     BIT64(VIRTIO_NET_F_CTRL_VQ) | BIT64(VIRTIO_NET_F_CTRL_RX) | BIT64(VIRTIO_NET_F_CTRL_RX_EXTRA) |
-		     BIT64(VIRTIO_NET_F_CTRL_VLAN) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR);
+		     BIT64(VIRTIO_NET_F_CTRL_VQ) | BIT64(VIRTIO_NET_F_CTRL_RX) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR);
+	/* Kernels have no such filters. */
+	if (!n->backend->ask)
+		n->offered |= BIT64(VIRTIO_NET_F_CTRL_RX_EXTRA) | BIT64(VIRTIO_NET_F_CTRL_VLAN);
 	if (n->backend->offload)
 		n->offered |= BIT64(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
 	reset(n);
@@ -174,13 +183,13 @@ int net_open(struct net *n, const struct net_opts *o)
 		if (!n->rx[i])
 			return log_err("%s", strerror(ENOMEM));
 	}
-	return n->backend->open(n, o);
+	return n->backend->open ? n->backend->open(n, o) : 0;
 }
 
 void net_device(struct net *n, struct vu_device *d)
 {
 	d->dev = n;
-	d->num_queues = 2 * n->pairs + 1;
+	d->num_queues = n->backend->ask ? 1 : 2 * n->pairs + 1;
 	/* Pairs are what front-ends of a NIC ask for. */
 	d->queue_num = n->pairs;
 	d->queue_ops = queue_ops;
@@ -195,8 +204,14 @@ void net_device(struct net *n, struct vu_device *d)
 	d->set_config = set_config;
 	d->config_halts = true;
 	d->protocol = BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_VQ);
-	d->kept_size = net_kept_size();
-	d->keep = net_keep;
+	if (n->backend->ask) {
+		d->protocol |= BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_ONLY);
+		d->channel = set_channel;
+	} else {
+		/* What the front-end has heard of, it keeps. */
+		d->kept_size = net_kept_size();
+		d->keep = net_keep;
+	}
 	d->reset = reset;
 	d->set_features = set_features;
 }

@@ -4,7 +4,8 @@
  *
  * net.c is the device: what it offers, and which queue is what. net_rx.c has the driver's receive buffers,
  * net_filter.c what it wants to receive. net_ctrl.c is the control queue, net_keep.c has what commands have set for the
- * process that comes after. The others are back ends: net_null.c, net_tap.c, net_user.c.
+ * process that comes after. The others are back ends: net_null.c, net_tap.c, net_user.c; and net_control.c, which has
+ * the control queue alone.
  */
 #ifndef VHOST_USER_NET_H
 #define VHOST_USER_NET_H
@@ -15,6 +16,7 @@
 
 #include "lib/bits.h"
 #include "lib/sandbox.h"
+#include "lib/vhost_user.h"
 #include "net_filter.h"
 #include "queue.h"
 #include "session.h"
@@ -36,7 +38,7 @@
 			    BIT64(VIRTIO_NET_F_GUEST_UFO))
 
 /* Back ends; those of files have all options in common. */
-enum { NET_NULL, NET_FILE, NET_USER, NET_BACKENDS };
+enum { NET_NULL, NET_FILE, NET_USER, NET_CONTROL, NET_BACKENDS };
 
 struct net;
 
@@ -93,6 +95,8 @@ struct net_opts {
  *	in force. Context: control, or the control queue. Return: 0, or -1. May be NULL
  * @pair: the driver has begun or ceased to use a pair; context: its receive queue, which may be stopped. May be NULL
  * @rx: @tx: run, stop and done of queue.h. Context: queue
+ * @ask: there is the control queue alone, and it asks the front-end whether a command can be done. Return: 0, or -1. Context:
+ *	the control queue. NULL: there are all queues
  * @offloads: features that it may have beside those of any
  */
 struct net_backend {
@@ -103,6 +107,7 @@ struct net_backend {
 	const struct sandbox_call *calls;
 	int (*offload)(struct net *n, uint64_t features);
 	void (*pair)(struct vu_queue *q);
+	int (*ask)(struct net *n, const struct vhost_user_net_ctrl *what);
 	struct vu_queue_ops rx;
 	struct vu_queue_ops tx;
 	uint64_t offloads;
@@ -162,6 +167,7 @@ struct net_kept;
  * @queue: the queues
  * @mq: a command that changes @active, and that ends when each pair has heard of it: @left have not; of the control
  *	queue, but for the mail that is on its way
+ * @channel: socket to the front-end, for questions; or -1
  * @file: of each queue: see queue_ops of vu_device
  * @rx: of each pair
  * @priv: of the back end, for each queue
@@ -189,12 +195,13 @@ struct net {
 		unsigned int left;
 		struct vu_mail mail[NET_PAIRS_MAX];
 	} mq;
+	int channel;
 	int file[VU_QUEUES_MAX];
 	struct net_rx *rx[NET_PAIRS_MAX];
 	void *priv[VU_QUEUES_MAX];
 };
 
-extern const struct net_backend net_null, net_tap, net_macvtap, net_user;
+extern const struct net_backend net_null, net_tap, net_macvtap, net_user, net_control;
 
 /** net_open() - Return: 0, or -1 after one logged line */
 int net_open(struct net *n, const struct net_opts *o);

@@ -12,11 +12,13 @@
 
 /**
  * struct command - a command of the driver's
+ * @ask: what the front-end is asked, where that has the last word
  * @hdr: class and command
  * @iov: what follows the header in these @nr_iov segments is its data, of @len bytes
  */
 struct command {
 	struct net *n;
+	struct vhost_user_net_ctrl ask;
 	struct virtio_net_ctrl_hdr hdr;
 	const struct iovec *iov;
 	unsigned int nr_iov;
@@ -33,7 +35,7 @@ static void data_of(const struct command *c, size_t off, void *to, size_t len)
 
 #define LATER	1
 
-static int rx_mode(const struct command *c)
+static int rx_mode(struct command *c)
 {
 	uint8_t on;
 
@@ -41,13 +43,18 @@ static int rx_mode(const struct command *c)
 	if (on > 1)
 		return -1;
 	net_filter_mode(&c->n->filter, c->hdr.cmd, on);
+	c->ask.value = on;
 	return 0;
 }
 
-/* A table at @off; @hash: of its addresses. Return: where it ends, or 0: it is longer than the command */
-static size_t mac_table(const struct command *c, size_t off, uint64_t *hash)
+/*
+ * A table at @off; @hash: of its addresses. They are in the question behind @before others, @nr_asked of them. Return: where
+ * it ends, or 0: it is longer than the command
+ */
+static size_t mac_table(struct command *c, size_t off, uint64_t *hash, uint16_t before, uint16_t *nr_asked)
 {
 	unsigned char mac[ETH_ALEN];
+	unsigned int n = 0;
 	uint32_t nr;
 
 	*hash = 0;
@@ -58,21 +65,25 @@ static size_t mac_table(const struct command *c, size_t off, uint64_t *hash)
 	off += sizeof(nr);
 	if (nr > (c->len - off) / ETH_ALEN)
 		return 0;
+	*nr_asked = nr + before <= VHOST_USER_NET_MACS ? (uint16_t)nr : VHOST_USER_NET_MANY;
 	for (; nr; nr--, off += ETH_ALEN) {
 		data_of(c, off, mac, sizeof(mac));
 		*hash |= net_mac_hash(net_mac(mac));
+		if (*nr_asked != VHOST_USER_NET_MANY)
+			memcpy(c->ask.mac[before + n++], mac, sizeof(mac));
 	}
 	return off;
 }
 
 /* Two tables, and nothing else */
-static int mac_tables(const struct command *c)
+static int mac_tables(struct command *c)
 {
+	uint16_t *nr = &c->ask.unicast;
 	uint64_t unicast, multicast;
-	size_t end = mac_table(c, 0, &unicast);
+	size_t end = mac_table(c, 0, &unicast, 0, nr);
 
 	if (end)
-		end = mac_table(c, end, &multicast);
+		end = mac_table(c, end, &multicast, *nr == VHOST_USER_NET_MANY ? 0 : *nr, &c->ask.multicast);
 	if (!end || end != c->len)
 		return -1;
 	__atomic_store_n(&c->n->filter.unicast, unicast, __ATOMIC_RELAXED);
@@ -80,18 +91,19 @@ static int mac_tables(const struct command *c)
 	return 0;
 }
 
-static int mac_addr(const struct command *c)
+static int mac_addr(struct command *c)
 {
 	unsigned char mac[ETH_ALEN];
 
 	data_of(c, 0, mac, sizeof(mac));
 	if (mac[0] & 1)
 		return -1;
-	__atomic_store_n(&c->n->filter.mac, net_mac(mac), __ATOMIC_RELAXED);
+	c->ask.value = net_mac(mac);
+	__atomic_store_n(&c->n->filter.mac, c->ask.value, __ATOMIC_RELAXED);
 	return 0;
 }
 
-static int vlan(const struct command *c)
+static int vlan(struct command *c)
 {
 	uint16_t id;
 
@@ -125,7 +137,7 @@ static void mq_hear(struct vu_queue *q, struct vu_mail *mail)
 	vu_queue_post(n->queue[n->ctrl], mail);
 }
 
-static int mq_pairs(const struct command *c)
+static int mq_pairs(struct command *c)
 {
 	unsigned int i;
 	uint16_t nr;
@@ -134,7 +146,10 @@ static int mq_pairs(const struct command *c)
 	nr = le16toh(nr);
 	if (!nr || nr > c->n->shown)
 		return -1;
+	c->ask.value = nr;
 	__atomic_store_n(&c->n->active, nr, __ATOMIC_RELAXED);
+	if (c->n->backend->ask)
+		return 0;
 	c->n->mq.left = c->n->shown;
 	for (i = 0; i < c->n->shown; i++) {
 		c->n->mq.mail[i].run = mq_hear;
@@ -144,7 +159,7 @@ static int mq_pairs(const struct command *c)
 }
 
 /* Offloads of those that were negotiated */
-static int guest_offloads(const struct command *c)
+static int guest_offloads(struct command *c)
 {
 	uint64_t on;
 
@@ -152,6 +167,7 @@ static int guest_offloads(const struct command *c)
 	on = le64toh(on);
 	if (on & ~(c->n->features & NET_GUEST_OFFLOADS) || c->n->backend->offload(c->n, on))
 		return -1;
+	c->ask.value = on;
 	c->n->offloads = on;
 	return 0;
 }
@@ -160,7 +176,7 @@ static int guest_offloads(const struct command *c)
 
 /* @feature: that it needs. @min: @max: bytes of data */
 static const struct {
-	int (*run)(const struct command *c);
+	int (*run)(struct command *c);
 	uint8_t class;
 	uint8_t cmd;
 	uint8_t feature;
@@ -183,9 +199,18 @@ static const struct {
 #undef CMD
 };
 
+/* Where the front-end has the last word, what was stored here is nobody's concern if it refuses. */
+static int command_ask(struct command *c)
+{
+	c->ask.class = c->hdr.class;
+	c->ask.cmd = c->hdr.cmd;
+	return c->n->backend->ask(c->n, &c->ask);
+}
+
 static int command_run(struct command *c)
 {
 	unsigned int i;
+	int ret;
 
 	iov_read(c->iov, c->nr_iov, 0, &c->hdr, sizeof(c->hdr));
 	for (i = 0; i < ARRAY_SIZE(commands); i++) {
@@ -193,7 +218,8 @@ static int command_run(struct command *c)
 			continue;
 		if (!net_has(c->n, commands[i].feature) || c->len < commands[i].min || c->len > commands[i].max)
 			return -1;
-		return commands[i].run(c);
+		ret = commands[i].run(c);
+		return !ret && c->n->backend->ask ? command_ask(c) : ret;
 	}
 	return -1;
 }

@@ -81,7 +81,7 @@ static uint64_t protocol_offered(const struct vu_session *s)
 
 	if (!s->d->config_size)
 		not |= BIT64(VHOST_USER_PROTOCOL_F_CONFIG);
-	if (!s->d->refresh)
+	if (!s->d->refresh && !s->d->channel)
 		not |= BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ);
 	return (PROTOCOL_FEATURES | s->d->protocol) & ~not;
 }
@@ -487,7 +487,7 @@ int vu_session_run(const struct vu_device *d, int sock)
 		ret = log_err("receiving: %s", strerror(-ret));
 	for (i = 0; i < d->num_queues; i++)
 		vu_vring_reset(s, &s->vring[i]);
-	vu_put_fd(&s->backend.fd, -1);
+	vu_backend_set(s, -1);
 	vu_inflight_unmap(s);
 	vu_log_unmap(s);
 	vu_mem_free(s->mem);

@@ -35,6 +35,8 @@
  * @get_config: fill all of it. Context: control
  * @set_config: the driver wrote; 0 or a negative errno. Context: control; no queue runs if @config_halts
  * @set_features: what was negotiated, nothing when a session begins; no queue runs. May be NULL. Context: control
+ * @channel: messages to the front-end go by this socket, or by none (-1), and are the device's own; no queue runs. May be
+ *	NULL. Context: control
  * @refresh: the device may have changed by itself: look; a session begins, a while has gone by, or SIGHUP has come.
  *	Return: whether the configuration has changed. May be NULL. Context: control
  * @kept_size: bytes of memory that outlives the process with what queues have under way (INFLIGHT_SHMFD)
@@ -65,6 +67,7 @@ struct vu_device {
 	size_t kept_size;
 	void (*keep)(void *dev, void *kept);
 	void (*reset)(void *dev);
+	void (*channel)(void *dev, int fd);
 	bool (*refresh)(void *dev);
 };
 

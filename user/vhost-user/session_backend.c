@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Messages from the back-end to the front-end: that the configuration has changed.
+ * Messages from the back-end to the front-end: that the configuration has changed. Or else they are the device's own.
  *
  * Nothing waits for the front-end here: it may be waiting for us, on the other socket. While a message is not
  * answered, or does not fit into the socket, the next one waits; several changes are then one.
@@ -41,17 +41,29 @@ void vu_backend_signals(const struct vu_device *d)
 	sigaction(SIGHUP, &sa, NULL);
 }
 
+void vu_backend_set(struct vu_session *s, int fd)
+{
+	if (s->d->channel)
+		s->d->channel(s->d->dev, fd);
+	vu_put_fd(&s->backend.fd, fd);
+	s->backend.awaited = false;
+}
+
 int vu_set_backend_req_fd(struct vu_session *s, struct vhost_user_msg *m)
 {
-	vu_put_fd(&s->backend.fd, vhost_user_take_fd(m, 0));
-	s->backend.awaited = false;
-	return 0;
+	if (!s->d->channel) {
+		vu_backend_set(s, vhost_user_take_fd(m, 0));
+		return 0;
+	}
+	vu_stop_all(s);
+	vu_backend_set(s, vhost_user_take_fd(m, 0));
+	return vu_start_all(s);
 }
 
 static void give_up(struct vu_session *s, const char *why)
 {
 	log_warn("messages to the front-end: %s", why);
-	vu_put_fd(&s->backend.fd, -1);
+	vu_backend_set(s, -1);
 }
 
 /* Tell of a change, if there is one. */
@@ -85,7 +97,7 @@ static void hear(struct vu_session *s)
 		return;
 	/* It leaves. */
 	if (!n) {
-		vu_put_fd(&s->backend.fd, -1);
+		vu_backend_set(s, -1);
 		return;
 	}
 	if (n != sizeof(r) || !s->backend.awaited || r.hdr.request != VHOST_USER_BACKEND_CONFIG_CHANGE_MSG ||
@@ -106,7 +118,7 @@ int vu_backend_wait(struct vu_session *s, int sock)
 	sigprocmask(SIG_BLOCK, NULL, &mask);
 	sigdelset(&mask, SIGHUP);
 	for (;;) {
-		struct pollfd p[2] = { { sock, POLLIN, 0 }, { s->backend.fd, POLLIN, 0 } };
+		struct pollfd p[2] = { { sock, POLLIN, 0 }, { s->d->channel ? -1 : s->backend.fd, POLLIN, 0 } };
 		bool look = s->d->refresh && s->backend.fd >= 0;
 		int n = ppoll(p, 2, look ? &period : NULL, &mask);
 

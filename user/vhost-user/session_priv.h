@@ -95,6 +95,8 @@ int vu_set_log_base(struct vu_session *s, struct vhost_user_msg *m);
 /** vu_log_unmap() - let go of the dirty log */
 void vu_log_unmap(struct vu_session *s);
 
+/** vu_backend_set() - messages to the front-end go by @fd, owned from now on, or by none (-1) */
+void vu_backend_set(struct vu_session *s, int fd);
 /** vu_backend_wait() - until a message comes, and tell of changes meanwhile. Return: 0; or a negative errno */
 int vu_backend_wait(struct vu_session *s, int sock);
 

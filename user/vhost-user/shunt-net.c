@@ -16,9 +16,10 @@ static const char usage[] =
 	"Serves a virtio-net device over vhost-user.\n"
 	"\n"
 	VU_HELP_SOCKET
-	"  --backend=null|tap|macvtap|user\n"
+	"  --backend=null|tap|macvtap|user|control\n"
 	"                        null: drops what is sent; user: a network of its own in this process, with the\n"
-	"                        host's sockets below\n"
+	"                        host's sockets below; control: the control queue alone, for a NIC whose other\n"
+	"                        queues the kernel serves\n"
 	"  --queue-pairs=1..31   pairs of queues, each queue with a thread of its own (1)\n"
 	"  --mac=ADDRESS         the driver's address\n"
 	"  --mtu=68..65535       what the driver may send at most\n"
@@ -43,7 +44,7 @@ static const char usage[] =
 static const char capabilities[] =
 	"{\n"
 	"  \"type\": \"net\",\n"
-	"  \"features\": [ \"null\", \"tap\", \"macvtap\", \"user\", \"queue-pairs\" ]\n"
+	"  \"features\": [ \"null\", \"tap\", \"macvtap\", \"user\", \"control\", \"queue-pairs\" ]\n"
 	"}\n";
 
 enum {
@@ -70,7 +71,7 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static const struct net_backend *const backends[] = { &net_null, &net_tap, &net_macvtap, &net_user };
+static const struct net_backend *const backends[] = { &net_null, &net_tap, &net_macvtap, &net_user, &net_control };
 
 static int option_backend(struct net_opts *o, const char *name, const char *arg)
 {
@@ -79,7 +80,7 @@ static int option_backend(struct net_opts *o, const char *name, const char *arg)
 	for (i = 0; i < ARRAY_SIZE(backends); i++)
 		if (!strcmp(arg, backends[i]->name))
 			o->backend = backends[i];
-	return o->backend ? 0 : vu_option_bad(name, arg, "null, tap, macvtap or user");
+	return o->backend ? 0 : vu_option_bad(name, arg, "null, tap, macvtap, user or control");
 }
 
 static int option_mac(struct net_opts *o, const char *name, const char *arg)
