@@ -84,10 +84,11 @@ static struct netdev_entry *entry_make(const struct netdev_kind *kind, const cha
 		return NULL;
 	}
 	e->kind = kind;
-	for (i = 0; i < NETDEV_QUEUES; i++)
+	for (i = 0; i < NETDEV_QUEUES; i++) {
 		e->nd.tap_fd[i] = -1;
+		e->nd.vhost_fd[i] = -1;
+	}
 	e->nd.queues = 1;
-	e->nd.vhost_fd = -1;
 	e->id = strdup(id);
 	e->nd.id = e->id;
 	snprintf(opt, sizeof(opt), "-netdev %s", kind->name);
@@ -196,6 +197,21 @@ int netdev_set_offload(struct netdev *nd, uint64_t virtio_features)
 uint64_t netdev_offloads(struct netdev *nd)
 {
 	return tap_offloads(nd->tap_fd[0]);
+}
+
+int netdev_set_pairs(struct netdev *nd, unsigned int nr)
+{
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < nd->queues && nd->queues > 1 && !err; i++)
+		err = tap_use_queue(nd->tap_fd[i], i < nr);
+	return err;
+}
+
+int netdev_set_filter(struct netdev *nd, const uint8_t (*mac)[6], unsigned int nr, bool allmulti)
+{
+	return tap_set_filter(nd->tap_fd[0], mac, nr, allmulti);
 }
 
 void netdev_info(FILE *out)

@@ -13,6 +13,8 @@
 struct process;
 
 #define NETDEV_PROGRAM "shunt-net"
+/* Addresses of a filter */
+#define NETDEV_FILTER	64
 /* As many pairs as that has, and as many taps as a process is given */
 #define NETDEV_QUEUES	31
 
@@ -22,7 +24,7 @@ struct process;
  * @ifname: of the tap
  * @queues: pairs of queues
  * @tap_fd: one for each of them, open, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, non-blocking; -1: there is no tap
- * @vhost_fd: open /dev/vhost-net (or vhostfd=), owner not yet set; -1: a process serves it
+ * @vhost_fd: one /dev/vhost-net for each of them, open (or vhostfd=), owner not yet set; -1: a process serves them
  * @chardev: id of the chardev whose peers serve it; NULL: a process of ours does
  * @mtu: of the interface at opening; 0 without one
  * @opened: it can be used
@@ -33,7 +35,7 @@ struct netdev {
 	char ifname[16];
 	unsigned int queues;
 	int tap_fd[NETDEV_QUEUES];
-	int vhost_fd;
+	int vhost_fd[NETDEV_QUEUES];
 	const char *chardev;
 	uint32_t mtu;
 	bool opened;
@@ -49,6 +51,16 @@ int netdev_process(const struct netdev *nd, struct process *p);
 int netdev_set_offload(struct netdev *nd, uint64_t virtio_features);
 /** netdev_offloads() - virtio-net host and guest offload bits that the tap supports */
 uint64_t netdev_offloads(struct netdev *nd);
+
+/** netdev_set_pairs() - packets come by the first @nr taps. Return: 0 or -errno */
+int netdev_set_pairs(struct netdev *nd, unsigned int nr);
+/**
+ * netdev_set_filter() - packets for these @nr addresses come, and for groups if @allmulti; 0: all do
+ *
+ * Of several groups others may come, too; of more than 8 addresses that are none, all.
+ * Return: 0 or -errno
+ */
+int netdev_set_filter(struct netdev *nd, const uint8_t (*mac)[6], unsigned int nr, bool allmulti);
 
 /* ---- main.c and cmdline.c: command line, opening, end ---- */
 

@@ -27,7 +27,7 @@ static const struct prop tap_props[] = {
 	PROP("vhostfd", PROP_STR, struct netdev_opts, vhostfd,
 	     .help = "descriptor of an opened " VHOST_NET ", inherited"),
 	PROP("queues", PROP_U32, struct netdev_opts, queues, .def = "1", .min = 1, .max = NETDEV_QUEUES,
-	     .help = "pairs of queues for a device with mq=on, each with a queue of the tap; 1 with vhost=on and fd="),
+	     .help = "pairs of queues for a device with mq=on, each with a queue of the tap; 1 with fd= and vhostfd="),
 	{ .type = PROP_END },
 };
 
@@ -51,8 +51,8 @@ static int tap_check(struct netdev_entry *e)
 		return log_err(
 			"-netdev %s: ifname=%s: takes an interface name of 1 to %zu characters",
 			e->id, p->ifname, sizeof(e->nd.ifname) - 1);
-	if (p->queues > 1 && (p->fd || p->vhost == PROP_ON || p->vhostforce || p->vhostfd))
-		return log_err("-netdev %s: queues=%u: takes 1 with %s", e->id, p->queues, p->fd ? "fd=" : "vhost=on");
+	if (p->queues > 1 && (p->fd || p->vhostfd))
+		return log_err("-netdev %s: queues=%u: takes 1 with %s", e->id, p->queues, p->fd ? "fd=" : "vhostfd=");
 	if (p->vhost == PROP_OFF && (p->vhostforce || p->vhostfd))
 		return log_err("-netdev %s: vhost=off contradicts vhostforce= and vhostfd=", e->id);
 	return 0;
@@ -62,18 +62,22 @@ static int tap_check(struct netdev_entry *e)
 static int vhost_open(struct netdev_entry *e)
 {
 	bool only = e->o.vhostforce || e->o.vhostfd;
+	unsigned int i;
 	char opt[80];
 	int fd;
 
 	if (e->o.vhost != PROP_ON && !only)
 		return 0;
 	snprintf(opt, sizeof(opt), "-netdev %s", e->nd.id);
-	fd = vhost_kernel_open(opt, "net", e->o.vhostfd, only ? NULL : NETDEV_PROGRAM);
-	if (fd < 0)
-		return only ? -1 : 0;
-	if (e->o.vhostfd && !vhost_fd_is_net(fd))
-		return log_err("%s: vhostfd=%d is not a vhost-net device", opt, fd);
-	e->nd.vhost_fd = fd;
+	for (i = 0; i < e->o.queues; i++) {
+		/* What the first of them could do, the others have to. */
+		fd = vhost_kernel_open(opt, "net", e->o.vhostfd, only || i ? NULL : NETDEV_PROGRAM);
+		if (fd < 0)
+			return only || i ? -1 : 0;
+		if (e->o.vhostfd && !vhost_fd_is_net(fd))
+			return log_err("%s: vhostfd=%d is not a vhost-net device", opt, fd);
+		e->nd.vhost_fd[i] = fd;
+	}
 	return 0;
 }
 
@@ -135,11 +139,12 @@ static void tap_down(struct netdev_entry *e)
 	/* while the interface is still there; if it fails, it has been said why */
 	if (script && e->up)
 		tap_run_script(e->nd.id, script, e->nd.ifname);
-	if (e->nd.vhost_fd >= 0)
-		close(e->nd.vhost_fd);
-	for (i = 0; i < NETDEV_QUEUES; i++)
+	for (i = 0; i < NETDEV_QUEUES; i++) {
+		if (e->nd.vhost_fd[i] >= 0)
+			close(e->nd.vhost_fd[i]);
 		if (e->nd.tap_fd[i] >= 0)
 			close(e->nd.tap_fd[i]);
+	}
 }
 
 static int tap_process(const struct netdev_entry *e, struct process *p)
@@ -158,7 +163,7 @@ static int tap_process(const struct netdev_entry *e, struct process *p)
 static void tap_info(const struct netdev_entry *e, FILE *out)
 {
 	fprintf(out, "tap, ifname=%s, mtu=%u, vhost=%s, queues=%u", e->nd.ifname, e->nd.mtu,
-		e->nd.vhost_fd >= 0 ? "on" : "off", e->nd.queues);
+		e->nd.vhost_fd[0] >= 0 ? "on" : "off", e->nd.queues);
 }
 
 const struct netdev_kind netdev_tap = {

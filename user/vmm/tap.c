@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "netdev.h"
 #include "../lib/bits.h"
 #include "../lib/log.h"
 
@@ -219,6 +220,28 @@ uint64_t tap_offloads(int fd)
 	/* until the driver has chosen */
 	ioctl(fd, TUNSETOFFLOAD, 0ul);
 	return f;
+}
+
+int tap_set_filter(int fd, const uint8_t (*mac)[6], unsigned int nr, bool allmulti)
+{
+	union {
+		struct tun_filter f;
+		uint8_t bytes[sizeof(struct tun_filter) + NETDEV_FILTER * 6];
+	} u = { .f = { .flags = allmulti ? TUN_FLT_ALLMULTI : 0, .count = (uint16_t)nr } };
+
+	if (nr > NETDEV_FILTER)
+		return -E2BIG;
+	if (nr)
+		memcpy(u.bytes + sizeof(u.f), mac, nr * sizeof(*mac));
+	return ioctl(fd, TUNSETTXFILTER, &u) < 0 ? -errno : 0;
+}
+
+int tap_use_queue(int fd, bool on)
+{
+	struct ifreq ifr = { .ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE };
+
+	/* EINVAL: it is so already, for tun has no other complaint */
+	return ioctl(fd, TUNSETQUEUE, &ifr) && errno != EINVAL ? -errno : 0;
 }
 
 bool vhost_fd_is_net(int fd)

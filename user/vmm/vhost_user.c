@@ -5,7 +5,9 @@
  * The used index of a ring is not ours to read: where a ring goes on after a process has gone, the next one
  * finds out, from the ring and from the memory that both of them had (INFLIGHT_SHMFD).
  */
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 #include <time.h>
@@ -177,6 +179,10 @@ static int channel_open(struct vhost_user *vu)
 	m.fds[0] = sv[1];
 	err = vhost_user_tell(vu, &m);
 	close(sv[1]);
+	if (!err && vu->asked) {
+		vu->asks_fd = fcntl(sv[0], F_DUPFD_CLOEXEC, 0);
+		err = vu->asks_fd < 0 ? -errno : 0;
+	}
 	if (err)
 		close(sv[0]);
 	else
@@ -184,10 +190,21 @@ static int channel_open(struct vhost_user *vu)
 	return err;
 }
 
+/* A ring that stops waits for an answer that the main thread may owe it, and that may be the one that stops it. */
+static void channel_shut(struct vhost_user *vu)
+{
+	if (vu->asks_fd < 0)
+		return;
+	shutdown(vu->asks_fd, SHUT_RDWR);
+	close(vu->asks_fd);
+	vu->asks_fd = -1;
+}
+
 /* What it can do. Return: 0 or -errno */
 static int features_ask(struct vhost_user *vu)
 {
-	uint64_t protocol = PROTOCOL | (vu->nic ? BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_VQ) : 0), has;
+	uint64_t protocol = PROTOCOL | (vu->nic ? BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_VQ) : 0) |
+			    (vu->asked ? BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_ONLY) : 0), has;
 	int err;
 
 	vu->protocol = 0;
@@ -237,7 +254,7 @@ int vhost_user_greet(struct vhost_user *vu)
 		err = tell_empty(vu, VHOST_USER_SET_OWNER);
 	if (!err)
 		err = queues_check(vu);
-	if (!err)
+	if (!err && !vu->asked)
 		err = channel_open(vu);
 	if (!err && again && (before & ~vu->features || protocol & ~vu->protocol)) {
 		vu->vhost.why = "the process came back with less than it could do before";
@@ -380,6 +397,9 @@ static int setup(struct vhost_user *vu, uint64_t features, const struct vhost_ri
 	int err = vhost_user_greet(vu);
 
 	vu->packed = ours & BIT64(VIRTIO_F_RING_PACKED);
+	channel_shut(vu);
+	if (!err && vu->asked)
+		err = channel_open(vu);
 	if (!err)
 		err = tell_u64(vu, VHOST_USER_SET_FEATURES, ours);
 	if (!err && vu->told_len)
@@ -512,6 +532,7 @@ static void user_stop(struct vhost *vh)
 	if (ending)
 		return;
 	vhost_user_lock(vu);
+	channel_shut(vu);
 	/* One that has not been greeted has got no ring. */
 	err = vhost_user_any_ran(vu) && !vu->dead && vu->greeted ? stop_all(vu) : 0;
 	if (err && err != -EPIPE)

@@ -38,6 +38,8 @@ struct config_job;
  * @most_rings: further ones it is not told of, 0: of all; may be set until the first start
  * @told: @told_len: bytes of configuration that it is told before its rings start; may be set until the first start
  * @config_len: bytes of configuration to ask for
+ * @asked: it has the control queue of a NIC alone, and asks what the driver is to be told (BACKEND_NET_CTRL), while the
+ *	ring runs, or has run just now; main thread, device lock held. Return: 0, or -errno: refused. May be NULL
  * @starting: @proc is about to be started, anew it may be, and may get other arguments, and an @extra that is closed
  *	afterwards; main thread. May be NULL. Return: 0, or -errno after one logged line
  * @config_changed: @config has new content; main thread, device lock held. May be NULL
@@ -59,17 +61,18 @@ struct vhost_user {
 	unsigned int config_len;
 	uint8_t config[VHOST_USER_CONFIG_SIZE];
 	unsigned int queues;
+	int (*asked)(struct vhost_user *vu, const struct vhost_user_net_ctrl *what);
 	int (*starting)(struct vhost_user *vu);
 	void (*config_changed)(struct vhost_user *vu);
 	bool (*settled)(struct vhost_user *vu);
 
 	/*
 	 * private: one message and its answer at a time: @lock. @deadline_ns: when all that is asked under it has
-	 * to be answered. @dead: @sock is of no use any more
+	 * to be answered. @dead: @sock is of no use any more. @asks_fd: the channel, where questions come; or -1
 	 */
 	pthread_mutex_t lock;
 	uint64_t deadline_ns;
-	int sock, channel_fd;
+	int sock, channel_fd, asks_fd;
 	bool dead, greeted;
 	uint64_t features, protocol;
 	/*

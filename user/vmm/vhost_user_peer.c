@@ -273,6 +273,23 @@ static void config_abandon(struct vhost_user *vu)
 	vu->config_job = NULL;
 }
 
+/* What it says or asks. Return: 0; 1: refused; -EOPNOTSUPP: not understood */
+static int channel_take(struct vhost_user *vu, const struct vhost_user_msg *m)
+{
+	int err;
+
+	if (m->hdr.request == VHOST_USER_BACKEND_CONFIG_CHANGE_MSG) {
+		vhost_user_fetch_config(vu);
+		return 0;
+	}
+	if (m->hdr.request != VHOST_USER_BACKEND_NET_CTRL || !vu->asked || m->hdr.size != sizeof(m->net_ctrl))
+		return -EOPNOTSUPP;
+	vm_lock(vu->vm);
+	err = vu->asked(vu, &m->net_ctrl);
+	vm_unlock(vu->vm);
+	return err ? 1 : 0;
+}
+
 static void on_channel(struct loop_fd *w, short revents)
 {
 	struct vhost_user *vu = of(struct vhost_user, channel, w);
@@ -284,17 +301,15 @@ static void on_channel(struct loop_fd *w, short revents)
 	if (ret > 0) {
 		vhost_user_close_fds(&m);
 		reply = m.hdr.flags & VHOST_USER_NEED_REPLY;
-		ret = m.hdr.request == VHOST_USER_BACKEND_CONFIG_CHANGE_MSG ? 1 : -EOPNOTSUPP;
-		if (ret > 0)
-			vhost_user_fetch_config(vu);
+		ret = channel_take(vu, &m);
 		m.hdr.flags = VHOST_USER_VERSION | VHOST_USER_REPLY;
 		m.hdr.size = sizeof(m.u64);
-		m.u64 = ret < 0;
+		m.u64 = ret != 0;
 		if (reply && vhost_user_send(w->fd, &m))
 			ret = -EPIPE;
+		else if (ret >= 0)
+			return;
 	}
-	if (ret > 0)
-		return;
 	if (ret < 0)
 		log_warn("%s: what its process says by itself is not heard any more: %s", vu->vhost.name,
 			 strerror(-ret));
@@ -394,6 +409,7 @@ int vhost_user_open(struct vhost_user *vu, struct vm *vm, const char *opt)
 	vu->vm = vm;
 	vu->sock = -1;
 	vu->channel_fd = -1;
+	vu->asks_fd = -1;
 	vu->watch.fd = -1;
 	vu->channel.fd = -1;
 	vu->proc.quiet = vm->cfg->daemonize;
@@ -433,6 +449,8 @@ void vhost_user_close(struct vhost_user *vu)
 		close(vu->came_fd);
 	if (vu->channel_fd >= 0)
 		close(vu->channel_fd);
+	if (vu->asks_fd >= 0)
+		close(vu->asks_fd);
 	if (vu->sock >= 0)
 		close(vu->sock);
 	vu->sock = -1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * virtio-net-pci (virtio 1.2, section 5.1): pairs of queues, served by the kernel's vhost_net with a tap behind
- * it, or by a process, and behind them the control queue, which a process serves, too, and the kernel does not have.
+ * it, or by a process, and behind them the control queue, which a process serves in both cases.
  * What is offered is what the properties and the back end, tap and module or process, have.
  */
 #include <errno.h>
@@ -9,8 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
@@ -19,8 +17,8 @@
 #include "config.h"
 #include "device.h"
 #include "netdev.h"
-#include "vhost_kernel.h"
 #include "vhost_user.h"
+#include "virtio_net_kernel.h"
 #include "virtio_pci.h"
 #include "vm.h"
 #include "../lib/bits.h"
@@ -47,12 +45,13 @@ struct net_props {
 
 /**
  * struct virtio_net
+ * @nk: @vu: the one that serves it
  * @config: what the driver reads
  * @told: the same at reset, as a process is told
  */
 struct virtio_net {
 	struct virtio_dev vd;
-	struct vhost_kernel vk;
+	struct net_kernel nk;
 	struct vhost_user vu;
 	struct netdev *nd;
 	struct virtio_net_config config, told;
@@ -103,15 +102,12 @@ static bool net_check(struct virtio_dev *vd, uint64_t features)
 	return features_closed(features) == features;
 }
 
-/* A process is told of the features, and does this itself. */
-static int net_prepare(struct virtio_dev *vd, uint64_t features)
+static bool in_kernel(const struct virtio_net *net)
 {
-	struct netdev *nd = to_net(vd)->nd;
-
-	return nd->vhost_fd < 0 ? 0 : netdev_set_offload(nd, features);
+	return net->nd->vhost_fd[0] >= 0;
 }
 
-/* The address is the one that the driver has set by a command, which the process alone knows. */
+/* The address is the one that the driver has set by a command: where a process has the tap, it alone knows. */
 static void net_config_read(struct virtio_dev *vd, unsigned int off, unsigned int len)
 {
 	struct virtio_net *net = to_net(vd);
@@ -121,7 +117,7 @@ static void net_config_read(struct virtio_dev *vd, unsigned int off, unsigned in
 		return;
 	if (!virtio_negotiated(vd, VIRTIO_NET_F_CTRL_MAC_ADDR) || !(vd->status & VIRTIO_CONFIG_S_DRIVER_OK))
 		memcpy(net->config.mac, net->told.mac, sizeof(net->config.mac));
-	else
+	else if (!in_kernel(net))
 		vhost_user_config_now(&net->vu, net->config.mac, sizeof(net->config.mac));
 }
 
@@ -136,20 +132,8 @@ static void net_destroy(struct virtio_dev *vd)
 static const struct virtio_ops net_ops = {
 	.check = net_check,
 	.config_read = net_config_read,
-	.prepare = net_prepare,
 	.destroy = net_destroy,
 };
-
-/* vhost_net numbers its rings as virtio-net does: 0 receives, 1 transmits. */
-static int net_attach(struct vhost_kernel *vk, unsigned int n, bool on)
-{
-	struct virtio_net *net = (void *)((char *)vk - offsetof(struct virtio_net, vk));
-	struct vhost_vring_file file = { .index = n, .fd = on ? net->nd->tap_fd[0] : VHOST_FILE_UNBIND };
-
-	return ioctl(vk->fd, VHOST_NET_SET_BACKEND, &file) ? -errno : 0;
-}
-
-static const struct vhost_kernel_ops net_kernel_ops = { .attach = net_attach };
 
 /* Only a process that says so has the queue: a bit of a feature may be for a front end to serve. */
 static uint64_t ctrl_features(const struct virtio_net *net, const struct net_props *p)
@@ -171,7 +155,7 @@ static uint64_t ctrl_features(const struct virtio_net *net, const struct net_pro
 
 	for (i = 0; i < sizeof(ctrl) / sizeof(ctrl[0]); i++)
 		features |= ctrl[i].on ? BIT64(ctrl[i].bit) : 0;
-	return net->vu.told_len ? features : 0;
+	return in_kernel(net) || net->vu.told_len ? features : 0;
 }
 
 static uint64_t net_features(const struct virtio_net *net, const struct net_props *p)
@@ -192,7 +176,7 @@ static uint64_t net_features(const struct virtio_net *net, const struct net_prop
 		{ p->guest_ufo, VIRTIO_NET_F_GUEST_UFO },
 	};
 	uint64_t has = net->vd.vhost->features, from_vhost = virtio_pci_features(&p->pci, has);
-	uint64_t offloads = net->nd->vhost_fd < 0 ? has : netdev_offloads(net->nd);
+	uint64_t offloads = in_kernel(net) ? netdev_offloads(net->nd) : has;
 	uint64_t from_tap = 0, own = BIT64(VIRTIO_NET_F_MAC);
 	unsigned int i;
 
@@ -290,11 +274,11 @@ static int process_open(struct virtio_net *net, struct vm *vm)
 }
 
 /* Return: 0 or -1 after one logged line */
-static int backend_open(struct virtio_net *net, struct vm *vm)
+static int backend_open(struct virtio_net *net, struct vm *vm, bool ctrl)
 {
-	if (net->nd->vhost_fd >= 0) {
-		net->vd.vhost = &net->vk.vhost;
-		return vhost_kernel_init(&net->vk, vm, net->name, net->nd->vhost_fd, &net_kernel_ops);
+	if (in_kernel(net)) {
+		net->vd.vhost = &net->nk.vhost;
+		return net_kernel_open(&net->nk, vm, net->name, net->nd, &net->config, ctrl);
 	}
 	net->vd.vhost = &net->vu.vhost;
 	return process_open(net, vm);
@@ -370,7 +354,7 @@ static int net_create(const struct device_type *type, struct vm *vm, const char 
 	if (props_check(net, p))
 		goto out;
 	config_init(net, p);
-	if (backend_open(net, vm))
+	if (backend_open(net, vm, p->ctrl_vq))
 		goto out;
 	if (!net_setup(net, p) && !net_plug(net, vm, p)) {
 		net->nd->user = net->name;
