@@ -250,8 +250,8 @@ class Control(Nic):
 def number(mac):
     return struct.unpack("<Q", mac + b"\0\0")[0]
 
-p = Process(program, "--backend=control", "--queue-pairs=4")
-for packed in False, True:
+for packed, binary in (True, plain), (False, program):
+    p = Process(binary, "--backend=control", "--queue-pairs=4")
     with Control(lambda q: 0, packed=packed) as nic:
         commands = ((MQ_PAIRS, 0, b"\3\0", 3), (RX, 0, b"\0", 0), (RX, 1, b"\1", 1), (TABLES, 1, OTHER, number(OTHER)), (OFFLOADS, 0, u64(1 << GUEST_CSUM), 1 << GUEST_CSUM))
         report(all(nic.command(*c[:3]) == OK for c in commands) and [q[:5] for q in nic.asked] == [(c[0], c[1], 0, 0, c[3]) for c in commands],
@@ -267,6 +267,7 @@ for packed in False, True:
         nic.asked.clear()
         report([nic.command(*c) for c in ((MQ_PAIRS, 0, b"\0\0"), (MQ_PAIRS, 0, b"\5\0"), (VLAN, 0, b"\5\0"), (RX, 2, b"\1"), (TABLES, 1, GROUP),
                 (OFFLOADS, 0, u64(1 << GUEST_TSO6)))] == [ERR] * 6 and not nic.asked, "what makes no sense, it is not asked")
+    report(not packed or p.end() == (0, ""), "SIGTERM")
 with Control(lambda q: q[4] == 3) as nic:
     report([nic.command(MQ_PAIRS, 0, d) for d in (b"\3\0", b"\2\0")] == [ERR, OK], "what it refuses, the driver hears")
 for what, answer in (("of another question", struct.pack("<IIIQ", 2, 5, 8, 0)), ("that is a question", struct.pack("<IIIQ", NET_CTRL, 9, 8, 0)),

@@ -49,13 +49,15 @@ static void take_fds(struct vhost_user_msg *m, struct msghdr *h)
 static int wait_until(int sock, uint64_t deadline_ns)
 {
 	struct pollfd p = { .fd = sock, .events = POLLIN };
-	uint64_t now;
+	struct timespec left;
+	uint64_t now, ns;
 	int n;
 
 	do {
 		now = clock_ns();
-		/* Whole milliseconds, rounded up: not again and again for the rest of one */
-		n = poll(&p, 1, now < deadline_ns ? (int)((deadline_ns - now + 999999) / 1000000) : 0);
+		ns = now < deadline_ns ? deadline_ns - now : 0;
+		left = (struct timespec){ (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+		n = ppoll(&p, 1, &left, NULL);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n ? 0 : -ETIMEDOUT;
 }

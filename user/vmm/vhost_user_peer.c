@@ -310,7 +310,8 @@ static void on_channel(struct loop_fd *w, short revents)
 		else if (ret >= 0)
 			return;
 	}
-	if (ret < 0)
+	/* Of its going something else is said. */
+	if (ret < 0 && ret != -ECONNRESET && ret != -EPIPE)
 		log_warn("%s: what its process says by itself is not heard any more: %s", vu->vhost.name,
 			 strerror(-ret));
 	channel_close(vu);

@@ -127,6 +127,52 @@ for ((i = 0; i < kills; i++)); do
 done
 is "$ok" "$kills" "killed under load $kills times, and no worker stays"
 
+# ends PAYLOAD: wait for it; $rc is how it ended
+ends() {
+	timeout 60 tail --pid="$pid" -f /dev/null || kill -9 "$pid"
+	wait "$pid"
+	rc=$?
+	pid=
+	grep '^not ok' out | sed 's/^/# /'
+	[ $rc = 1 ] || ! misread "$1" ram err
+}
+
+# The control queue, which a process has: what it is told is done to the tap, and outlives it.
+ip addr add 10.0.2.2/24 dev vt0
+for _ in 1 2; do
+	start virtio_ctrl kernel ""
+	! ends virtio_ctrl || break
+done
+is "$rc $(grep -c '^not ok' out) $(cat err)" "1 0 " "control queue: commands"
+for _ in 1 2; do
+	start virtio_ctrl "kernel packed rounds=40 pause=100" ",packed=on"
+	ready > /dev/null
+	died=0
+	while [ $died -lt 3 ] && kill -0 "$pid" 2> /dev/null; do
+		! pkill -9 -x -P "$pid" shunt-net || died=$((died + 1))
+		sleep 0.3
+	done
+	! ends virtio_ctrl || break
+done
+is "$rc $(grep -c '^not ok' out)" "1 0" "control queue, packed: its process was killed $died times"
+check "control queue, packed: it was" test $died -ge 1
+is "$(grep -vc 'shunt-net ([0-9]*) was killed by signal 9$' err)" 0 "control queue, packed: a line each, and no other"
+ip link del vt0
+ip tuntap add vt0 mode tap vnet_hdr multi_queue
+echo 1 > /proc/sys/net/ipv6/conf/vt0/disable_ipv6 2> /dev/null
+ip link set vt0 up
+one=("${tap[@]}")
+tap=(-netdev tap,id=n0,ifname=vt0,script=no,downscript=no,vhost=on,queues=3)
+for _ in 1 2; do
+	start virtio_ctrl "kernel pairs=3" ",mq=on"
+	! ends virtio_ctrl || break
+done
+is "$rc $(grep -c '^not ok' out) $(cat err)" "1 0 " "three pairs"
+peer_down
+tap=("${one[@]}")
+ip link del vt0
+ip tuntap add vt0 mode tap vnet_hdr
+
 refused() { # word what device-options
 	local err rc
 
