@@ -12,7 +12,7 @@ usage() {
 	  -r   let the guest reboot once before it measures
 	  -d   a copy of this is the first virtio disk, the root file system: -i mounts it
 	  -2   a second virtio-net-pci with these properties, tried when the first is through
-	  -q   vhost queues (QEMU only)
+	  -q   pairs of queues
 	U
 	exit 2
 }

@@ -4,6 +4,7 @@
 #
 #	ram_file FILE MIB		an empty file for the guest's -mem-path
 #	misread PAYLOAD FILE ERR	has it died so? Its page tables are whole, then. ERR: what its VMM said
+#	look PID...			what the threads of a VMM, or of its processes, do, and what the guest costs KVM, twice
 
 ram_file() {
 	rm -f "$1"
@@ -14,4 +15,20 @@ misread() {
 	grep -q 'triple fault' "$3" &&
 		"$SHUNT_TOP/tests/payload/tables_intact.py" "$SHUNT_TOP/build/payload/$1.elf" "$2" &&
 		echo "# $1: page faults on whole page tables: once more"
+}
+
+look() {
+	local i p t f
+
+	for i in 1 2; do
+		for p; do
+			for t in "/proc/$p/task"/*; do
+				echo "# $(cat "$t/comm") $(cut -d' ' -f3,14,15 "$t/stat") $(cat "$t/wchan")"
+			done
+			for f in /sys/kernel/debug/kvm/"$p"-*/{exits,mmio_exits,irq_injections,halt_exits}; do
+				[ ! -r "$f" ] || echo "# ${f##*/} $(cat "$f")"
+			done
+		done
+		sleep 1
+	done
 }
