@@ -114,7 +114,7 @@ $(B)/bin/shunt-$(1): $(call obj,$(process_src) $(addprefix user/vhost-user/,shun
 	$$(call link,$$(filter %.o %.a,$$^),$(3))
 endef
 disk_src := disk_file.c disk_io.c iov.c
-$(eval $(call process,balloon,balloon.c balloon_control.c iov.c))
+$(eval $(call process,balloon,balloon.c balloon_control.c control.c iov.c))
 $(eval $(call process,blk,blk.c blk_config.c $(disk_src)))
 $(eval $(call process,console,console.c console_control.c console_port.c iov.c))
 $(eval $(call process,rng,iov.c))

@@ -181,7 +181,7 @@ for packed in False, True:
             report("error" in c.ask(line), what + "an error: " + line)
         c.send("query\nquery")
         report(c.answer() == c.answer() == {"target": 2 << 20, "actual": 0}, what + "two commands at a time")
-        c.send("x" * 200)
+        c.send("x" * 600)
         report(c.gone(), what + "a line without end is the end")
         many = [Control() for _ in range(17)]
         report(all("target" in x.ask("query") for x in many[:16]), what + "many at a time")

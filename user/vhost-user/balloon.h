@@ -2,7 +2,7 @@
 /*
  * shunt-balloon: a virtio-balloon device, which gives memory that its guest has no use for back to the host.
  *
- * balloon.c serves the queues, balloon_control.c the control socket, by a thread of its own: what it shares
+ * balloon.c serves the queues, balloon_control.c has the commands of the control socket, see control.h: what they share
  * with the session and with the queue of statistics is atomic.
  */
 #ifndef VHOST_USER_BALLOON_H
@@ -11,6 +11,7 @@
 #include <linux/virtio_balloon.h>
 #include <stdbool.h>
 
+#include "control.h"
 #include "session.h"
 
 #define BALLOON_PAGE		(1U << VIRTIO_BALLOON_PFN_SHIFT)
@@ -28,8 +29,7 @@ enum { BALLOON_Q_INFLATE, BALLOON_Q_DEFLATE, BALLOON_Q_STATS, BALLOON_Q_REPORT, 
 /**
  * struct balloon - the device
  * @d: for its queues
- * @control: a socket that listens, or -1. @connected: one that is connected, or -1
- * @thread: that of the control socket. @started: it runs. @ending: an eventfd: it is to end
+ * @control: somebody may set its target there
  * @target: pages that the guest is asked for: by the control socket. Atomic. @told: those that the front-end knows of
  * @actual: that it has given: by the session. Atomic
  * @stats: @reporting: features that were negotiated; the first is atomic
@@ -41,11 +41,7 @@ enum { BALLOON_Q_INFLATE, BALLOON_Q_DEFLATE, BALLOON_Q_STATS, BALLOON_Q_REPORT, 
  */
 struct balloon {
 	struct vu_device *d;
-	int control;
-	int connected;
-	int ending;
-	pthread_t thread;
-	sem_t started;
+	struct vu_control control;
 	uint32_t target;
 	uint32_t told;
 	uint32_t actual;
@@ -59,17 +55,13 @@ struct balloon {
 	bool failed;
 };
 
-/** balloon_controlled() - somebody sets its target */
-static inline bool balloon_controlled(const struct balloon *b)
-{
-	return b->control >= 0 || b->connected >= 0;
-}
-
 /** balloon_queue_ops() - of vu_device */
 const struct vu_queue_ops *balloon_queue_ops(void *dev, unsigned int index, int *file);
 
 /** balloon_set_target() - in bytes, "256M". Context: any. Return: 0, or -1: not a number of pages; nothing is logged */
 int balloon_set_target(struct balloon *b, const char *size);
+/** balloon_command() - of struct vu_control */
+json_t *balloon_command(void *dev, char *line, int *fd);
 /** balloon_start() - serve the control socket, if there is one. Of vu_device. Return: 0, or -1 after one logged line */
 int balloon_start(void *dev);
 /** balloon_finish() - no more. Of vu_device */

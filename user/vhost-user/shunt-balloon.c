@@ -2,14 +2,12 @@
 /* shunt-balloon: the command line. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "balloon.h"
 #include "lib/bits.h"
 #include "lib/log.h"
-#include "lib/prop.h"
 #include "program.h"
 
 static const char usage[] =
@@ -18,8 +16,7 @@ static const char usage[] =
 	"\n"
 	VU_HELP_SOCKET
 	"  --target=SIZE         how much the guest is asked for (0)\n"
-	"  --control=PATH        listen at a unix socket for \"target SIZE\", \"query\" and \"stats\"\n"
-	"  --control-fd=N        the same at this socket, which is connected\n"
+	VU_HELP_CONTROL("\"target SIZE\", \"query\" and \"stats\"")
 	"  --deflate-on-oom      the guest may take it back when it runs out of memory\n"
 	"  --free-page-reporting the guest tells of pages that it has no use for at the moment\n"
 	VU_HELP_COMMON;
@@ -42,7 +39,6 @@ static const struct option options[] = {
 
 struct opts {
 	struct balloon *b;
-	const char *control;
 	uint64_t features;
 };
 
@@ -54,12 +50,10 @@ static int option(void *opts, int val, const char *name, char *arg)
 	case OPT_TARGET:
 		return balloon_set_target(o->b, arg) ? vu_option_bad(name, arg, "a size in pages of 4k, such as 256M") : 0;
 	case OPT_CONTROL:
-		o->control = arg;
+		o->b->control.path = arg;
 		return 0;
 	case OPT_CONTROL_FD:
-		if (parse_fd(arg, &o->b->connected) || vu_is_listening(o->b->connected))
-			return vu_option_bad(name, arg, "the number of a connected socket");
-		return 0;
+		return vu_control_option(&o->b->control, name, arg);
 	case OPT_OOM:
 		o->features |= BIT64(VIRTIO_BALLOON_F_DEFLATE_ON_OOM);
 		return 0;
@@ -75,19 +69,6 @@ static const struct vu_program program = {
 	.options = options,
 	.option = option,
 };
-
-/* Return: 0, or -1 after one logged line */
-static int control_open(struct balloon *b, const char *path)
-{
-	if (path) {
-		b->control = vu_listen("--control", path);
-		if (b->control < 0)
-			return -1;
-	}
-	if (b->connected >= 0 && fcntl(b->connected, F_SETFL, O_NONBLOCK))
-		return log_err("--control-fd=%d: %s", b->connected, strerror(errno));
-	return 0;
-}
 
 /* Hints and poison are not offered: the configuration ends before them. */
 #define CONFIG_SIZE offsetof(struct virtio_balloon_config, free_page_hint_cmd_id)
@@ -147,14 +128,13 @@ static void reset(void *dev)
 }
 
 static const struct sandbox_call calls[] = {
-	{ .name = "poll" },
-	{ .name = "ppoll" },
+	VU_CONTROL_CALLS,
 	{ 0 }
 };
 
 int main(int argc, char **argv)
 {
-	struct balloon b = { .control = -1, .connected = -1 };
+	struct balloon b = { .control = { .connected = -1, .dev = &b, .command = balloon_command } };
 	struct opts o = { .b = &b, .features = BIT64(VIRTIO_BALLOON_F_STATS_VQ) };
 	struct vu_endpoint end = { .fd = -1 };
 	struct vu_device d = {
@@ -180,9 +160,9 @@ int main(int argc, char **argv)
 		return ret < 0;
 	b.d = &d;
 	d.features = o.features;
-	if (control_open(&b, o.control))
+	if (vu_control_open(&b.control))
 		return 1;
-	if (balloon_controlled(&b))
+	if (vu_control_there(&b.control))
 		d.refresh = refresh;
 	if (vu_endpoint_open(&end))
 		return 1;
