@@ -665,7 +665,7 @@ static void test_resize(void)
 	struct reqs_opt o = { .features = REQS_FEATURES | VDRV_BIT(VIRTIO_SCSI_F_CHANGE), .queues = 2 };
 	static struct virtio_scsi_event e[2];
 	static struct scsi_req r[2];
-	static const uint8_t lun[8] = { 1, 1, 0x40, 0 };
+	static const uint8_t lun[8] = { 1, 1, 0, 0 };
 	struct scsi_cmd c = { 0 };
 	static struct scsi s;
 	uint64_t end;

@@ -17,6 +17,7 @@
 #define PATH	"/dev/shm/scsi-fuzz"
 
 static struct scsi scsi;
+static struct vu_queue *device_queues[1];
 
 static void add(unsigned int lun, bool cd, bool rdonly, uint32_t block)
 {
@@ -24,10 +25,11 @@ static void add(unsigned int lun, bool cd, bool rdonly, uint32_t block)
 		.disk = { .option = "--lun", .path = PATH, .rdonly = true },
 		.target = 1, .lun = lun, .cd = cd, .block = block,
 	};
-	struct scsi_lun *l = &scsi.lun[scsi.nr_luns];
+	struct scsi_lun *l;
 
 	if (scsi_lun_add(&scsi, &o))
 		abort();
+	l = scsi_find(&scsi, 1, lun);
 	/* As if it could all be written to */
 	l->rdonly = cd || rdonly;
 	l->disk.discards = !l->rdonly;
@@ -43,6 +45,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (fd < 0 || ftruncate(fd, 1 << 20))
 		abort();
 	close(fd);
+	if (scsi_open(&scsi, 0, device_queues))
+		abort();
 	add(0, false, false, 512);
 	add(1, false, true, 512);
 	add(2, true, true, 0);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """A vhost-user process under test: started at the socket s, ended by SIGTERM, and what it said."""
+import json
 import os
+import socket
 import subprocess
 import time
 
@@ -69,6 +71,32 @@ class Process:
         before = self.ticks()
         time.sleep(0.5)
         return self.ticks() - before < 5
+
+
+class Control:
+    """Who asks at the control socket c, or at one that is connected: a line, with a file's descriptor perhaps"""
+    def __init__(self, s=None):
+        self.s = s or socket.socket(socket.AF_UNIX)
+        if not s:
+            self.s.connect("c")
+        self.s.settimeout(5)
+        self.f = self.s.makefile("rw")
+
+    def send(self, line, fds=()):
+        socket.send_fds(self.s, [(line + "\n").encode()], fds)
+
+    def answer(self):
+        return json.loads(self.f.readline())
+
+    def gone(self):
+        try:
+            return self.s.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def ask(self, line, fds=()):
+        self.send(line, fds)
+        return self.answer()
 
 
 def refused(program, why, *args):

@@ -11,7 +11,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$balloon" "$top/build/bin/shunt-balloon" <<'P'
-import json, socket
+import json
 from process import *
 from virtio_guest import *
 
@@ -61,32 +61,6 @@ class Balloon(Guest):
     def tell_stats(self, stats):
         data = b"".join(struct.pack("<HQ", *x) for x in stats)
         self.queue[STATSQ].put((self.alloc(len(data), data), len(data), False))
-
-
-class Control:
-    def __init__(self, s=None):
-        self.s = s or socket.socket(socket.AF_UNIX)
-        if not s:
-            self.s.connect("c")
-        self.s.settimeout(5)
-        self.f = self.s.makefile("rw")
-
-    def send(self, line):
-        self.f.write(line + "\n")
-        self.f.flush()
-
-    def answer(self):
-        return json.loads(self.f.readline())
-
-    def gone(self):
-        try:
-            return self.s.recv(1) == b""
-        except ConnectionResetError:
-            return True
-
-    def ask(self, line):
-        self.send(line)
-        return self.answer()
 
 # --- the command line ---
 for args, why in (

@@ -16,6 +16,8 @@
 #define LOG_LINE_MAX	1024
 
 static const char *log_name = "shunt";
+static _Thread_local char *caught;
+static _Thread_local size_t caught_len;
 
 void log_init(const char *name)
 {
@@ -54,9 +56,18 @@ int log_err(const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	log_line("", fmt, ap);
+	if (caught)
+		vsnprintf(caught, caught_len, fmt, ap);
+	else
+		log_line("", fmt, ap);
 	va_end(ap);
 	return -1;
+}
+
+void log_catch(char *buf, size_t len)
+{
+	caught = buf;
+	caught_len = len;
 }
 
 void log_warn(const char *fmt, ...)

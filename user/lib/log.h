@@ -3,6 +3,8 @@
 #ifndef LIB_LOG_H
 #define LIB_LOG_H
 
+#include <stddef.h>
+
 /** log_init() - @name: prefix, kept by reference */
 void log_init(const char *name);
 
@@ -13,5 +15,8 @@ void log_init(const char *name);
 int log_err(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** log_catch() - from now on, errors of this thread go to @buf, the last one stays; NULL: they are said again */
+void log_catch(char *buf, size_t len);
 
 #endif

@@ -245,8 +245,10 @@ static void blk_done(struct vu_queue *q, void *data, const struct io_uring_cqe *
 		ranges_done(q, req, res);
 }
 
+static const uint8_t opcodes[] = { DISK_OPCODES, IORING_OP_NOP };
+
 const struct vu_queue_ops blk_queue_ops = {
-	.opcodes = disk_opcodes,
+	.opcodes = opcodes,
 	.req_size = sizeof(struct blk_req),
 	.request = blk_request,
 	.done = blk_done,

@@ -66,20 +66,23 @@ static int answer(struct client *c, json_t *a)
 /* Return: 0; -1 it is gone, or makes no sense */
 static int client_lines(const struct vu_control *ctl, struct client *c)
 {
+	json_t *a;
 	char *end;
 
 	while ((end = memchr(c->line, '\n', c->len))) {
 		*end++ = '\0';
-		if (answer(c, ctl->command(ctl->dev, c->line, &c->given)))
-			return -1;
-		close_given(c);
+		a = ctl->command(ctl->dev, c->line, &c->given);
 		c->len -= (unsigned int)(end - c->line);
 		memmove(c->line, end, c->len);
+		if (!c->len)
+			close_given(c);
+		if (answer(c, a))
+			return -1;
 	}
 	return c->len == sizeof(c->line) ? -1 : 0;
 }
 
-/* One descriptor a line; the kernel closes what there is no room for. */
+/* One at a time; the kernel closes what there is no room for. What comes by one message ends with its descriptor. */
 static void take_fd(struct client *c, struct msghdr *m)
 {
 	struct cmsghdr *h = CMSG_FIRSTHDR(m);

@@ -25,8 +25,8 @@
  * struct vu_control - a control socket
  * @path: to make and remove, or NULL. @connected: a socket that is connected already, or -1
  * @dev: for @command
- * @command: @line asks. @fd: the descriptor that came with it, or -1; what is left there is closed.
- *	Context: its thread. Return: the answer; or NULL when there is no memory
+ * @command: @line asks. @fd: the descriptor that has come, or -1; who takes it leaves -1. Otherwise it is closed with the
+ *	last line that came with it. Context: its thread. Return: the answer; or NULL when there is no memory
  */
 struct vu_control {
 	const char *path;

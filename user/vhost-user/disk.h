@@ -22,6 +22,8 @@
  * @option: by which the file was given, for messages: "--blk-file"
  * @path: the file; or NULL, and
  * @fd: it is open already, and ours from now on with all that belongs to its open file description: flags and locks
+ * @name: for messages, in place of that of the open file; or NULL
+ * @late: the process is in its sandbox, where sysfs cannot be asked
  * @rdonly: nothing may change it
  * @direct: around the page cache
  * @keep: what the file has is not deallocated
@@ -30,6 +32,8 @@ struct disk_opts {
 	const char *option;
 	const char *path;
 	int fd;
+	const char *name;
+	bool late;
 	bool rdonly;
 	bool direct;
 	bool keep;
@@ -137,7 +141,8 @@ void disk_flush(struct vu_queue *q, const struct disk *d, void *data);
 /** disk_range() - an operation on a range of the file, @mode as of fallocate(); @data comes back */
 void disk_range(struct vu_queue *q, const struct disk *d, int mode, uint64_t at, uint64_t len, void *data);
 
-/* The operations of all these, up to IORING_OP_NOP */
-extern const uint8_t disk_opcodes[];
+/* The operations of all these */
+#define DISK_OPCODES \
+	IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE
 
 #endif

@@ -25,8 +25,8 @@ int disk_refuse(const struct disk_opts *o, const char *why)
 	char link[32], name[PATH_MAX];
 	ssize_t n;
 
-	if (o->path)
-		return log_err("%s=%s: %s", o->option, o->path, why);
+	if (o->path || o->name)
+		return log_err("%s=%s: %s", o->option, o->path ?: o->name, why);
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", o->fd);
 	n = readlink(link, name, sizeof(name) - 1);
 	name[n < 0 ? 0 : n] = 0;
@@ -110,7 +110,7 @@ static uint64_t bdev_limit(const struct stat *st, const char *what)
 	return value;
 }
 
-static int bdev_limits(struct disk *d, const struct stat *st)
+static int bdev_limits(struct disk *d, const struct stat *st, bool late)
 {
 	int logical, ro;
 
@@ -123,11 +123,13 @@ static int bdev_limits(struct disk *d, const struct stat *st)
 	d->block = (uint32_t)logical;
 	if (d->rdonly)
 		return 0;
+	/* The block layer writes them where the device has no command. */
+	d->zeroes = true;
+	if (late)
+		return 0;
 	/* What takes discards but not zeroes refuses holes, which is how it would be asked. */
 	d->discards = bdev_limit(st, "discard_max_bytes") && bdev_limit(st, "write_zeroes_max_bytes");
 	d->discard_align = (uint32_t)bdev_limit(st, "discard_granularity");
-	/* The block layer writes them where the device has no command. */
-	d->zeroes = true;
 	return 0;
 }
 
@@ -140,7 +142,7 @@ static int disk_limits(struct disk *d, const struct disk_opts *o)
 		return disk_refuse(o, strerror(errno));
 	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
 		return disk_refuse(o, "neither a regular file nor a block device");
-	ret = S_ISBLK(st.st_mode) ? bdev_limits(d, &st) : file_limits(d, &st);
+	ret = S_ISBLK(st.st_mode) ? bdev_limits(d, &st, o->late) : file_limits(d, &st);
 	if (ret)
 		return disk_refuse(o, strerror(-ret));
 	if (o->keep)
@@ -179,7 +181,7 @@ static int open_path(const struct disk_opts *o)
 	return fd;
 }
 
-/* Likewise. What else the description does, such as appending, is not what a disk does. */
+/* Return: 0, or -1 after one logged line. What else the description does, such as appending, is not what a disk does. */
 static int take_fd(const struct disk_opts *o)
 {
 	int flags = fcntl(o->fd, F_GETFL), mode = flags & O_ACCMODE;
@@ -192,18 +194,17 @@ static int take_fd(const struct disk_opts *o)
 		return disk_refuse(o, "it is not open for writing, which takes --read-only");
 	if (fcntl(o->fd, F_SETFL, o->direct ? O_DIRECT : 0))
 		return o->direct ? no_direct(o) : disk_refuse(o, strerror(errno));
-	return o->fd;
+	return 0;
 }
 
 int disk_open(struct disk *d, const struct disk_opts *o)
 {
 	*d = (struct disk){ .rdonly = o->rdonly };
-	d->fd = o->path ? open_path(o) : take_fd(o);
+	d->fd = o->path ? open_path(o) : o->fd;
 	if (d->fd < 0)
 		return -1;
-	if (lock_file(d, o) || disk_limits(d, o)) {
-		close(d->fd);
-		return -1;
-	}
-	return 0;
+	if ((o->path || !take_fd(o)) && !lock_file(d, o) && !disk_limits(d, o))
+		return 0;
+	close(d->fd);
+	return -1;
 }

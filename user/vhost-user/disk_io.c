@@ -183,8 +183,3 @@ void disk_range(struct vu_queue *q, const struct disk *d, int mode, uint64_t at,
 	io_uring_prep_fallocate(sqe, d->file, mode, (off_t)at, (off_t)len);
 	file_submit(sqe, data);
 }
-
-const uint8_t disk_opcodes[] = {
-	IORING_OP_READ, IORING_OP_WRITE, IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FSYNC, IORING_OP_FALLOCATE,
-	IORING_OP_NOP,
-};

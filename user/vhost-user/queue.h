@@ -25,8 +25,8 @@ struct vu_queue;
 
 /* Largest ring, and so the most requests that a queue has under way */
 #define VU_QUEUE_NUM_MAX 1024
-/* Most files that are registered with a ring */
-#define VU_FILES_MAX 256
+/* Most files that are registered with a ring: those of 256 units, and one that is to take another's place */
+#define VU_FILES_MAX 257
 
 /**
  * struct vu_req - a buffer of the driver's, from the pop to its end
@@ -55,8 +55,8 @@ struct vu_mail {
  * struct vu_queue_ops - what a device does with its queues; context: queue
  * @req_size: bytes of its requests
  * @opcodes: operations of io_uring that it uses, up to IORING_OP_NOP: the ring takes no others
- * @files: fill @fds, of VU_FILES_MAX, with files to be registered with the ring, in place of the one that queue_ops of
- *	session.h gives. May be NULL. Context: control. Return: how many
+ * @files: fill @fds, of VU_FILES_MAX, with files to be registered with the ring, or -1, in place of the one that
+ *	queue_ops of session.h gives. May be NULL. Context: control. Return: how many
  * @request: a buffer has come; @iov holds its segments (elem.nr_out to read, then elem.nr_in to
  *	write) and is gone when the function returns. Its memory stays until vu_req_end(), which
  *	may come at once. Return: NULL; or what is wrong, when it is no request at all: then it has

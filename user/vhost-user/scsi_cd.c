@@ -12,20 +12,28 @@
 #define CD_BLOCKS	(80 * 60 * FRAMES)
 
 enum { PROFILE_CD = 0x08, PROFILE_DVD = 0x10 };
-enum { EVENT_NONE, EVENT_NEW = 2, EVENT_REMOVED = 3 };
+enum { EVENT_NONE, EVENT_ASKED, EVENT_NEW, EVENT_REMOVED };
 
 static bool is_ejected(const struct scsi_lun *l)
 {
 	return __atomic_load_n(&l->ejected, __ATOMIC_RELAXED);
 }
 
-static void set_ejected(struct scsi_lun *l, bool ejected)
+void scsi_medium(struct scsi_lun *l, bool there)
 {
-	if (__atomic_exchange_n(&l->ejected, ejected, __ATOMIC_RELAXED) == ejected)
+	if (__atomic_exchange_n(&l->ejected, !there, __ATOMIC_RELAXED) == !there)
 		return;
-	__atomic_store_n(&l->event, ejected ? EVENT_REMOVED : EVENT_NEW, __ATOMIC_RELAXED);
-	if (!ejected)
+	__atomic_store_n(&l->event, there ? EVENT_NEW : EVENT_REMOVED, __ATOMIC_RELAXED);
+	if (there)
 		__atomic_store_n(&l->attention, ATTENTION_MEDIUM, __ATOMIC_RELAXED);
+}
+
+bool scsi_medium_asked(struct scsi_lun *l)
+{
+	if (is_ejected(l) || !__atomic_load_n(&l->locked, __ATOMIC_RELAXED))
+		return true;
+	__atomic_store_n(&l->event, EVENT_ASKED, __ATOMIC_RELAXED);
+	return false;
 }
 
 /* A disk that is to stop is there all the same, when all is written. */
@@ -38,8 +46,11 @@ uint32_t scsi_start_stop(struct scsi_cmd *c)
 		return SENSE_CDB;
 	if (eject && !start && __atomic_load_n(&l->locked, __ATOMIC_RELAXED))
 		return SENSE_LOCKED;
+	/* What is not there cannot be loaded. */
+	if (eject && start && l->disk.fd < 0)
+		return SENSE_NO_MEDIUM;
 	if (eject)
-		set_ejected(l, !start);
+		scsi_medium(l, start);
 	if (!start && !l->rdonly)
 		c->op = SCSI_FLUSH;
 	return 0;

@@ -52,6 +52,7 @@ static uint32_t request_sense(struct scsi_cmd *c)
  */
 static uint32_t report_luns(struct scsi_cmd *c)
 {
+	const struct scsi_luns *luns = scsi_luns(c->s);
 	uint8_t *in = c->room->in, *p = in + 8;
 	unsigned int what = c->cdb[2], i;
 	int target = c->addr.target;
@@ -59,15 +60,15 @@ static uint32_t report_luns(struct scsi_cmd *c)
 	if (what > 2)
 		return SENSE_CDB;
 	memset(in, 0, 8 + 8 * (SCSI_LUNS_MAX + 1));
-	for (i = 0; i < c->s->nr_luns && what != 1; i++) {
-		const struct scsi_lun *l = &c->s->lun[i];
+	for (i = 0; i < luns->nr && what != 1; i++) {
+		const struct scsi_lun *l = luns->lun[i];
 
 		if (target >= 0 && l->target != (unsigned int)target)
 			continue;
 		if (target < 0) {
 			scsi_address_of(l, p);
 		} else {
-			put_be16(p, l->lun < 256 ? l->lun : 0x4000 | l->lun);
+			put_be16(p, scsi_lun_code(l));
 		}
 		p += 8;
 	}
@@ -209,27 +210,30 @@ void scsi_cmd_run(struct scsi_cmd *c)
 
 static bool has_target(const struct scsi *s, unsigned int target)
 {
+	const struct scsi_luns *luns = scsi_luns(s);
 	unsigned int i;
 
-	for (i = 0; i < s->nr_luns; i++)
-		if (s->lun[i].target == target)
+	for (i = 0; i < luns->nr; i++)
+		if (luns->lun[i]->target == target)
 			return true;
 	return false;
 }
 
-static struct scsi_lun *find(struct scsi *s, unsigned int target, unsigned int lun)
+struct scsi_lun *scsi_find(const struct scsi *s, unsigned int target, unsigned int lun)
 {
-	unsigned int from = 0, to = s->nr_luns;
+	const struct scsi_luns *luns = scsi_luns(s);
+	unsigned int from = 0, to = luns->nr;
 
 	while (from < to) {
-		struct scsi_lun *l = &s->lun[(from + to) / 2];
+		unsigned int at = (from + to) / 2;
+		struct scsi_lun *l = luns->lun[at];
 
 		if (l->target == target && l->lun == lun)
 			return l;
 		if (l->target < target || (l->target == target && l->lun < lun))
-			from = (unsigned int)(l - s->lun) + 1;
+			from = at + 1;
 		else
-			to = (unsigned int)(l - s->lun);
+			to = at;
 	}
 	return NULL;
 }
@@ -251,7 +255,7 @@ bool scsi_address(struct scsi *s, const uint8_t lun[8], struct scsi_addr *a)
 	a->well_known = n == 0xc101;
 	/* Flat, or a peripheral device's */
 	if (!memcmp(lun + 4, none, sizeof(none)) && (n < 256 || n >> 14 == 1))
-		a->lun = find(s, lun[1], n & SCSI_LUN_MAX);
+		a->lun = scsi_find(s, lun[1], n & SCSI_LUN_MAX);
 	return a->lun || has_target(s, lun[1]);
 }
 

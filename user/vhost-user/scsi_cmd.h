@@ -34,6 +34,7 @@
 #define ATTENTION_NEXUS_LOSS	0x2907
 #define ATTENTION_MEDIUM	0x2800
 #define ATTENTION_CAPACITY	0x2a09
+#define ATTENTION_LUNS		0x3f0e
 
 /**
  * enum scsi_op - what is left to do

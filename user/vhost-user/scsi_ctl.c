@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The control queue: task management functions, asynchronous notifications; and the event queue.
+ * The control queue: task management functions, asynchronous notifications.
  *
  * A request that is under way is never taken back: a function that is to end requests waits until they have. It
  * asks the queues of requests which they have, by mail; they answer when none is left.
@@ -101,21 +101,47 @@ static void tmf_begin(struct scsi *s)
 	}
 }
 
+static bool tmf_is_about(const struct scsi_tmf *t, const struct scsi_lun *l)
+{
+	const struct scsi_ctl_req *req;
+
+	for (req = t->next; req; req = req->next)
+		if (req->addr.lun == l)
+			return true;
+	return t->req && t->req->addr.lun == l;
+}
+
+/* Those that come now do not find the unit any more. */
+void scsi_swap_ctl_run(struct vu_queue *q, struct vu_mail *mail)
+{
+	struct scsi_swap *swap = (struct scsi_swap *)mail;
+	struct scsi_tmf *t = &((struct scsi *)q->dev)->tmf;
+
+	t->swap = swap;
+	if (swap->lun && tmf_is_about(t, swap->lun))
+		return;
+	t->swap = NULL;
+	sem_post(swap->done);
+}
+
 static void tmf_end(struct vu_queue *q)
 {
 	struct scsi *s = q->dev;
+	const struct scsi_luns *luns = scsi_luns(s);
 	struct scsi_ctl_req *req = s->tmf.req;
 	const struct function *f = function_of(req);
 	unsigned int i;
 
-	for (i = 0; i < s->nr_luns && f->attention; i++) {
-		struct scsi_lun *l = &s->lun[i];
+	for (i = 0; i < luns->nr && f->attention; i++) {
+		struct scsi_lun *l = luns->lun[i];
 
 		if (f->scope == TARGET ? (int)l->target == req->addr.target : l == req->addr.lun)
 			scsi_lun_reset(l, f->attention);
 	}
 	ctl_end(q, req, !f->waits && req->found ? VIRTIO_SCSI_S_FUNCTION_SUCCEEDED : VIRTIO_SCSI_S_OK);
 	tmf_begin(s);
+	if (s->tmf.swap)
+		scsi_swap_ctl_run(q, &s->tmf.swap->mail);
 }
 
 void scsi_ask_done(struct vu_queue *q, struct vu_mail *mail)
@@ -198,49 +224,10 @@ static const char *ctl_request(struct vu_queue *q, struct vu_req *r, struct iove
 	}
 }
 
-static const uint8_t no_opcodes[] = { IORING_OP_NOP };
+static const uint8_t opcodes[] = { IORING_OP_NOP };
 
 const struct vu_queue_ops scsi_ctl_ops = {
 	.req_size = sizeof(struct scsi_ctl_req),
-	.opcodes = no_opcodes,
+	.opcodes = opcodes,
 	.request = ctl_request,
-};
-
-/* A change waits for a buffer; several of a logical unit are one. */
-static bool event_run(struct vu_queue *q)
-{
-	struct scsi *s = q->dev;
-	bool any = false;
-	unsigned int i;
-
-	for (i = 0; i < s->nr_luns; i++) {
-		struct virtio_scsi_event e = {
-			.event = htole32(VIRTIO_SCSI_T_PARAM_CHANGE),
-			.reason = htole32(ATTENTION_CAPACITY >> 8 | (ATTENTION_CAPACITY & 0xff) << 8),
-		};
-		struct iovec *iov;
-		struct vu_req *r;
-
-		if (!__atomic_load_n(&s->lun[i].changed, __ATOMIC_ACQUIRE))
-			continue;
-		r = vu_queue_pull(q, &iov);
-		if (!r)
-			break;
-		if (r->elem.in_len < sizeof(e)) {
-			vu_req_refuse(q, r, "a buffer that is too short for an event");
-			break;
-		}
-		__atomic_store_n(&s->lun[i].changed, false, __ATOMIC_RELAXED);
-		scsi_address_of(&s->lun[i], e.lun);
-		iov_write(iov + r->elem.nr_out, r->elem.nr_in, 0, &e, sizeof(e));
-		vu_req_end(q, r, sizeof(e));
-		any = true;
-	}
-	return any;
-}
-
-const struct vu_queue_ops scsi_event_ops = {
-	.req_size = sizeof(struct vu_req),
-	.opcodes = no_opcodes,
-	.run = event_run,
 };

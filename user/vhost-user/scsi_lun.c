@@ -40,9 +40,8 @@ static void identify(struct scsi_lun *l, const struct scsi_lun_opts *o)
 	if (o->serial) {
 		snprintf(l->serial, sizeof(l->serial), "%s", o->serial);
 	} else {
-		path = realpath(o->disk.path, NULL);
-		snprintf(l->serial, sizeof(l->serial), "%016llx",
-			 (unsigned long long)hash(basis, path ?: o->disk.path));
+		path = o->disk.path ? realpath(o->disk.path, NULL) : NULL;
+		snprintf(l->serial, sizeof(l->serial), "%016llx", (unsigned long long)hash(basis, path ?: l->name));
 		free(path);
 	}
 	/* Locally assigned */
@@ -64,69 +63,78 @@ static int check_blocks(struct scsi_lun *l, const struct scsi_lun_opts *o)
 	return l->blocks ? 0 : disk_refuse(&o->disk, "it has not one block");
 }
 
-/* Where it belongs in the order of addresses; -1 when there is one of that address */
-static int place_of(const struct scsi *s, const struct scsi_lun_opts *o)
+/* An empty tray has no file, and still blocks of some size. */
+static int lun_file(struct scsi_lun *l, const struct scsi_lun_opts *o)
 {
-	unsigned int i;
-
-	for (i = 0; i < s->nr_luns; i++) {
-		const struct scsi_lun *l = &s->lun[i];
-
-		if (l->target == o->target && l->lun == o->lun)
-			return -1;
-		if (l->target > o->target || (l->target == o->target && l->lun > o->lun))
-			break;
+	if (o->empty) {
+		l->disk = (struct disk){ .fd = -1, .rdonly = true, .block = CD_BLOCK, .physical = CD_BLOCK };
+		l->block = CD_BLOCK;
+		l->ejected = true;
+		return 0;
 	}
-	return (int)i;
+	return disk_open(&l->disk, &o->disk) ?: check_blocks(l, o);
 }
 
-int scsi_lun_add(struct scsi *s, const struct scsi_lun_opts *o)
+struct scsi_lun *scsi_lun_new(const struct scsi_lun_opts *o)
 {
-	struct scsi_lun l = { .target = o->target, .lun = o->lun, .cd = o->cd };
-	int at = place_of(s, o);
-	char why[80];
+	struct scsi_lun *l = calloc(1, sizeof(*l));
 
-	if (s->nr_luns == SCSI_LUNS_MAX)
-		return disk_refuse(&o->disk, "one more than there can be");
-	if (at < 0) {
-		snprintf(why, sizeof(why), "lun=%u: target %u has it already", o->lun, o->target);
-		return disk_refuse(&o->disk, why);
+	if (l)
+		l->name = strdup(o->disk.path ?: o->disk.name ?: "");
+	if (!l || !l->name) {
+		free(l);
+		log_err("out of memory");
+		return NULL;
 	}
-	if (disk_open(&l.disk, &o->disk))
-		return -1;
-	if (check_blocks(&l, o)) {
-		close(l.disk.fd);
-		return -1;
+	l->disk.fd = -1;
+	l->target = o->target;
+	l->lun = o->lun;
+	l->cd = o->cd;
+	if (lun_file(l, o)) {
+		scsi_lun_free(l);
+		return NULL;
 	}
-	l.rdonly = l.disk.rdonly;
-	l.disk.discards = l.disk.discards && !o->keep;
-	identify(&l, o);
-	memmove(&s->lun[at + 1], &s->lun[at], (s->nr_luns - (unsigned int)at) * sizeof(l));
-	s->lun[at] = l;
-	s->nr_luns++;
-	return 0;
+	l->rdonly = l->disk.rdonly;
+	identify(l, o);
+	scsi_lun_reset(l, ATTENTION_POWER_ON);
+	return l;
+}
+
+void scsi_lun_free(struct scsi_lun *l)
+{
+	if (l->disk.fd >= 0)
+		close(l->disk.fd);
+	free(l->name);
+	free(l);
 }
 
 int scsi_open(struct scsi *s, unsigned int num_queues, struct vu_queue *const *queue)
 {
 	unsigned int i;
 
+	pthread_mutex_init(&s->lock, NULL);
+	sem_init(&s->swapped, 0, 0);
 	s->queue = queue;
 	s->num_queues = num_queues;
 	s->tmf.last = &s->tmf.next;
-	for (i = 0; i < s->nr_luns; i++)
-		s->lun[i].disk.file = (int)i;
-	for (i = 0; i < num_queues; i++) {
+	s->luns = calloc(1, sizeof(*s->luns));
+	for (i = 0; i < num_queues && s->luns; i++) {
 		s->reqs[i] = scsi_queue_new();
 		if (!s->reqs[i])
-			return log_err("out of memory");
+			break;
 	}
+	if (!s->luns || i < num_queues)
+		return log_err("out of memory");
 	scsi_reset(s);
 	return 0;
 }
 
-void scsi_config(const struct scsi *s, struct virtio_scsi_config *c)
+void scsi_config(struct scsi *s, struct virtio_scsi_config *c)
 {
+	const struct scsi_luns *luns;
+
+	pthread_mutex_lock(&s->lock);
+	luns = scsi_luns(s);
 	*c = (struct virtio_scsi_config){
 		.num_queues = htole32(s->num_queues),
 		.seg_max = htole32(SCSI_SEG_MAX),
@@ -135,9 +143,10 @@ void scsi_config(const struct scsi *s, struct virtio_scsi_config *c)
 		.event_info_size = htole32(sizeof(struct virtio_scsi_event)),
 		.sense_size = htole32(s->sense_size),
 		.cdb_size = htole32(s->cdb_size),
-		.max_target = htole16(s->lun[s->nr_luns - 1].target),
+		.max_target = htole16(s->hotplug ? SCSI_TARGET_MAX : luns->lun[luns->nr - 1]->target),
 		.max_lun = htole32(SCSI_LUN_MAX),
 	};
+	pthread_mutex_unlock(&s->lock);
 }
 
 void scsi_close(struct scsi *s)
@@ -146,8 +155,9 @@ void scsi_close(struct scsi *s)
 
 	for (i = 0; i < s->num_queues; i++)
 		free(s->reqs[i]);
-	for (i = 0; i < s->nr_luns; i++)
-		close(s->lun[i].disk.fd);
+	for (i = 0; s->luns && i < s->luns->nr; i++)
+		scsi_lun_free(s->luns->lun[i]);
+	free(s->luns);
 }
 
 void scsi_lun_reset(struct scsi_lun *l, uint16_t attention)
@@ -157,43 +167,58 @@ void scsi_lun_reset(struct scsi_lun *l, uint16_t attention)
 	__atomic_store_n(&l->attention, attention, __ATOMIC_RELAXED);
 }
 
-/* A file that has become smaller than a block keeps what it had: reading fails. */
-static void lun_refresh(struct scsi *s, struct scsi_lun *l)
+/* Whoever has not heard of a reset has not heard of a size, either. */
+void scsi_lun_attend(struct scsi_lun *l, uint16_t attention)
 {
-	uint64_t blocks;
 	uint16_t none = 0;
 
-	if (!disk_refresh(&l->disk))
+	__atomic_compare_exchange_n(&l->attention, &none, attention, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+/* A file that has become smaller than a block keeps what it had: reading fails. */
+void scsi_lun_refresh(struct scsi *s, struct scsi_lun *l)
+{
+	uint64_t blocks;
+
+	if (l->disk.fd < 0 || !disk_refresh(&l->disk))
 		return;
 	blocks = l->disk.size / l->block;
 	if (!blocks || blocks == l->blocks)
 		return;
 	__atomic_store_n(&l->blocks, blocks, __ATOMIC_RELAXED);
-	/* Whoever has not heard of a reset has not heard of a size, either. */
-	__atomic_compare_exchange_n(&l->attention, &none, ATTENTION_CAPACITY, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-	if (s->tells_changes)
-		__atomic_store_n(&l->changed, true, __ATOMIC_RELEASE);
+	scsi_lun_attend(l, ATTENTION_CAPACITY);
+	scsi_event(s, l, VIRTIO_SCSI_T_PARAM_CHANGE, ATTENTION_CAPACITY >> 8 | (ATTENTION_CAPACITY & 0xff) << 8);
 }
 
 void scsi_refresh(struct scsi *s)
 {
+	const struct scsi_luns *luns;
 	unsigned int i;
 
-	for (i = 0; i < s->nr_luns; i++)
-		lun_refresh(s, &s->lun[i]);
-	vu_queue_wake(s->queue[SCSI_QUEUE_EVENT]);
+	pthread_mutex_lock(&s->lock);
+	luns = scsi_luns(s);
+	for (i = 0; i < luns->nr; i++)
+		scsi_lun_refresh(s, luns->lun[i]);
+	pthread_mutex_unlock(&s->lock);
 }
 
 void scsi_reset(struct scsi *s)
 {
+	const struct scsi_luns *luns;
 	unsigned int i;
 
 	__atomic_store_n(&s->cdb_size, VIRTIO_SCSI_CDB_DEFAULT_SIZE, __ATOMIC_RELAXED);
 	__atomic_store_n(&s->sense_size, VIRTIO_SCSI_SENSE_DEFAULT_SIZE, __ATOMIC_RELAXED);
-	for (i = 0; i < s->nr_luns; i++) {
-		scsi_lun_reset(&s->lun[i], ATTENTION_POWER_ON);
-		__atomic_store_n(&s->lun[i].ejected, false, __ATOMIC_RELAXED);
-		__atomic_store_n(&s->lun[i].event, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&s->lun[i].changed, false, __ATOMIC_RELAXED);
+	pthread_mutex_lock(&s->lock);
+	luns = scsi_luns(s);
+	for (i = 0; i < luns->nr; i++) {
+		struct scsi_lun *l = luns->lun[i];
+
+		scsi_lun_reset(l, ATTENTION_POWER_ON);
+		__atomic_store_n(&l->ejected, l->disk.fd < 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&l->event, 0, __ATOMIC_RELAXED);
 	}
+	s->events.nr = 0;
+	s->events.missed = false;
+	pthread_mutex_unlock(&s->lock);
 }

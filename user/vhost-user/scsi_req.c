@@ -76,10 +76,12 @@ struct scsi_req {
 /**
  * struct scsi_queue - what a queue has
  * @busy: requests under way
+ * @swap: a unit that comes or goes, or NULL
  * @room: for the command that is looked at
  */
 struct scsi_queue {
 	struct scsi_req *busy;
+	struct scsi_swap *swap;
 	struct scsi_room room;
 };
 
@@ -126,11 +128,29 @@ static void respond(struct vu_queue *q, struct scsi_req *req, uint8_t response, 
 	vu_req_end(q, &req->r, req->resp_len + (req->in_len ? moved : 0));
 }
 
+static void swap_file(struct vu_queue *q, struct scsi_swap *swap)
+{
+	struct io_uring_sqe *sqe;
+
+	if (swap->slot < 0) {
+		queue_of(q)->swap = NULL;
+		sem_post(swap->done);
+		return;
+	}
+	sqe = vu_queue_sqe(q);
+	io_uring_prep_files_update(sqe, &swap->fd, 1, swap->slot);
+	io_uring_sqe_set_data(sqe, swap);
+	vu_queue_get(q);
+}
+
 /* One that was under way */
 static void req_finish(struct vu_queue *q, struct scsi_req *req, uint8_t status, uint32_t sense)
 {
+	struct scsi_swap *swap = queue_of(q)->swap;
 	struct scsi_ask *ask = req->ask;
 
+	if (swap && swap->lun == req->lun && !--swap->left)
+		swap_file(q, swap);
 	if (req->chunks) {
 		free(req->chunks->want);
 		free(req->chunks->buf);
@@ -440,11 +460,24 @@ static void ranges_done(struct vu_queue *q, struct scsi_req *req, int res)
 	disk_flush(q, &req->lun->disk, req);
 }
 
+static void swap_done(struct vu_queue *q, int res)
+{
+	struct scsi_queue *sq = queue_of(q);
+	struct scsi_swap *swap = sq->swap;
+
+	sq->swap = NULL;
+	vu_queue_put(q);
+	swap->res = res;
+	sem_post(swap->done);
+}
+
 static void scsi_done(struct vu_queue *q, void *data, const struct io_uring_cqe *cqe)
 {
 	struct scsi_req *req = data;
 
-	if (req->op == SCSI_FLUSH)
+	if (data == queue_of(q)->swap)
+		swap_done(q, cqe->res);
+	else if (req->op == SCSI_FLUSH)
 		req_end(q, req, cqe->res < 0 ? sense_of(cqe->res, true) : 0);
 	else if (req->op == SCSI_RANGES)
 		ranges_done(q, req, cqe->res);
@@ -473,19 +506,42 @@ void scsi_ask_run(struct vu_queue *q, struct vu_mail *mail)
 		ask_answer(q, mail);
 }
 
+/* --- units that come and go --- */
+
+/* Whoever looks for units from now on does not find the one that goes. */
+void scsi_swap_run(struct vu_queue *q, struct vu_mail *mail)
+{
+	struct scsi_swap *swap = (struct scsi_swap *)mail;
+	struct scsi_queue *sq = queue_of(q);
+	const struct scsi_req *req;
+
+	sq->swap = swap;
+	swap->left = 0;
+	for (req = sq->busy; req; req = req->next)
+		swap->left += req->lun == swap->lun;
+	if (!swap->left)
+		swap_file(q, swap);
+}
+
 static unsigned int files(void *dev, int *fds)
 {
-	const struct scsi *s = dev;
+	const struct scsi_luns *luns = scsi_luns(dev);
 	unsigned int i;
 
-	for (i = 0; i < s->nr_luns; i++)
-		fds[i] = s->lun[i].disk.fd;
-	return s->nr_luns;
+	for (i = 0; i < VU_FILES_MAX; i++)
+		fds[i] = -1;
+	for (i = 0; i < luns->nr; i++)
+		fds[luns->lun[i]->disk.file] = luns->lun[i]->disk.fd;
+	return VU_FILES_MAX;
 }
+
+static const uint8_t opcodes[] = {
+	DISK_OPCODES, IORING_OP_FILES_UPDATE, IORING_OP_NOP,
+};
 
 const struct vu_queue_ops scsi_req_ops = {
 	.req_size = sizeof(struct scsi_req),
-	.opcodes = disk_opcodes,
+	.opcodes = opcodes,
 	.files = files,
 	.request = scsi_request,
 	.done = scsi_done,

@@ -8,20 +8,22 @@
 
 #include "lib/bits.h"
 #include "lib/log.h"
-#include "lib/prop.h"
+#include "control.h"
 #include "program.h"
-#include "scsi.h"
+#include "scsi_opts.h"
 
 static const char usage[] =
 	"Usage: shunt-scsi (--socket-path=PATH | --fd=N) --lun=FILE[,key=value...]... [option...]\n"
 	"Serves a virtio-scsi device over vhost-user: disks and CD-ROMs, from files or block devices.\n"
 	"\n"
 	VU_HELP_SOCKET
-	"  --lun=FILE[,lun=0..16383][,target=0..255][,cd=on][,read-only=on][,cache=none|writeback]\n"
+	"  --lun=[FILE|fd=N][,lun=0..16383][,target=0..255][,cd=on][,read-only=on][,cache=none|writeback]\n"
 	"       [,block-size=512|4096][,discard=unmap|ignore][,serial=TEXT][,product=TEXT]\n"
 	"                        a disk, or with cd=on a CD-ROM: raw contents, whatever they look like; lun: one\n"
-	"                        more than that of the --lun before, or 0; may be given up to 256 times\n"
+	"                        more than that of the --lun before, or 0; may be given up to 256 times; fd: the file\n"
+	"                        is open already; without one or the other: a CD-ROM without a medium\n"
 	"  --num-queues=1..62    request queues, each with a thread of its own (1)\n"
+	VU_HELP_CONTROL("\"list\", \"add\", \"remove\", \"change\", \"eject\", \"resize\"")
 	VU_HELP_COMMON;
 
 static const char capabilities[] =
@@ -30,103 +32,47 @@ static const char capabilities[] =
 	"  \"features\": [ \"lun\", \"cd\", \"read-only\" ]\n"
 	"}\n";
 
-enum { OPT_LUN = 1, OPT_QUEUES };
+enum { OPT_LUN = 1, OPT_QUEUES, OPT_CONTROL, OPT_CONTROL_FD };
 
 static const struct option options[] = {
 	{ "lun", required_argument, NULL, OPT_LUN },
 	{ "num-queues", required_argument, NULL, OPT_QUEUES },
+	{ "control", required_argument, NULL, OPT_CONTROL },
+	{ "control-fd", required_argument, NULL, OPT_CONTROL_FD },
 	{ NULL, 0, NULL, 0 },
-};
-
-/* --lun, as it is written */
-struct lun_props {
-	char *file;
-	uint32_t lun;
-	uint32_t target;
-	bool cd;
-	bool rdonly;
-	int cache;
-	int block;
-	int discard;
-	char *serial;
-	char *product;
-};
-
-enum { WRITEBACK, NONE };
-static const char *const caches[] = { "writeback", "none", NULL };
-enum { UNMAP, IGNORE };
-static const char *const discards[] = { "unmap", "ignore", NULL };
-static const char *const blocks[] = { "auto", "512", "4096", NULL };
-
-static const struct prop lun_table[] = {
-	PROP("file", PROP_STR, struct lun_props, file, .required = true),
-	PROP("lun", PROP_U32, struct lun_props, lun, .max = SCSI_LUN_MAX),
-	PROP("target", PROP_U32, struct lun_props, target, .max = 255),
-	PROP("cd", PROP_BOOL, struct lun_props, cd),
-	PROP("read-only", PROP_BOOL, struct lun_props, rdonly),
-	PROP("cache", PROP_ENUM, struct lun_props, cache, .names = caches),
-	PROP("block-size", PROP_ENUM, struct lun_props, block, .names = blocks),
-	PROP("discard", PROP_ENUM, struct lun_props, discard, .names = discards),
-	PROP("serial", PROP_STR, struct lun_props, serial),
-	PROP("product", PROP_STR, struct lun_props, product),
-	{ 0 },
 };
 
 struct opts {
 	unsigned int num_queues;
 	unsigned int nr_luns;
-	struct lun_props lun[SCSI_LUNS_MAX];
+	struct scsi_props lun[SCSI_LUNS_MAX];
+	struct vu_control control;
 };
-
-static bool is_printable(const char *s)
-{
-	for (; *s; s++)
-		if (*s < ' ' || *s > '~')
-			return false;
-	return true;
-}
-
-static int check_text(const char *key, const char *text, size_t max)
-{
-	if (!text || (*text && strlen(text) <= max && is_printable(text)))
-		return 0;
-	return log_err("--lun: %s=%s: it takes 1 to %zu printable characters", key, text, max);
-}
 
 static int add_lun(struct opts *o, const char *arg)
 {
-	struct lun_props *l = &o->lun[o->nr_luns];
-	const struct lun_props *before = o->nr_luns ? l - 1 : NULL;
-	struct keyvals kvs;
-	bool given = false;
-	unsigned int i;
-	int ret;
+	struct scsi_props *p = &o->lun[o->nr_luns];
 
 	if (o->nr_luns == SCSI_LUNS_MAX)
 		return log_err("--lun=%s: more than %u", arg, SCSI_LUNS_MAX);
-	if (keyvals_parse(&kvs, "--lun", "file", arg))
-		return -1;
-	for (i = 0; i < kvs.nr; i++)
-		given = given || !strcmp(kvs.kv[i].key, "lun");
-	ret = props_apply(lun_table, l, "--lun", &kvs);
-	keyvals_free(&kvs);
-	if (ret)
-		return ret;
-	o->nr_luns++;
-	if (!given && before && before->target == l->target)
-		l->lun = before->lun + 1;
-	if (l->cd && l->block)
-		return log_err("--lun: block-size: a CD-ROM has blocks of 2048 bytes");
-	return check_text("serial", l->serial, SCSI_SERIAL_LEN) ?: check_text("product", l->product, SCSI_PRODUCT_LEN);
+	return scsi_props_lun(p, o->nr_luns++ ? p - 1 : NULL, arg);
 }
 
 static int option(void *opts, int val, const char *name, char *arg)
 {
 	struct opts *o = opts;
 
-	if (val == OPT_LUN)
+	switch (val) {
+	case OPT_LUN:
 		return add_lun(o, arg);
-	return vu_option_uint(name, arg, 1, SCSI_QUEUES_MAX, &o->num_queues);
+	case OPT_CONTROL:
+		o->control.path = arg;
+		return 0;
+	case OPT_CONTROL_FD:
+		return vu_control_option(&o->control, name, arg);
+	default:
+		return vu_option_uint(name, arg, 1, SCSI_QUEUES_MAX, &o->num_queues);
+	}
 }
 
 static const struct vu_program program = {
@@ -171,7 +117,9 @@ static void set_features(void *dev, uint64_t features)
 {
 	struct scsi *s = dev;
 
-	s->tells_changes = features & BIT64(VIRTIO_SCSI_F_CHANGE);
+	pthread_mutex_lock(&s->lock);
+	s->features = features;
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* What changes is no part of the configuration. */
@@ -193,35 +141,36 @@ static const struct vu_queue_ops *queue_ops(void *dev, unsigned int index, int *
 	return !index ? &scsi_ctl_ops : index == 1 ? &scsi_event_ops : &scsi_req_ops;
 }
 
-static int open_luns(struct scsi *s, struct opts *o)
+static struct opts o = { .num_queues = 1, .control.connected = -1 };
+
+static int start(void *dev)
 {
-	static const uint32_t size[] = { 0, 512, 4096 };
+	(void)dev;
+	return vu_control_start(&o.control);
+}
+
+static void finish(void *dev)
+{
+	(void)dev;
+	vu_control_finish(&o.control);
+}
+
+static int add_luns(struct scsi *s)
+{
 	unsigned int i;
 	int ret = 0;
 
-	for (i = 0; i < o->nr_luns; i++) {
-		struct lun_props *l = &o->lun[i];
-		struct scsi_lun_opts lo = {
-			.disk = { .option = "--lun", .path = l->file, .rdonly = l->cd || l->rdonly,
-				  .direct = l->cache == NONE },
-			.target = l->target,
-			.lun = l->lun,
-			.cd = l->cd,
-			.keep = l->discard == IGNORE,
-			.block = size[l->block],
-			.product = l->product,
-			.serial = l->serial,
-		};
+	for (i = 0; i < o.nr_luns; i++) {
+		const struct scsi_lun_opts lo = scsi_props_opts(&o.lun[i], "--lun");
 
 		ret = ret ?: scsi_lun_add(s, &lo);
-		props_free(lun_table, l);
+		scsi_props_free(&o.lun[i]);
 	}
 	return ret;
 }
 
 int main(int argc, char **argv)
 {
-	static struct opts o = { .num_queues = 1 };
 	static struct scsi s;
 	static struct vu_device d = {
 		.name = "shunt-scsi",
@@ -235,6 +184,8 @@ int main(int argc, char **argv)
 		.set_features = set_features,
 		.reset = reset,
 		.refresh = refresh,
+		.start = start,
+		.finish = finish,
 	};
 	struct vu_endpoint end = { .fd = -1 };
 	int ret;
@@ -243,9 +194,16 @@ int main(int argc, char **argv)
 	ret = vu_program_parse(&program, &o, &end, &d.poll_us, argc, argv);
 	if (ret)
 		return ret < 0;
-	if (!o.nr_luns)
+	s.hotplug = vu_control_there(&o.control);
+	if (!o.nr_luns && !s.hotplug)
 		return log_err("--lun=FILE is needed; see --help") < 0;
-	ret = open_luns(&s, &o) || scsi_open(&s, o.num_queues, d.queue) || vu_endpoint_open(&end);
+	if (s.hotplug) {
+		d.features |= BIT64(VIRTIO_SCSI_F_HOTPLUG);
+		d.calls = scsi_calls;
+		o.control.dev = &s;
+		o.control.command = scsi_command;
+	}
+	ret = scsi_open(&s, o.num_queues, d.queue) || add_luns(&s) || vu_control_open(&o.control) || vu_endpoint_open(&end);
 	d.num_queues = SCSI_QUEUE_REQ + o.num_queues;
 	if (!ret)
 		ret = vu_endpoint_serve(&end, &d);
