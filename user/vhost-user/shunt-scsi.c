@@ -13,11 +13,11 @@
 #include "scsi_opts.h"
 
 static const char usage[] =
-	"Usage: shunt-scsi (--socket-path=PATH | --fd=N) --lun=FILE[,key=value...]... [option...]\n"
+	"Usage: shunt-scsi (--socket-path=PATH | --fd=N) [--lun=[FILE][,key=value...]]... [option...]\n"
 	"Serves a virtio-scsi device over vhost-user: disks and CD-ROMs, from files or block devices.\n"
 	"\n"
 	VU_HELP_SOCKET
-	"  --lun=[FILE|fd=N][,lun=0..16383][,target=0..255][,cd=on][,read-only=on][,cache=none|writeback]\n"
+	"  --lun=[FILE][,fd=N][,lun=0..16383][,target=0..255][,cd=on][,read-only=on][,cache=none|writeback]\n"
 	"       [,block-size=512|4096][,discard=unmap|ignore][,serial=TEXT][,product=TEXT]\n"
 	"                        a disk, or with cd=on a CD-ROM: raw contents, whatever they look like; lun: one\n"
 	"                        more than that of the --lun before, or 0; may be given up to 256 times; fd: the file\n"
