@@ -9,6 +9,7 @@
 #define QUEUE		2	/* the first of those for requests */
 #define BLOCK		512u
 #define BLOCKS		64u
+#define DEPTH		16u	/* commands under way */
 #define LOST_MS		20000
 #define VEC_QUEUE	0x50
 
@@ -24,10 +25,17 @@ struct response {
 	u8 status, response, sense[96];
 } __attribute__((packed));
 
+/* struct slot - a command; @block: that it writes or reads, if it is one of many */
+static struct slot {
+	struct request *req;
+	struct response *resp;
+	u8 *data;
+	bool busy;
+	u32 block;
+} slot[DEPTH];
+
 static struct virtio v;
 static struct vq q;
-static struct request *req;
-static struct response *resp;
 static u8 *data;
 static u32 done;
 
@@ -36,34 +44,61 @@ static void nothing(struct regs *r)
 	(void)r;
 }
 
-/* Return: whether it went well; what has come is in @data */
-static bool command_once(u32 id, u32 lun, const u8 *cdb, u32 len, u32 out, u32 in)
+static void send(struct slot *s, u32 id, u32 lun, const u8 *cdb, u32 len, u32 out, u32 in)
 {
-	struct vbuf b[3] = { { req, sizeof(*req) } };
-	u32 n = 1, seen = irq_count[VEC_QUEUE];
+	struct vbuf b[3] = { { s->req, sizeof(*s->req) } };
+	u32 n = 1;
 
-	*req = (struct request){ .lun = { 1, (u8)id, (u8)(0x40 | lun >> 8), (u8)lun }, .id = ++done };
-	memcpy(req->cdb, cdb, len);
-	memset(resp, 0xff, sizeof(*resp));
+	*s->req = (struct request){ .lun = { 1, (u8)id, (u8)(0x40 | lun >> 8), (u8)lun }, .id = ++done };
+	memcpy(s->req->cdb, cdb, len);
+	memset(s->resp, 0xff, sizeof(*s->resp));
+	s->busy = true;
 	if (out)
-		b[n++] = (struct vbuf){ data, out };
-	b[n++] = (struct vbuf){ resp, sizeof(*resp) };
+		b[n++] = (struct vbuf){ s->data, out };
+	b[n++] = (struct vbuf){ s->resp, sizeof(*s->resp) };
 	if (in)
-		b[n++] = (struct vbuf){ data, in };
-	vq_irq(&q, true);
-	if (!vq_add(&q, b, out ? 2 : 1, in ? 2 : 1, req))
+		b[n++] = (struct vbuf){ s->data, in };
+	if (!vq_add(&q, b, out ? 2 : 1, in ? 2 : 1, s))
 		rt_die("the ring overflows");
-	vq_kick(&q);
-	if (!wait_until(irq_count[VEC_QUEUE] != seen && vq_pop(&q, NULL), LOST_MS))
-		rt_die("command 0x%x is lost", cdb[0]);
-	return !resp->response && !resp->status;
+}
+
+/* Return: one that has ended; or NULL, they are lost */
+static struct slot *ended(void)
+{
+	struct slot *s;
+	u32 seen;
+
+	do {
+		seen = irq_count[VEC_QUEUE];
+		vq_irq(&q, true);
+		s = vq_pop(&q, NULL);
+	} while (!s && wait_until(irq_count[VEC_QUEUE] != seen, LOST_MS));
+	if (s)
+		s->busy = false;
+	return s;
 }
 
 /* The first one that a process gets, be it in the place of another, is told of a reset. */
+static bool is_attention(const struct slot *s)
+{
+	return !s->resp->response && s->resp->status == 2 && (s->resp->sense[2] & 15) == 6;
+}
+
+static bool is_good(const struct slot *s)
+{
+	return !s->resp->response && !s->resp->status;
+}
+
+/* Return: whether it went well; what has come is in @data */
 static bool command(u32 id, u32 lun, const u8 *cdb, u32 len, u32 out, u32 in)
 {
-	return command_once(id, lun, cdb, len, out, in) ||
-	       (resp->status == 2 && (resp->sense[2] & 15) == 6 && command_once(id, lun, cdb, len, out, in));
+	do {
+		send(&slot[0], id, lun, cdb, len, out, in);
+		vq_kick(&q);
+		if (!ended())
+			rt_die("command 0x%x is lost", cdb[0]);
+	} while (is_attention(&slot[0]));
+	return is_good(&slot[0]);
 }
 
 static void introduce(u32 id, u32 lun)
@@ -94,30 +129,58 @@ static u64 pattern(u32 block, u32 generation)
 	return ((u64)block << 32 | generation) * 0x0123456789abcdefull;
 }
 
-static bool transfer(u32 id, u32 lun, u32 block, bool write)
+static void fill(const struct slot *s, u32 generation)
 {
-	u8 cdb[10] = { write ? 0x2a : 0x28, 0, 0, 0, (u8)(block >> 8), (u8)block, 0, 0, 1 };
+	u64 *word = (void *)s->data;
+	u32 i;
 
-	return command(id, lun, cdb, 10, write ? BLOCK : 0, write ? 0 : BLOCK);
+	for (i = 0; i < BLOCK / 8; i++)
+		word[i] = pattern(s->block, generation) + i;
 }
 
-/* Return: blocks that went wrong */
-static u32 round(u32 id, u32 lun, u32 generation)
+static bool is_filled(const struct slot *s, u32 generation)
 {
-	u64 *word = (void *)data;
-	u32 block, i, bad = 0;
+	const u64 *word = (const void *)s->data;
+	u32 i;
 
-	for (block = 0; block < BLOCKS; block++) {
-		for (i = 0; i < BLOCK / 8; i++)
-			word[i] = pattern(block, generation) + i;
-		bad += !transfer(id, lun, block, true);
-	}
-	for (block = 0; block < BLOCKS; block++) {
-		memset(data, 0, BLOCK);
-		bad += !transfer(id, lun, block, false);
-		for (i = 0; i < BLOCK / 8 && word[i] == pattern(block, generation) + i; i++)
-			;
-		bad += i != BLOCK / 8;
+	for (i = 0; i < BLOCK / 8 && word[i] == pattern(s->block, generation) + i; i++)
+		;
+	return i == BLOCK / 8;
+}
+
+static void transfer(struct slot *s, u32 id, u32 lun, bool write, u32 generation)
+{
+	u8 cdb[10] = { write ? 0x2a : 0x28, 0, 0, 0, (u8)(s->block >> 8), (u8)s->block, 0, 0, 1 };
+
+	memset(s->data, 0, BLOCK);
+	if (write)
+		fill(s, generation);
+	send(s, id, lun, cdb, 10, write ? BLOCK : 0, write ? 0 : BLOCK);
+}
+
+/* All blocks, as many at a time as there are slots. Return: those that went wrong */
+static u32 all(u32 id, u32 lun, bool write, u32 generation)
+{
+	u32 next = 0, left = BLOCKS, bad = 0, i;
+	struct slot *s;
+
+	while (left) {
+		for (i = 0; i < DEPTH && next < BLOCKS; i++) {
+			if (slot[i].busy)
+				continue;
+			slot[i].block = next++;
+			transfer(&slot[i], id, lun, write, generation);
+		}
+		vq_kick(&q);
+		s = ended();
+		if (!s)
+			rt_die("of %u commands one is lost", done);
+		if (is_attention(s)) {
+			transfer(s, id, lun, write, generation);
+			continue;
+		}
+		bad += !is_good(s) || (!write && !is_filled(s, generation));
+		left--;
 	}
 	return bad;
 }
@@ -130,7 +193,7 @@ static bool start(void)
 	msix_enable(&v.msix, true);
 	msix_set(&v.msix, 0, VEC_QUEUE);
 	msix_fmask(&v.msix, false);
-	if (!vq_setup(&q, &v, QUEUE, 32, 0))
+	if (!vq_setup(&q, &v, QUEUE, 64, 0))
 		return false;
 	virtio_driver_ok(&v);
 	return true;
@@ -144,9 +207,12 @@ int main(void)
 	if (!virtio_find(&v, SCSI, 0))
 		rt_die("no virtio-scsi");
 	irq_set(VEC_QUEUE, nothing);
-	req = alloc_pages(1);
-	resp = alloc_pages(1);
-	data = alloc_pages(1);
+	for (i = 0; i < DEPTH; i++) {
+		slot[i].req = alloc_pages(1);
+		slot[i].resp = alloc_pages(1);
+		slot[i].data = alloc_pages(1);
+	}
+	data = slot[0].data;
 	if (!report(start(), "it starts"))
 		return 0;
 	for (i = 0; i < 32; i++)
@@ -156,7 +222,7 @@ int main(void)
 	rt_printf("# %u blocks\n", blocks);
 	rt_printf("# ready\n");
 	for (i = 0; !i || rdtsc() < end; i++)
-		bad += round(id, lun, i);
+		bad += all(id, lun, true, i) + all(id, lun, false, i);
 	report(!bad, "%u of %u commands went wrong", bad, done);
 	report(!(virtio_status(&v) & VS_NEEDS_RESET), "the device needs no reset");
 	return 0;

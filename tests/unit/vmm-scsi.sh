@@ -29,12 +29,12 @@ is "$(cat err)" "" "nothing is said"
 is "$(cmp a /dev/zero 2>&1 | grep -c differ) $(cmp b /dev/zero 2>&1 | grep -c differ)" "0 1" "to the disk that it means"
 
 for how in "" packed; do
-	start virtio_scsi "seconds=2 $how" -m 32 -drive "$(drive a a)" -device "virtio-scsi-pci,packed=$([ "$how" ] && echo on || echo off)" \
+	start virtio_scsi "seconds=3 $how" -m 32 -drive "$(drive a a)" -device "virtio-scsi-pci,packed=$([ "$how" ] && echo on || echo off)" \
 		-device scsi-hd,drive=a
 	ready
-	kill_often shunt-scsi 0.4
+	kill_often shunt-scsi 0.1
 	verdict "${how:-split}: killed $n times, the disk goes on"
-	check "${how:-split}: it was killed" test $n -ge 2
+	check "${how:-split}: it was killed" test $n -ge 10
 	is "$(grep -vc "warning: virtio-scsi-pci: shunt-scsi ([0-9]*) was killed by signal 9$" err)" 0 "${how:-split}: nothing else was said"
 done
 start virtio_scsi "seconds=60" -m 32 -drive "$(drive a a)" -device virtio-scsi -device scsi-hd,drive=a
