@@ -22,20 +22,35 @@ is "$(tr -d '\r' < out | sed -n 's/^# unit //p' | tr '\n' ';')" "0 0 disk DISK;1
 	"units get addresses as QEMU gives them"
 check "a disk has its size" guest_says "# 2048 blocks"
 is "$(tr '\0' '\n' < "/proc/$(pgrep -P "$pid")/cmdline" | sed 1,2d | tr '\n' ' ')" "--num-queues=2 \
---lun=file=a,target=0,lun=0,discard=ignore --lun=file=b,target=5,lun=2,cache=none,discard=ignore,serial=one,product=a,,b \
---lun=file=c,,d,target=1,lun=0,cd=on,discard=ignore --lun=file=e,target=5,lun=0 " "its process"
+--lun=file=$tmp/a,fd=4,target=0,lun=0,discard=ignore \
+--lun=file=$tmp/b,fd=5,target=5,lun=2,cache=none,discard=ignore,serial=one,product=a,,b \
+--lun=file=$tmp/c,,d,fd=6,target=1,lun=0,cd=on,discard=ignore --lun=file=$tmp/e,fd=7,target=5,lun=0 " "its process"
 verdict "a guest writes, and reads it back"
 is "$(cat err)" "" "nothing is said"
 is "$(cmp a /dev/zero 2>&1 | grep -c differ) $(cmp b /dev/zero 2>&1 | grep -c differ)" "0 1" "to the disk that it means"
 
 for how in "" packed; do
-	start virtio_scsi "seconds=3 $how" -m 32 -drive "$(drive a a)" -device "virtio-scsi-pci,packed=$([ "$how" ] && echo on || echo off)" \
+	start virtio_scsi "seconds=4 $how" -m 32 -drive "$(drive a a)" -device "virtio-scsi-pci,packed=$([ "$how" ] && echo on || echo off)" \
 		-device scsi-hd,drive=a
 	ready
 	kill_often shunt-scsi 0.1
 	verdict "${how:-split}: killed $n times, the disk goes on"
 	check "${how:-split}: it was killed" test $n -ge 10
 	is "$(grep -vc "warning: virtio-scsi-pci: shunt-scsi ([0-9]*) was killed by signal 9$" err)" 0 "${how:-split}: nothing else was said"
+done
+# What has the name by then is another file, or nothing at all.
+truncate -s 1M other
+for how in "mv other e" "rm e"; do
+	exec 7< e
+	start virtio_scsi "seconds=1" -m 32 -drive "$(drive e e)" -device virtio-scsi-pci -device scsi-hd,drive=e
+	ready
+	$how
+	kill -9 "$(pgrep -x -P "$pid" shunt-scsi)"
+	verdict "$how, and its process killed: the disk goes on"
+	is "$(grep -c 'was killed by signal 9$' err).$(wc -l < err)" 1.1 "$how: a line"
+	is "$(cmp /dev/fd/7 /dev/zero 2>&1 | grep -c differ) $(stat -c %b e 2> /dev/null)" "1 $([ ! -e e ] || echo 0)" \
+		"$how: it is the same file"
+	exec 7<&-
 done
 start virtio_scsi "seconds=60" -m 32 -drive "$(drive a a)" -device virtio-scsi -device scsi-hd,drive=a
 ready

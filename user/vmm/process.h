@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define PROCESS_ARGS	64
+#define PROCESS_ARGS	80
 #define PROCESS_SOCKET	3
 #define PROCESS_EXTRA	4
-#define PROCESS_EXTRAS	31
+#define PROCESS_EXTRAS	64
 
 /**
  * struct process - one program

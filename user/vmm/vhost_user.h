@@ -40,7 +40,7 @@ struct config_job;
  * @config_len: bytes of configuration to ask for
  * @asked: it has the control queue of a NIC alone, and asks what the driver is to be told (BACKEND_NET_CTRL), while the
  *	ring runs, or has run just now; main thread, device lock held. Return: 0, or -errno: refused. May be NULL
- * @starting: @proc is about to be started, anew it may be, and may get other arguments, and an @extra that is closed
+ * @starting: @proc is about to be started, anew it may be, and may get other arguments, and each @extra is closed
  *	afterwards; main thread. May be NULL. Return: 0, or -errno after one logged line
  * @config_changed: @config has new content; main thread, device lock held. May be NULL
  * @settled: the process has gone: whether all that it had under way has ended; any thread. May be NULL

@@ -4,6 +4,7 @@
  * CD-ROMs of the latter are devices of their own on the command line, and arguments of the process.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <linux/virtio_ids.h>
 #include "blockdev.h"
@@ -14,7 +15,7 @@
 #include "../lib/bits.h"
 #include "../lib/log.h"
 
-#define LUNS_MAX	56		/* arguments of a process */
+#define LUNS_MAX	(PROCESS_EXTRAS - 8)
 #define QUEUES_MAX	62
 #define ID_MAX		255
 #define LUN_MAX		16383
@@ -142,7 +143,7 @@ static int unit_add(struct scsi_user *s, const struct device_spec *d)
 	const struct unit_props *p = d->props;
 	bool cd = d->type == &scsi_cd_type;
 	struct blockdev *bd;
-	char opt[32];
+	char opt[32], *name;
 	FILE *out;
 	int err;
 
@@ -155,8 +156,11 @@ static int unit_add(struct scsi_user *s, const struct device_spec *d)
 	out = process_arg_open(&s->user.vu.proc);
 	if (!out)
 		return -ENOMEM;
-	keyvals_put(out, "--lun=file=", bd->file);
-	fprintf(out, ",target=%u,lun=%u%s", s->where[s->nr].id, s->where[s->nr].lun, cd ? ",cd=on" : "");
+	/* What it is called, which a serial number is made of, is not to change with the folder, nor when it is renamed. */
+	name = realpath(bd->file, NULL);
+	keyvals_put(out, "--lun=file=", name ?: bd->file);
+	free(name);
+	fprintf(out, ",fd=%u,target=%u,lun=%u%s", PROCESS_EXTRA + s->nr, s->where[s->nr].id, s->where[s->nr].lun, cd ? ",cd=on" : "");
 	fputs(bd->readonly && !cd ? ",read-only=on" : "", out);
 	fputs(bd->direct ? ",cache=none" : "", out);
 	fputs(bd->discard ? "" : ",discard=ignore", out);
@@ -198,6 +202,21 @@ static bool scsi_settled(struct vhost_user *vu)
 	return true;
 }
 
+/* Each process has descriptions of its own: those of one that was killed are locked until its io_uring is gone. */
+static int scsi_starting(struct vhost_user *vu)
+{
+	const struct scsi_user *s = (void *)((char *)vu - offsetof(struct scsi_user, user.vu));
+	unsigned int i;
+	int fd = 0;
+
+	for (i = 0; i < s->nr && fd >= 0; i++) {
+		fd = blockdev_reopen(s->unit[i]);
+		if (fd >= 0)
+			vu->proc.extra[vu->proc.nr_extra++] = fd;
+	}
+	return fd < 0 ? fd : 0;
+}
+
 static int scsi_args(struct virtio_user *d, struct vm *vm)
 {
 	struct scsi_user *s = (void *)d;
@@ -207,6 +226,7 @@ static int scsi_args(struct virtio_user *d, struct vm *vm)
 
 	s->bu = (struct blockdev_user){ .name = d->name, .resized = scsi_resized, .stats = scsi_stats };
 	d->vu.settled = scsi_settled;
+	d->vu.starting = scsi_starting;
 	err = process_arg(&d->vu.proc, "--num-queues=%u", d->p->num_queues ? d->p->num_queues : most);
 	for (i = 0; i < cfg->nr_devices && !err; i++) {
 		const struct device_spec *unit = &cfg->device[i];
