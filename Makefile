@@ -163,7 +163,7 @@ build/fuzz/%: build/fuzz/obj/tests/fuzz/%.o build/fuzz/lib.a
 build/fuzz/vhost_user_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
 	$(session_src) $(addprefix user/vhost-user/,blk.c blk_config.c $(disk_src)))
 
-build/fuzz/scsi_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
+build/fuzz/scsi_fuzz build/fuzz/vhost_user_scsi_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
 	$(session_src) $(addprefix user/vhost-user/,$(scsi_src) $(disk_src)))
 
 # Objects reached through pattern rules only are worth keeping.
