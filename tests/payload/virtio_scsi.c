@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * virtio-scsi: who is there, and blocks of the disk id=n,lun=n that are written, read back and compared; whoever serves them
- * may be killed meanwhile. seconds=n, packed; "# unit ID LUN TYPE PRODUCT" says who is there
+ * may be killed meanwhile. seconds=n, packed; "# unit ID LUN TYPE PRODUCT" says who is there. watch: it only tells of each
+ * size that the unit gets; lock: and has its medium locked
  */
 #include "rt/virtio.h"
 
@@ -124,6 +125,24 @@ static bool capacity(u32 id, u32 lun, u32 *blocks)
 	return ok && data[6] == BLOCK >> 8;
 }
 
+/* For so long */
+static void watch(u32 id, u32 lun, u64 end)
+{
+	const u8 prevent[6] = { 0x1e, 0, 0, 0, 1 };
+	u32 blocks, seen = ~0u;
+
+	if (cmdline_has("lock"))
+		report(command(id, lun, prevent, 6, 0, 0), "it is locked");
+	while (rdtsc() < end) {
+		capacity(id, lun, &blocks);
+		if (!is_good(&slot[0]))
+			blocks = 0;
+		if (blocks != seen)
+			rt_printf("# now %u\n", blocks);
+		seen = blocks;
+	}
+}
+
 static u64 pattern(u32 block, u32 generation)
 {
 	return ((u64)block << 32 | generation) * 0x0123456789abcdefull;
@@ -217,6 +236,10 @@ int main(void)
 		return 0;
 	for (i = 0; i < 32; i++)
 		introduce(i / 4, i % 4);
+	if (cmdline_has("watch")) {
+		watch(id, lun, end);
+		return 0;
+	}
 	if (!report(capacity(id, lun, &blocks), "it has a capacity"))
 		return 0;
 	rt_printf("# %u blocks\n", blocks);

@@ -21,21 +21,22 @@ ready
 is "$(tr -d '\r' < out | sed -n 's/^# unit //p' | tr '\n' ';')" "0 0 disk DISK;1 0 cd CD-ROM;5 0 disk DISK;5 2 disk a,b;" \
 	"units get addresses as QEMU gives them"
 check "a disk has its size" guest_says "# 2048 blocks"
-is "$(tr '\0' '\n' < "/proc/$(pgrep -P "$pid")/cmdline" | sed 1,2d | tr '\n' ' ')" "--num-queues=2 \
---lun=file=$tmp/a,fd=4,target=0,lun=0,discard=ignore \
---lun=file=$tmp/b,fd=5,target=5,lun=2,cache=none,discard=ignore,serial=one,product=a,,b \
---lun=file=$tmp/c,,d,fd=6,target=1,lun=0,cd=on,discard=ignore --lun=file=$tmp/e,fd=7,target=5,lun=0 " "its process"
+like "$(tr '\0' '\n' < "/proc/$(pgrep -P "$pid")/cmdline" | sed 1,2d | tr '\n' ' ')" "^--num-queues=2 \
+--lun=lun=0,target=0,discard=ignore,serial=[0-9a-f]{16},file=a,fd=4 \
+--lun=lun=2,target=5,cache=none,discard=ignore,serial=one,product=a,,b,file=b,fd=5 \
+--lun=lun=0,target=1,cd=on,discard=ignore,serial=[0-9a-f]{16},file=c,,d,fd=6 --lun=lun=0,target=5,serial=[0-9a-f]{16},file=e,fd=7 \
+--control-fd=8 $" "its process"
 verdict "a guest writes, and reads it back"
 is "$(cat err)" "" "nothing is said"
 is "$(cmp a /dev/zero 2>&1 | grep -c differ) $(cmp b /dev/zero 2>&1 | grep -c differ)" "0 1" "to the disk that it means"
 
 for how in "" packed; do
-	start virtio_scsi "seconds=4 $how" -m 32 -drive "$(drive a a)" -device "virtio-scsi-pci,packed=$([ "$how" ] && echo on || echo off)" \
+	start virtio_scsi "seconds=3 $how" -m 32 -drive "$(drive a a)" -device "virtio-scsi-pci,packed=$([ "$how" ] && echo on || echo off)" \
 		-device scsi-hd,drive=a
 	ready
 	kill_often shunt-scsi 0.1
 	verdict "${how:-split}: killed $n times, the disk goes on"
-	check "${how:-split}: it was killed" test $n -ge 10
+	check "${how:-split}: it was killed" test $n -ge 5
 	is "$(grep -vc "warning: virtio-scsi-pci: shunt-scsi ([0-9]*) was killed by signal 9$" err)" 0 "${how:-split}: nothing else was said"
 done
 # What has the name by then is another file, or nothing at all.
@@ -52,6 +53,50 @@ for how in "mv other e" "rm e"; do
 		"$how: it is the same file"
 	exec 7<&-
 done
+# now N: the guest sees a medium, or with 0 none, in time
+now() { check "$2" guest_says "# now $1"; : > out; }
+truncate -s 4M iso
+truncate -s 6M "other iso"
+start virtio_scsi "id=3 watch seconds=60" -m 32 -drive "$(drive a a)" -device virtio-scsi-pci -device scsi-hd,drive=a \
+	-drive "$(drive iso cd ,media=cdrom)" -device scsi-cd,drive=cd,scsi-id=3
+now 2048 "a guest has a CD-ROM"
+is "$(monitor "eject cd")" "" "eject"
+now 0 "it is out"
+like "$(monitor "info block")" "cd: \[not inserted\]" "the monitor says so"
+is "$(monitor "change cd other iso")" "" "change"
+now 3072 "there is another one"
+mv "other iso" renamed
+kill -9 "$(pgrep -x -P "$pid" shunt-scsi)"
+check "its process is killed" new_process shunt-scsi ""
+is "$(monitor "eject cd")" "" "eject, of the next process"
+now 0 "it is out again"
+kill -9 "$(pgrep -x -P "$pid" shunt-scsi)"
+check "killed without a medium" new_process shunt-scsi ""
+is "$(monitor "change cd $tmp/iso")" "" "change, of the next process"
+now 2048 "there is one again"
+like "$(monitor "change cd nothing")" "Error: -drive cd: nothing: No such file" "no such file"
+like "$(monitor "change cd a")" "Error: .*in use" "one that is a disk already"
+like "$(monitor "change a renamed")" "Error: it is no scsi-cd" "a disk"
+like "$(monitor "eject x")" "Error: no drive 'x' of a scsi-cd" "no such drive"
+like "$(monitor "change cd")" "Error: takes the id of a drive and a file" "no file"
+kill "$pid"
+wait "$pid"
+start virtio_scsi "id=3 watch lock seconds=60" -m 32 -drive "$(drive a a)" -device virtio-scsi-pci -device scsi-hd,drive=a \
+	-drive "$(drive iso cd ,media=cdrom)" -device scsi-cd,drive=cd,scsi-id=3
+now 2048 "locked"
+like "$(monitor "eject cd")" "Error: .*the guest has locked it" "eject: the guest is asked"
+like "$(monitor "change cd renamed")" "Error: .*the guest has locked it" "change: likewise"
+is "$(monitor "eject -f cd")" "" "by force"
+now 0 "it is out though it is locked"
+kill "$pid"
+wait "$pid"
+start virtio_scsi "watch seconds=60" -m 32 -drive "$(drive a a)" -device virtio-scsi-pci -device scsi-hd,drive=a
+now 2048 "a disk"
+is "$(monitor "block_resize a 3M")" "" "block_resize"
+now 6144 "it is larger"
+kill "$pid"
+wait "$pid"
+truncate -s 1M a
 start virtio_scsi "seconds=60" -m 32 -drive "$(drive a a)" -device virtio-scsi -device scsi-hd,drive=a
 ready
 like "$(monitor "info block")" "Attached to: *virtio-scsi-pci" "the monitor says who has the drive"

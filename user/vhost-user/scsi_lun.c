@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/hash.h"
 #include "lib/log.h"
 #include "scsi_cmd.h"
 
@@ -22,18 +23,9 @@ static void pad(char *to, size_t len, const char *from)
 	to[len] = 0;
 }
 
-/* FNV-1a */
-static uint64_t hash(uint64_t h, const char *s)
-{
-	for (; *s; s++)
-		h = (h ^ (uint8_t)*s) * 0x100000001b3;
-	return h;
-}
-
 /* Without a serial number, it is the file that tells one unit from the other. */
 static void identify(struct scsi_lun *l, const struct scsi_lun_opts *o)
 {
-	const uint64_t basis = 0xcbf29ce484222325;
 	char *path;
 
 	pad(l->product, SCSI_PRODUCT_LEN, o->product ?: o->cd ? "CD-ROM" : "DISK");
@@ -41,11 +33,11 @@ static void identify(struct scsi_lun *l, const struct scsi_lun_opts *o)
 		snprintf(l->serial, sizeof(l->serial), "%s", o->serial);
 	} else {
 		path = o->disk.path ? realpath(o->disk.path, NULL) : NULL;
-		snprintf(l->serial, sizeof(l->serial), "%016llx", (unsigned long long)hash(basis, path ?: l->name));
+		snprintf(l->serial, sizeof(l->serial), "%016llx", (unsigned long long)hash_text(HASH_BASIS, path ?: l->name));
 		free(path);
 	}
 	/* Locally assigned */
-	l->naa = 3ULL << 60 | hash(hash(basis, l->product), l->serial) >> 4;
+	l->naa = 3ULL << 60 | hash_text(hash_text(HASH_BASIS, l->product), l->serial) >> 4;
 }
 
 static int check_blocks(struct scsi_lun *l, const struct scsi_lun_opts *o)

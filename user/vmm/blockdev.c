@@ -407,6 +407,66 @@ void blockdev_resized(struct vm *vm, dev_t rdev)
 	vm_unlock(vm);
 }
 
+/* Opened and checked, and for somebody else to lock. Return: 0, or -1 after one line on @out */
+static int medium_open(struct blockdev *new, const char *file, FILE *out)
+{
+	char why[256];
+	int ret;
+
+	new->fd = -1;
+	new->rdev = 0;
+	new->file = strdup(file);
+	if (!new->file) {
+		fprintf(out, "Error: out of memory\n");
+		return -1;
+	}
+	log_catch(why, sizeof(why));
+	ret = drive_open(new);
+	log_catch(NULL, 0);
+	if (ret)
+		fprintf(out, "Error: %s\n", why);
+	else
+		blockdev_unlock(new);
+	return ret;
+}
+
+/* Of what @bd has no more, or has not got */
+static void medium_close(struct blockdev *bd)
+{
+	if (bd->fd >= 0)
+		close(bd->fd);
+	free((char *)bd->file);
+}
+
+void blockdev_change(const char *id, const char *file, bool force, FILE *out)
+{
+	struct drive *d = drive_find(id);
+	struct blockdev new, old;
+
+	if (!d || !d->bd.user || !d->bd.user->change) {
+		fprintf(out, "Error: no drive '%s' of a scsi-cd (info block lists them)\n", id);
+		return;
+	}
+	old = d->bd;
+	new = old;
+	if (file && medium_open(&new, file, out)) {
+		medium_close(&new);
+		return;
+	}
+	if (old.user->change(old.user, &d->bd, file ? &new : NULL, force, out)) {
+		if (file)
+			medium_close(&new);
+		return;
+	}
+	if (!file) {
+		new.fd = -1;
+		new.file = strdup("");
+	}
+	medium_close(&old);
+	d->bd = new;
+	d->p.file = (char *)new.file;
+}
+
 void blockdev_info(FILE *out)
 {
 	unsigned int i;
@@ -414,8 +474,13 @@ void blockdev_info(FILE *out)
 	for (i = 0; i < nr_drives; i++) {
 		const struct blockdev *bd = &drives[i]->bd;
 
-		fprintf(out, "%s: %s (%s%s)\n", bd->id, bd->file, bd->format, bd->readonly ? ", read-only" : "");
+		if (bd->fd < 0)
+			fprintf(out, "%s: [not inserted]\n", bd->id);
+		else
+			fprintf(out, "%s: %s (%s%s)\n", bd->id, bd->file, bd->format, bd->readonly ? ", read-only" : "");
 		fprintf(out, "    Attached to:      %s\n", bd->user ? bd->user->name : "none");
+		if (bd->fd < 0)
+			continue;
 		fprintf(out, "    Cache mode:       %s%s\n", bd->writeback ? "writeback" : "writethrough",
 			bd->direct ? ", direct" : "");
 		fprintf(out, "    Size:             %lld bytes%s\n", (long long)blockdev_size(bd),

@@ -21,7 +21,7 @@ struct blockdev_user;
  * @id: unique among drives
  * @file: its path
  * @format: of its contents; others than raw are not looked into here
- * @fd: open for reading, and for writing unless @readonly; locked
+ * @fd: open for reading, and for writing unless @readonly; locked. -1: a tray that is empty
  * @rdev: number of the block device; 0: a file
  * @direct: opened with O_DIRECT
  * @writeback: writes may rest in a volatile cache until the guest flushes it
@@ -41,11 +41,14 @@ struct blockdev {
  * @name: of the device
  * @resized: device lock held: the size of the file or device may have changed
  * @stats: add to a line that was begun: what was done so far
+ * @change: @bd, a medium, becomes @new, or nothing if that is NULL; whatever the guest says if it is by @force. NULL: it has
+ *	no media. Return: 0; or -1 after one line on @out
  */
 struct blockdev_user {
 	const char *name;
 	void (*resized)(struct blockdev_user *user);
 	void (*stats)(struct blockdev_user *user, FILE *out);
+	int (*change)(struct blockdev_user *user, const struct blockdev *bd, const struct blockdev *new, bool force, FILE *out);
 };
 
 /** blockdev_find() - Return: an opened drive, or NULL */
@@ -96,6 +99,13 @@ void blockdev_stats(FILE *out);
  * Says on @out what went wrong. The device lock is not held.
  */
 void blockdev_resize(struct vm *vm, const char *id, uint64_t bytes, FILE *out);
+
+/**
+ * blockdev_change() - the monitor's change and eject: @file is another medium; NULL: there is none
+ *
+ * Says on @out what went wrong. The device lock is not held.
+ */
+void blockdev_change(const char *id, const char *file, bool force, FILE *out);
 
 /* ---- between blockdev.c and blockdev_resize.c ---- */
 

@@ -121,21 +121,62 @@ static void do_cont(struct vm *vm, const char *arg, FILE *out)
 		fprintf(out, "cannot start\n");
 }
 
+static bool word_take(const char **arg, char *word, size_t size)
+{
+	size_t len = strcspn(*arg, " \t");
+
+	if (!len || len >= size)
+		return false;
+	memcpy(word, *arg, len);
+	word[len] = 0;
+	*arg += len + strspn(*arg + len, " \t");
+	return true;
+}
+
 static void do_block_resize(struct vm *vm, const char *arg, FILE *out)
 {
-	size_t len = strcspn(arg, " \t");
 	char id[64];
 	uint64_t bytes;
 
 	/* a number alone is MiB, as QEMU has it */
-	if (!len || len >= sizeof(id) ||
-	    parse_size(arg + len + strspn(arg + len, " \t"), 1 << 20, &bytes)) {
+	if (!word_take(&arg, id, sizeof(id)) || parse_size(arg, 1 << 20, &bytes)) {
 		fprintf(out, "Error: takes the id of a drive and a size such as 512M or 4G\n");
 		return;
 	}
-	memcpy(id, arg, len);
-	id[len] = 0;
 	blockdev_resize(vm, id, bytes, out);
+}
+
+/* "[-f] ID", and what follows */
+static bool medium_take(const char **arg, char *id, size_t size, bool *force)
+{
+	*force = !strncmp(*arg, "-f ", 3);
+	if (*force)
+		*arg += 3 + strspn(*arg + 3, " \t");
+	return word_take(arg, id, size);
+}
+
+static void do_change(struct vm *vm, const char *arg, FILE *out)
+{
+	char id[64];
+	bool force;
+
+	(void)vm;
+	if (medium_take(&arg, id, sizeof(id), &force) && *arg)
+		blockdev_change(id, arg, force, out);
+	else
+		fprintf(out, "Error: takes the id of a drive and a file\n");
+}
+
+static void do_eject(struct vm *vm, const char *arg, FILE *out)
+{
+	char id[64];
+	bool force;
+
+	(void)vm;
+	if (medium_take(&arg, id, sizeof(id), &force) && !*arg)
+		blockdev_change(id, NULL, force, out);
+	else
+		fprintf(out, "Error: takes the id of a drive\n");
 }
 
 #define NO_BALLOON "Error: there is no -device virtio-balloon-pci\n"
@@ -242,7 +283,9 @@ static void info_loop(struct vm *vm, const char *arg, FILE *out)
 static const struct command commands[] = {
 	{ "balloon", "SIZE", "memory that the guest is to have, in MiB", do_balloon },
 	{ "block_resize", "ID SIZE", "give a drive another size", do_block_resize },
+	{ "change", "[-f] ID FILE", "another medium for a scsi-cd; -f: though the guest has locked it", do_change },
 	{ "cont", NULL, "let a stopped machine run", do_cont },
+	{ "eject", "[-f] ID", "take the medium out", do_eject },
 	{ "help", NULL, "this list", do_help },
 	{ "info", "WHAT", "show something", do_info },
 	{ "quit", NULL, "end the process", do_quit },

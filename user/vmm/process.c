@@ -27,7 +27,7 @@
 
 /* ---- arguments ---- */
 
-static unsigned int args_count(const struct process *p)
+unsigned int process_args(const struct process *p)
 {
 	unsigned int n = 0;
 
@@ -50,7 +50,7 @@ static int arg_set(char **arg, const char *fmt, va_list ap)
 
 int process_arg(struct process *p, const char *fmt, ...)
 {
-	unsigned int n = args_count(p);
+	unsigned int n = process_args(p);
 	va_list ap;
 	int err;
 
@@ -68,7 +68,7 @@ int process_arg_again(struct process *p, const char *fmt, ...)
 	int err;
 
 	va_start(ap, fmt);
-	err = arg_set(&p->argv[args_count(p) - 1], fmt, ap);
+	err = arg_set(&p->argv[process_args(p) - 1], fmt, ap);
 	va_end(ap);
 	return err;
 }
@@ -100,13 +100,29 @@ int process_init_foreign(struct process *p, const char *name, const char *from)
 	return process_arg(p, "%s", name);
 }
 
+void process_args_cut(struct process *p, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = n; p->argv[i]; i++) {
+		free(p->argv[i]);
+		p->argv[i] = NULL;
+	}
+}
+
 void process_free(struct process *p)
 {
-	unsigned int n;
+	process_args_cut(p, 0);
+}
 
-	for (n = 0; p->argv[n]; n++)
-		free(p->argv[n]);
-	p->argv[0] = NULL;
+int process_control(struct process *p)
+{
+	int sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv))
+		return -errno;
+	p->extra[p->nr_extra++] = sv[1];
+	return sv[0];
 }
 
 /* ---- starting ---- */

@@ -57,6 +57,16 @@ FILE *process_arg_open(struct process *p);
 int process_arg_close(struct process *p, FILE *out);
 /** process_arg_again() - the last argument anew. Return: 0; -ENOMEM, it is what it was */
 int process_arg_again(struct process *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/** process_args() - Return: how many there are */
+unsigned int process_args(const struct process *p);
+/** process_args_cut() - forget all arguments but the first @n */
+void process_args_cut(struct process *p, unsigned int n);
+/**
+ * process_control() - a socket between the two, whose other end is another @extra
+ *
+ * Return: our end, which is non-blocking; or -errno
+ */
+int process_control(struct process *p);
 /** process_free() - the arguments; it was ended before */
 void process_free(struct process *p);
 

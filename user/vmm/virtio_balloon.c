@@ -6,7 +6,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <linux/virtio_balloon.h>
 #include <linux/virtio_ids.h>
@@ -47,16 +46,12 @@ static void control_close(struct virtio_balloon *b)
 static int balloon_starting(struct vhost_user *vu)
 {
 	struct virtio_balloon *b = (void *)((char *)vu - offsetof(struct virtio_balloon, user.vu));
-	int sv[2], err;
+	int err;
 
 	control_close(b);
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sv)) {
-		err = -errno;
-	} else {
-		b->control = sv[0];
-		vu->proc.extra[vu->proc.nr_extra++] = sv[1];
-		err = process_arg_again(&vu->proc, "--target=%llu", (unsigned long long)b->target);
-	}
+	b->control = process_control(&vu->proc);
+	err = b->control < 0 ? b->control :
+			       process_arg_again(&vu->proc, "--target=%llu", (unsigned long long)b->target);
 	if (err)
 		log_err("%s: %s", b->user.name, strerror(-err));
 	return err;

@@ -4,8 +4,14 @@
  * CD-ROMs of the latter are devices of their own on the command line, and arguments of the process.
  */
 #include <errno.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <linux/virtio_ids.h>
 #include "blockdev.h"
 #include "config.h"
@@ -13,13 +19,16 @@
 #include "virtio_user.h"
 #include "vm.h"
 #include "../lib/bits.h"
+#include "../lib/hash.h"
 #include "../lib/log.h"
 
 #define LUNS_MAX	(PROCESS_EXTRAS - 8)
 #define QUEUES_MAX	62
 #define ID_MAX		255
+#define SERIAL_MAX	36
 #define LUN_MAX		16383
 #define ANY		UINT32_MAX
+#define ANSWER_MS	5000
 
 static void scsi_fill(struct virtio_user *d)
 {
@@ -51,17 +60,30 @@ struct unit_props {
 };
 
 /**
+ * struct unit - a disk or CD-ROM
+ * @p: of the command line
+ * @id: @lun: its address
+ * @serial: that of the command line; or one that stays the same though the file gets another name, or the medium is another
+ */
+struct unit {
+	struct blockdev *bd;
+	const struct unit_props *p;
+	bool cd;
+	uint32_t id, lun;
+	char serial[SERIAL_MAX + 1];
+};
+
+/**
  * struct scsi_user - virtio-scsi-pci
- * @unit: @where: units and their addresses
+ * @nr_args: arguments of the process that stay the same
+ * @control: our end of the process's control socket, -1: there is none
  */
 struct scsi_user {
 	struct virtio_user user;
 	struct blockdev_user bu;
-	unsigned int nr;
-	struct blockdev *unit[LUNS_MAX];
-	struct {
-		uint32_t id, lun;
-	} where[LUNS_MAX];
+	int control;
+	unsigned int nr, nr_args;
+	struct unit unit[LUNS_MAX];
 };
 
 extern const struct device_type scsi_hd_type, scsi_cd_type;
@@ -90,7 +112,7 @@ static int unit_check(const struct vm_config *cfg, unsigned int n)
 		return log_err("%s: scsi-id=%u: takes 0 to %d", opt, p->id, ID_MAX);
 	if (p->lun != ANY && p->lun > LUN_MAX)
 		return log_err("%s: lun=%u: takes 0 to %d", opt, p->lun, LUN_MAX);
-	return text_check(opt, "serial", p->serial, 36) ?: text_check(opt, "product", p->product, 16);
+	return text_check(opt, "serial", p->serial, SERIAL_MAX) ?: text_check(opt, "product", p->product, 16);
 }
 
 static bool is_taken(const struct scsi_user *s, uint32_t id, uint32_t lun)
@@ -98,7 +120,7 @@ static bool is_taken(const struct scsi_user *s, uint32_t id, uint32_t lun)
 	unsigned int i;
 
 	for (i = 0; i < s->nr; i++)
-		if (s->where[i].id == id && s->where[i].lun == lun)
+		if (s->unit[i].id == id && s->unit[i].lun == lun)
 			return true;
 	return false;
 }
@@ -114,8 +136,8 @@ static int unit_place(struct scsi_user *s, const char *opt, const struct unit_pr
 		lun++;
 	if (is_taken(s, id, lun))
 		return log_err("%s: scsi-id=%u,lun=%u: there is a unit already", opt, id, lun);
-	s->where[s->nr].id = id;
-	s->where[s->nr].lun = lun;
+	s->unit[s->nr].id = id;
+	s->unit[s->nr].lun = lun;
 	return 0;
 }
 
@@ -140,81 +162,218 @@ static struct blockdev *unit_drive(const char *opt, const struct unit_props *p, 
 /* Return: 0, -errno, or 1 after one logged line */
 static int unit_add(struct scsi_user *s, const struct device_spec *d)
 {
-	const struct unit_props *p = d->props;
 	bool cd = d->type == &scsi_cd_type;
-	struct blockdev *bd;
-	char opt[32], *name;
-	FILE *out;
-	int err;
+	struct unit *u = &s->unit[s->nr];
+	char opt[32], *path;
 
 	snprintf(opt, sizeof(opt), "-device %s", d->type->name);
 	if (s->nr == LUNS_MAX)
 		return -E2BIG;
-	bd = unit_drive(opt, p, cd);
-	if (!bd || unit_place(s, opt, p))
+	u->p = d->props;
+	u->cd = cd;
+	u->bd = unit_drive(opt, u->p, cd);
+	if (!u->bd || unit_place(s, opt, u->p))
 		return 1;
-	out = process_arg_open(&s->user.vu.proc);
-	if (!out)
-		return -ENOMEM;
-	/* What it is called, which a serial number is made of, is not to change with the folder, nor when it is renamed. */
-	name = realpath(bd->file, NULL);
-	keyvals_put(out, "--lun=file=", name ?: bd->file);
-	free(name);
-	fprintf(out, ",fd=%u,target=%u,lun=%u%s", PROCESS_EXTRA + s->nr, s->where[s->nr].id, s->where[s->nr].lun, cd ? ",cd=on" : "");
-	fputs(bd->readonly && !cd ? ",read-only=on" : "", out);
-	fputs(bd->direct ? ",cache=none" : "", out);
-	fputs(bd->discard ? "" : ",discard=ignore", out);
-	keyvals_put(out, ",serial=", p->serial);
-	keyvals_put(out, ",product=", p->product);
-	err = process_arg_close(&s->user.vu.proc, out);
-	if (err)
-		return err;
-	bd->user = &s->bu;
-	s->unit[s->nr++] = bd;
+	path = realpath(u->bd->file, NULL);
+	snprintf(u->serial, sizeof(u->serial), "%016llx", (unsigned long long)hash_text(HASH_BASIS, path ?: u->bd->file));
+	free(path);
+	if (u->p->serial)
+		snprintf(u->serial, sizeof(u->serial), "%s", u->p->serial);
+	u->bd->user = &s->bu;
+	s->nr++;
 	/* it is for the process to lock from now on */
-	blockdev_unlock(bd);
+	blockdev_unlock(u->bd);
 	return 0;
+}
+
+/* The argument for a unit, and its file: an open file description with locks of its own. Return: 0; -errno after one logged line */
+static int unit_arg(struct process *proc, const struct unit *u)
+{
+	const struct blockdev *bd = u->bd;
+	int fd = bd->fd < 0 ? -1 : blockdev_reopen(bd);
+	FILE *out;
+
+	if (bd->fd >= 0 && fd < 0)
+		return fd;
+	out = process_arg_open(proc);
+	if (out) {
+		fprintf(out, "--lun=lun=%u,target=%u%s", u->lun, u->id, u->cd ? ",cd=on" : "");
+		fputs(bd->readonly && !u->cd ? ",read-only=on" : "", out);
+		fputs(bd->direct ? ",cache=none" : "", out);
+		fputs(bd->discard ? "" : ",discard=ignore", out);
+		keyvals_put(out, ",serial=", u->serial);
+		keyvals_put(out, ",product=", u->p->product);
+	}
+	if (out && fd >= 0) {
+		keyvals_put(out, ",file=", bd->file);
+		fprintf(out, ",fd=%u", PROCESS_EXTRA + proc->nr_extra);
+	}
+	if (fd >= 0)
+		proc->extra[proc->nr_extra++] = fd;
+	if (out && !process_arg_close(proc, out))
+		return 0;
+	log_err("-device scsi-%s: out of memory", u->cd ? "cd" : "hd");
+	return -ENOMEM;
 }
 
 /* ---- the adapter ---- */
 
-/* The process looks itself, and tells the guest. */
-static void scsi_resized(struct blockdev_user *bu)
+static struct scsi_user *of_bu(struct blockdev_user *bu)
 {
-	(void)bu;
+	return (void *)((char *)bu - offsetof(struct scsi_user, bu));
+}
+
+static struct scsi_user *of_vu(struct vhost_user *vu)
+{
+	return (void *)((char *)vu - offsetof(struct scsi_user, user.vu));
 }
 
 static void scsi_stats(struct blockdev_user *bu, FILE *out)
 {
-	const struct scsi_user *s = (void *)((char *)bu - offsetof(struct scsi_user, bu));
+	const struct scsi_user *s = of_bu(bu);
 
 	fprintf(out, " %s=%d", s->user.kind->program, (int)s->user.vu.proc.pid);
 }
 
 static bool scsi_settled(struct vhost_user *vu)
 {
-	const struct scsi_user *s = (void *)((char *)vu - offsetof(struct scsi_user, user.vu));
+	const struct scsi_user *s = of_vu(vu);
 	unsigned int i;
 
 	for (i = 0; i < s->nr; i++)
-		if (!blockdev_settled(s->unit[i]))
+		if (!blockdev_settled(s->unit[i].bd))
 			return false;
 	return true;
 }
 
-/* Each process has descriptions of its own: those of one that was killed are locked until its io_uring is gone. */
+/* ---- what changes while the guest runs ---- */
+
+static void control_close(struct scsi_user *s)
+{
+	if (s->control >= 0)
+		close(s->control);
+	s->control = -1;
+}
+
+/* What a process was told to change, the next one is told by its arguments. */
 static int scsi_starting(struct vhost_user *vu)
 {
-	const struct scsi_user *s = (void *)((char *)vu - offsetof(struct scsi_user, user.vu));
+	struct scsi_user *s = of_vu(vu);
 	unsigned int i;
-	int fd = 0;
+	int err = 0;
 
-	for (i = 0; i < s->nr && fd >= 0; i++) {
-		fd = blockdev_reopen(s->unit[i]);
-		if (fd >= 0)
-			vu->proc.extra[vu->proc.nr_extra++] = fd;
+	process_args_cut(&vu->proc, s->nr_args);
+	for (i = 0; i < s->nr && !err; i++)
+		err = unit_arg(&vu->proc, &s->unit[i]);
+	if (err)
+		return err;
+	control_close(s);
+	err = process_arg(&vu->proc, "--control-fd=%u", PROCESS_EXTRA + vu->proc.nr_extra);
+	if (!err)
+		s->control = process_control(&vu->proc);
+	if (!err && s->control < 0)
+		err = s->control;
+	if (err)
+		log_err("-device %s: %s", s->user.name, strerror(-err));
+	return err;
+}
+
+/* Return: a line without its end, in @line of @size bytes; or NULL: the process has gone, or says nothing for long */
+static char *answer(int fd, char *line, size_t size)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < size && poll(&p, 1, ANSWER_MS) == 1 && (n = read(fd, line + len, size - len)) > 0) {
+		len += (size_t)n;
+		if (line[len - 1] == '\n') {
+			line[len - 1] = 0;
+			return line;
+		}
 	}
-	return fd < 0 ? fd : 0;
+	return NULL;
+}
+
+/* Answers that nobody has waited for take room, and are not those to the next question. */
+static void answers_drop(int fd)
+{
+	char buf[256];
+
+	while (read(fd, buf, sizeof(buf)) > 0)
+		;
+}
+
+/* @fd: goes with it, unless it is -1. Return: whether it is on its way; one that does not listen any more has a successor */
+static bool ask(const struct scsi_user *s, const char *line, int fd)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} u = { .h = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct iovec iov = { (char *)line, strlen(line) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		m.msg_control = &u;
+		m.msg_controllen = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&u.h), &fd, sizeof(fd));
+	}
+	answers_drop(s->control);
+	return sendmsg(s->control, &m, MSG_NOSIGNAL) == (ssize_t)iov.iov_len;
+}
+
+/*
+ * What the process refuses is refused. Where it has gone meanwhile, or does not get to it for long, nothing keeps the
+ * medium from being changed: that is what the next one is started with.
+ */
+static int unit_change(const struct scsi_user *s, const struct unit *u, const struct blockdev *new, int fd, bool force, FILE *out)
+{
+	char line[512], *text;
+	json_t *a, *why;
+
+	snprintf(line, sizeof(line), "%s lun=%u,target=%u,force=%s%s\n", new ? "change" : "eject", u->lun, u->id,
+		 force ? "on" : "off", new && new->direct ? ",cache=none" : "");
+	text = ask(s, line, fd) ? answer(s->control, line, sizeof(line)) : NULL;
+	a = text ? json_loads(text, 0, NULL) : NULL;
+	why = json_object_get(a, "error");
+	if (why)
+		fprintf(out, "Error: %s\n", json_string_value(why));
+	json_decref(a);
+	return why ? -1 : 0;
+}
+
+static int scsi_change(struct blockdev_user *bu, const struct blockdev *bd, const struct blockdev *new, bool force, FILE *out)
+{
+	const struct scsi_user *s = of_bu(bu);
+	const struct unit *u = s->unit;
+	int fd = -1, ret;
+
+	while (u->bd != bd)
+		u++;
+	if (new && u->cd)
+		fd = blockdev_reopen(new);
+	if (!u->cd || (new && fd < 0)) {
+		fprintf(out, "Error: %s\n", u->cd ? "the file cannot be opened once more" : "it is no scsi-cd");
+		return -1;
+	}
+	ret = unit_change(s, u, new, fd, force, out);
+	if (fd >= 0)
+		close(fd);
+	return ret;
+}
+
+/* The process looks itself, from time to time: but now. */
+static void scsi_resized(struct blockdev_user *bu)
+{
+	const struct scsi_user *s = of_bu(bu);
+	char line[64];
+	unsigned int i;
+
+	for (i = 0; i < s->nr; i++) {
+		snprintf(line, sizeof(line), "resize lun=%u,target=%u\n", s->unit[i].lun, s->unit[i].id);
+		ask(s, line, -1);
+	}
 }
 
 static int scsi_args(struct virtio_user *d, struct vm *vm)
@@ -224,10 +383,13 @@ static int scsi_args(struct virtio_user *d, struct vm *vm)
 	unsigned int i, most = vm->nr_vcpus < QUEUES_MAX ? vm->nr_vcpus : QUEUES_MAX;
 	int err;
 
-	s->bu = (struct blockdev_user){ .name = d->name, .resized = scsi_resized, .stats = scsi_stats };
+	s->bu = (struct blockdev_user){ .name = d->name, .resized = scsi_resized, .stats = scsi_stats,
+					.change = scsi_change };
+	s->control = -1;
 	d->vu.settled = scsi_settled;
 	d->vu.starting = scsi_starting;
 	err = process_arg(&d->vu.proc, "--num-queues=%u", d->p->num_queues ? d->p->num_queues : most);
+	s->nr_args = process_args(&d->vu.proc);
 	for (i = 0; i < cfg->nr_devices && !err; i++) {
 		const struct device_spec *unit = &cfg->device[i];
 		const struct unit_props *p = unit->props;
@@ -248,7 +410,8 @@ static void scsi_release(struct virtio_user *d)
 	struct scsi_user *s = (void *)d;
 
 	while (s->nr)
-		s->unit[--s->nr]->user = NULL;
+		s->unit[--s->nr].bd->user = NULL;
+	control_close(s);
 }
 
 /* ---- the types ---- */
