@@ -163,7 +163,7 @@ struct scsi_swap {
 /**
  * struct scsi_events - what the event queue is to tell
  * @nr: of them, in @event
- * @missed: there was no room for others, or they were those of another process
+ * @missed: there were others before these, for which there was no room, or which another process had
  * @met: the queue has run
  */
 struct scsi_events {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Events, and the queue that tells of them (virtio 1.2, 5.6.6.3). An event waits for a buffer, and is told once however
- * often it comes meanwhile. What there is no room for is missed, and the driver hears of that with the next one.
+ * Events, and the queue that tells of them (virtio 1.2, 5.6.6.3). They wait for buffers, one after the other, but that
+ * several changes of a unit are one. When there is no room for more, all are missed: the driver, which then looks for
+ * itself, is not to hear afterwards of what has been.
  */
 #include <endian.h>
 #include <string.h>
@@ -11,35 +12,35 @@
 void scsi_event(struct scsi *s, const struct scsi_lun *l, uint32_t event, uint32_t reason)
 {
 	struct virtio_scsi_event e = { .event = htole32(event), .lun = { 1, (uint8_t)l->target }, .reason = htole32(reason) };
-	unsigned int bit = event == VIRTIO_SCSI_T_PARAM_CHANGE ? VIRTIO_SCSI_F_CHANGE : VIRTIO_SCSI_F_HOTPLUG;
+	bool change = event == VIRTIO_SCSI_T_PARAM_CHANGE;
 	struct scsi_events *all = &s->events;
-	unsigned int i;
+	unsigned int i = change ? 0 : all->nr;
 
-	if (!(s->features >> bit & 1))
+	if (!(s->features >> (change ? VIRTIO_SCSI_F_CHANGE : VIRTIO_SCSI_F_HOTPLUG) & 1))
 		return;
 	put_be16(e.lun + 2, scsi_lun_code(l));
-	for (i = 0; i < all->nr && memcmp(&all->event[i], &e, sizeof(e)); i++)
-		;
-	if (i == SCSI_EVENTS_MAX)
+	while (i < all->nr && memcmp(&all->event[i], &e, sizeof(e)))
+		i++;
+	if (i == SCSI_EVENTS_MAX) {
+		all->nr = 0;
 		all->missed = true;
-	else
+	} else {
 		all->event[i] = e;
-	if (i == all->nr && i < SCSI_EVENTS_MAX)
-		all->nr++;
+		all->nr += i == all->nr;
+	}
 	vu_queue_wake(s->queue[SCSI_QUEUE_EVENT]);
 }
 
-/* The next one; several that wait are told one after the other. */
-static void event_take(struct scsi_events *all, struct virtio_scsi_event *e)
+static struct virtio_scsi_event event_take(struct scsi_events *all)
 {
-	*e = (struct virtio_scsi_event){ .event = htole32(VIRTIO_SCSI_T_NO_EVENT) };
-	if (all->nr) {
-		*e = all->event[0];
-		memmove(all->event, all->event + 1, --all->nr * sizeof(*e));
+	struct virtio_scsi_event e = { .event = htole32(VIRTIO_SCSI_T_NO_EVENT | VIRTIO_SCSI_T_EVENTS_MISSED) };
+
+	if (!all->missed) {
+		e = all->event[0];
+		memmove(all->event, all->event + 1, --all->nr * sizeof(e));
 	}
-	if (all->missed)
-		e->event |= htole32(VIRTIO_SCSI_T_EVENTS_MISSED);
 	all->missed = false;
+	return e;
 }
 
 /* What a process before this one has not told, nobody knows. */
@@ -67,7 +68,7 @@ static bool event_run(struct vu_queue *q)
 			vu_req_refuse(q, r, "a buffer that is too short for an event");
 			break;
 		}
-		event_take(&s->events, &e);
+		e = event_take(&s->events);
 		iov_write(iov + r->elem.nr_out, r->elem.nr_in, 0, &e, sizeof(e));
 		vu_req_end(q, r, sizeof(e));
 		any = true;

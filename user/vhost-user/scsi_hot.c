@@ -141,6 +141,8 @@ static struct scsi_luns *prepare(struct scsi *s, struct scsi_lun *l)
 	l->disk.file = free_slot(s);
 	if (new && (!is_served(s) || !set_file(s, l->disk.file, l->disk.fd)))
 		return new;
+	if (new)
+		set_file(s, l->disk.file, -1);
 	free(new);
 	scsi_lun_free(l);
 	log_err("out of memory");

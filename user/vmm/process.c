@@ -20,10 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../lib/clock.h"
 #include "../lib/log.h"
 
 #define CHILD_STACK	(64 << 10)
 #define PATIENCE_MS	3000
+#define ANSWER_MS	5000
 
 /* ---- arguments ---- */
 
@@ -123,6 +125,53 @@ int process_control(struct process *p)
 		return -errno;
 	p->extra[p->nr_extra++] = sv[1];
 	return sv[0];
+}
+
+/* ---- its control socket ---- */
+
+/* They take room, and are none to the next question. */
+static void answers_drop(int control)
+{
+	char buf[256];
+
+	while (read(control, buf, sizeof(buf)) > 0)
+		;
+}
+
+int process_tell(int control, const char *line, int fd)
+{
+	union {
+		struct cmsghdr h;
+		char room[CMSG_SPACE(sizeof(int))];
+	} u = { .h = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
+	struct iovec iov = { (char *)line, strlen(line) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	if (fd >= 0) {
+		m.msg_control = &u;
+		m.msg_controllen = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&u.h), &fd, sizeof(fd));
+	}
+	answers_drop(control);
+	return sendmsg(control, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+char *process_answer(int control, char *line, size_t size)
+{
+	uint64_t end = clock_ns() + ANSWER_MS * 1000000ull, now;
+	struct pollfd p = { .fd = control, .events = POLLIN };
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < size && (now = clock_ns()) < end && poll(&p, 1, (int)((end - now) / 1000000) + 1) == 1 &&
+	       (n = read(control, line + len, size - len)) > 0) {
+		len += (size_t)n;
+		if (line[len - 1] != '\n')
+			continue;
+		line[len - 1] = 0;
+		return line;
+	}
+	return NULL;
 }
 
 /* ---- starting ---- */

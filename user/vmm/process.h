@@ -67,6 +67,15 @@ void process_args_cut(struct process *p, unsigned int n);
  * Return: our end, which is non-blocking; or -errno
  */
 int process_control(struct process *p);
+/**
+ * process_tell() - a line for its @control socket, which drops the answers to those before
+ * @fd: goes with it; or -1
+ *
+ * Return: 0 or -errno; -EPIPE: it has gone
+ */
+int process_tell(int control, const char *line, int fd);
+/** process_answer() - the answer, in time, in @line of @size bytes. Return: it without its end; NULL: there is none */
+char *process_answer(int control, char *line, size_t size);
 /** process_free() - the arguments; it was ended before */
 void process_free(struct process *p);
 

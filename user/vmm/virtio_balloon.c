@@ -88,28 +88,22 @@ static void balloon_release(struct virtio_user *d)
 	the_balloon = NULL;
 }
 
-/* Its answers are of no interest, but take room. */
-static void answers_drop(int fd)
-{
-	char buf[256];
-
-	while (read(fd, buf, sizeof(buf)) > 0)
-		;
-}
-
 int balloon_set(uint64_t bytes)
 {
 	struct virtio_balloon *b = the_balloon;
+	char line[64];
 	uint64_t all;
+	int err;
 
 	if (!b)
 		return -1;
 	all = b->user.vu.vm->cfg->mem_size;
 	b->target = bytes < all ? (all - bytes) / PAGE * PAGE : 0;
-	answers_drop(b->control);
+	snprintf(line, sizeof(line), "target %llu\n", (unsigned long long)b->target);
+	err = process_tell(b->control, line, -1);
 	/* One that has gone has a successor, which is started with it. */
-	if (dprintf(b->control, "target %llu\n", (unsigned long long)b->target) < 0 && errno != EPIPE)
-		log_warn("%s: control socket: %s", b->user.name, strerror(errno));
+	if (err && err != -EPIPE)
+		log_warn("%s: control socket: %s", b->user.name, strerror(-err));
 	return 0;
 }
 

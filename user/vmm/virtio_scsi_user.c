@@ -5,12 +5,10 @@
  */
 #include <errno.h>
 #include <jansson.h>
-#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 #include <linux/virtio_ids.h>
 #include "blockdev.h"
@@ -28,7 +26,6 @@
 #define SERIAL_MAX	36
 #define LUN_MAX		16383
 #define ANY		UINT32_MAX
-#define ANSWER_MS	5000
 
 static void scsi_fill(struct virtio_user *d)
 {
@@ -278,51 +275,6 @@ static int scsi_starting(struct vhost_user *vu)
 	return err;
 }
 
-/* Return: a line without its end, in @line of @size bytes; or NULL: the process has gone, or says nothing for long */
-static char *answer(int fd, char *line, size_t size)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	size_t len = 0;
-	ssize_t n;
-
-	while (len < size && poll(&p, 1, ANSWER_MS) == 1 && (n = read(fd, line + len, size - len)) > 0) {
-		len += (size_t)n;
-		if (line[len - 1] == '\n') {
-			line[len - 1] = 0;
-			return line;
-		}
-	}
-	return NULL;
-}
-
-/* Answers that nobody has waited for take room, and are not those to the next question. */
-static void answers_drop(int fd)
-{
-	char buf[256];
-
-	while (read(fd, buf, sizeof(buf)) > 0)
-		;
-}
-
-/* @fd: goes with it, unless it is -1. Return: whether it is on its way; one that does not listen any more has a successor */
-static bool ask(const struct scsi_user *s, const char *line, int fd)
-{
-	union {
-		struct cmsghdr h;
-		char room[CMSG_SPACE(sizeof(int))];
-	} u = { .h = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
-	struct iovec iov = { (char *)line, strlen(line) };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		m.msg_control = &u;
-		m.msg_controllen = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(&u.h), &fd, sizeof(fd));
-	}
-	answers_drop(s->control);
-	return sendmsg(s->control, &m, MSG_NOSIGNAL) == (ssize_t)iov.iov_len;
-}
-
 /*
  * What the process refuses is refused. Where it has gone meanwhile, or does not get to it for long, nothing keeps the
  * medium from being changed: that is what the next one is started with.
@@ -334,7 +286,7 @@ static int unit_change(const struct scsi_user *s, const struct unit *u, const st
 
 	snprintf(line, sizeof(line), "%s lun=%u,target=%u,force=%s%s\n", new ? "change" : "eject", u->lun, u->id,
 		 force ? "on" : "off", new && new->direct ? ",cache=none" : "");
-	text = ask(s, line, fd) ? answer(s->control, line, sizeof(line)) : NULL;
+	text = process_tell(s->control, line, fd) ? NULL : process_answer(s->control, line, sizeof(line));
 	a = text ? json_loads(text, 0, NULL) : NULL;
 	why = json_object_get(a, "error");
 	if (why)
@@ -372,7 +324,7 @@ static void scsi_resized(struct blockdev_user *bu)
 
 	for (i = 0; i < s->nr; i++) {
 		snprintf(line, sizeof(line), "resize lun=%u,target=%u\n", s->unit[i].lun, s->unit[i].id);
-		ask(s, line, -1);
+		process_tell(s->control, line, -1);
 	}
 }
 
