@@ -62,6 +62,8 @@ scsi() {
 }
 if make B="$out" CFLAGS='-fsanitize=thread -Wno-tsan' LDFLAGS=-fsanitize=thread "$out/bin/shunt-scsi" > "$out/log" 2>&1; then
 	check "queues of shunt-scsi" scsi
+	check "units of shunt-scsi that come and go" env SCSI="$out/bin/shunt-scsi" \
+		TSAN_OPTIONS="exitcode=66 suppressions=$out/guest-memory" tests/unit/shunt-scsi-hot.sh
 else
 	fail "shunt-scsi builds"
 	sed 's/^/# /' "$out/log"
