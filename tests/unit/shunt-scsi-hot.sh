@@ -130,7 +130,8 @@ with process("--lun=a", "--control=c") as p, Scsi() as g:
     for line, fd, why in (("wat", (), "commands are: list, add, remove, change, eject, resize"), ("", (), "commands are"),
                           ("add lun=1", (), "add: no descriptor of the file has come with the line"),
                           ("add wat=1", "b", "add: no property 'wat'"), ("add lun=16384", "b", "lun=16384: takes"),
-                          ("add lun=0", "b", "add=a file: lun=0: target 0 has it already"),
+                          ("add lun=0", "b", ": lun=0: target 0 has it already"),
+                          ("add lun=0,cd=on", (), ": lun=0: target 0 has it already"),
                           ("add lun=0,file=b", "b", "add=b: lun=0: target 0 has it already"),
                           ("add lun=1,fd=7", "b", "add: fd=7: the descriptor itself comes with the line"),
                           ("add lun=1,cd=on,block-size=512", "b", "add: block-size: a CD-ROM has"),
@@ -286,6 +287,17 @@ with process("--lun=a", "--lun=file=cd,cd=on,lun=1,serial=x", "--lun=lun=2,cd=on
            g.do(0, 2, TUR) == NO_MEDIUM and g.do(0, 2, LOAD) == 0 and g.settle(0, 2) == [MEDIUM], "the driver takes it out, and in")
     report(g.event(0.1) is None, "media are no events")
 
+# --- who they are ---
+with process("--lun=lun=0,cd=on", "--lun=lun=1,cd=on", "--control=c") as p, Scsi() as g:
+    k = Control()
+    for lun, name in (2, "b"), (3, "a"):
+        k.give("add lun=%d" % lun, name)
+    serial = lambda lun: g.do(0, lun, bytes((0x12, 1, 0x80, 0, 64, 0)), 64) or bytes(g.got(20)[4:])
+    report(len({serial(i) for i in range(4)}) == 4, "units without a name have serial numbers of their own")
+    before = serial(0)
+    k.give("change lun=0", "cd")
+    report(serial(0) == before, "another medium does not change it")
+
 # --- a control socket that is connected; the file as an open one ---
 ours, theirs = socket.socketpair()
 b = os.open("b", os.O_RDWR)
@@ -303,7 +315,8 @@ with Process(sys.argv[2], "--lun=a", "--lun=lun=1,cd=on", "--control=c", "--num-
     ok = k.give("add lun=2", "b"), k.give("change lun=1,file=cd", "cd"), *(k.ask(x) for x in (
         "resize lun=0", "remove lun=2", "eject lun=1", "list"))
     report(not any("error" in x for x in ok), "in the sandbox: commands")
-    report("it is locked" in k.give("add lun=3", "a", os.O_RDWR)["error"] and "error" in k.ask("wat"),
+    report("it is locked" in k.give("add lun=3", "a", os.O_RDWR)["error"] and
+           "has it already" in k.ask("add lun=0,cd=on")["error"] and "error" in k.ask("wat"),
            "in the sandbox: errors")
     report(g.event() == (TRANSPORT, 0, 2, RESCAN) and g.event() == (TRANSPORT, 0, 2, REMOVED), "in the sandbox: events")
     report(p.sandboxed(), "all threads are in it")

@@ -12,7 +12,9 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "control.h"
 #include "lib/log.h"
@@ -71,15 +73,30 @@ static int take_fd(struct scsi_props *p, const char *command, int *fd)
 	return p->opened < 0 ? log_err("%s: no descriptor of the file has come with the line", command) : 0;
 }
 
+/* Without a name, a file is called by its number. */
+static struct scsi_lun_opts opts_of(struct scsi_props *p, const char *command)
+{
+	struct scsi_lun_opts o = scsi_props_opts(p, command);
+	struct stat st = { 0 };
+
+	o.disk.late = true;
+	if (o.disk.name)
+		return o;
+	if (!o.empty)
+		fstat(o.disk.fd, &st);
+	snprintf(p->number, sizeof(p->number), "file %llx:%llx", (unsigned long long)st.st_dev, (unsigned long long)st.st_ino);
+	o.disk.name = p->number;
+	return o;
+}
+
 static int add(struct scsi *s, struct scsi_props *p, int *fd)
 {
 	struct scsi_lun_opts o;
 
+	/* A tray may be empty. */
 	if (!(p->cd && !p->file && *fd < 0) && take_fd(p, "add", fd))
 		return -1;
-	o = scsi_props_opts(p, "add");
-	o.disk.late = true;
-	o.disk.name = o.disk.name ?: "a file";
+	o = opts_of(p, "add");
 	return scsi_lun_add(s, &o);
 }
 
@@ -90,9 +107,7 @@ static int change(struct scsi *s, struct scsi_lun *l, struct scsi_props *p, int 
 	if (take_fd(p, "change", fd))
 		return -1;
 	p->cd = true;
-	o = scsi_props_opts(p, "change");
-	o.disk.late = true;
-	o.disk.name = o.disk.name ?: "a file";
+	o = opts_of(p, "change");
 	return scsi_lun_change(s, l, &o.disk);
 }
 

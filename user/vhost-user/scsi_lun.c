@@ -23,17 +23,19 @@ static void pad(char *to, size_t len, const char *from)
 	to[len] = 0;
 }
 
-/* Without a serial number, it is the file that tells one unit from the other. */
+/* Without a serial number, it is the file that tells one unit from the other; or its address, where nothing is known of one. */
 static void identify(struct scsi_lun *l, const struct scsi_lun_opts *o)
 {
-	char *path;
+	char where[32], *path;
 
 	pad(l->product, SCSI_PRODUCT_LEN, o->product ?: o->cd ? "CD-ROM" : "DISK");
 	if (o->serial) {
 		snprintf(l->serial, sizeof(l->serial), "%s", o->serial);
 	} else {
 		path = o->disk.path ? realpath(o->disk.path, NULL) : NULL;
-		snprintf(l->serial, sizeof(l->serial), "%016llx", (unsigned long long)hash_text(HASH_BASIS, path ?: l->name));
+		snprintf(where, sizeof(where), "%u:%u", l->target, l->lun);
+		snprintf(l->serial, sizeof(l->serial), "%016llx",
+			 (unsigned long long)hash_text(HASH_BASIS, path ?: (*l->name ? l->name : where)));
 		free(path);
 	}
 	/* Locally assigned */
@@ -72,7 +74,7 @@ struct scsi_lun *scsi_lun_new(const struct scsi_lun_opts *o)
 	struct scsi_lun *l = calloc(1, sizeof(*l));
 
 	if (l)
-		l->name = strdup(o->disk.path ?: o->disk.name ?: "");
+		l->name = strdup(o->empty ? "" : o->disk.path ?: o->disk.name ?: "");
 	if (!l || !l->name) {
 		free(l);
 		log_err("out of memory");

@@ -11,6 +11,7 @@
 /**
  * struct scsi_props - what is written
  * @opened: the file, open already; or -1
+ * @number: room for a name of one that has none
  */
 struct scsi_props {
 	char *file, *fd;
@@ -19,6 +20,7 @@ struct scsi_props {
 	int cache, block, discard;
 	char *serial, *product;
 	int opened;
+	char number[48];
 };
 
 /** scsi_props_lun() - a --lun. @before: the one before, or NULL. Return: 0, or -1 after one logged line */
