@@ -55,6 +55,17 @@ static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 	return a < b + b_size && b < a + a_size;
 }
 
+/* QEMU up to 7.2 sends each message about a region once for each pair of a NIC's queues. */
+static bool region_is_there(const struct vu_mem *m, const struct vhost_user_region *r)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr; i++)
+		if (!memcmp(&m->region[i].r, r, sizeof(*r)))
+			return true;
+	return false;
+}
+
 static bool region_ok(const struct vu_mem *m, const struct vhost_user_region *r)
 {
 	unsigned int i;
@@ -77,6 +88,8 @@ int vu_mem_add(struct vu_mem *m, const struct vhost_user_region *r, int fd)
 	struct stat st;
 	unsigned int i;
 
+	if (region_is_there(m, r))
+		return 0;
 	if (!region_ok(m, r) || fstat(fd, &st))
 		return -EINVAL;
 	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < r->offset + r->size)
@@ -97,7 +110,7 @@ int vu_mem_add(struct vu_mem *m, const struct vhost_user_region *r, int fd)
 	return 0;
 }
 
-int vu_mem_del(struct vu_mem *m, const struct vhost_user_region *r)
+void vu_mem_del(struct vu_mem *m, const struct vhost_user_region *r)
 {
 	unsigned int i;
 
@@ -110,9 +123,8 @@ int vu_mem_del(struct vu_mem *m, const struct vhost_user_region *r)
 		memmove(o, o + 1, (m->nr - i - 1) * sizeof(*o));
 		m->nr--;
 		update_map(m);
-		return 0;
+		return;
 	}
-	return -ENOENT;
 }
 
 void *vu_mem_va(const struct vu_mem *m, uint64_t uaddr, uint64_t len)

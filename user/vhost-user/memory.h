@@ -46,7 +46,7 @@ struct vu_mem *vu_mem_new(void);
 void vu_mem_free(struct vu_mem *m);
 
 /**
- * vu_mem_add() - map a region
+ * vu_mem_add() - map a region, unless the very same is there
  * @fd: the file; stays the caller's
  *
  * Return: 0; -EINVAL for a region that is empty, wraps, overlaps another (in guest or front-end
@@ -54,8 +54,8 @@ void vu_mem_free(struct vu_mem *m);
  * table is as it was, then.
  */
 int vu_mem_add(struct vu_mem *m, const struct vhost_user_region *r, int fd);
-/** vu_mem_del() - Return: 0, or -ENOENT when there is no such region (guest address, size, front-end address) */
-int vu_mem_del(struct vu_mem *m, const struct vhost_user_region *r);
+/** vu_mem_del() - unmap the region, if there is one, with this guest address, size and front-end address */
+void vu_mem_del(struct vu_mem *m, const struct vhost_user_region *r);
 
 /** vu_mem_va() - Return: our address of [@uaddr, @uaddr + @len) of the front-end, in one region; or NULL */
 void *vu_mem_va(const struct vu_mem *m, uint64_t uaddr, uint64_t len);

@@ -200,11 +200,9 @@ static int add_mem_reg(struct vu_session *s, struct vhost_user_msg *m)
 /* A descriptor may come along, for no purpose. */
 static int rem_mem_reg(struct vu_session *s, struct vhost_user_msg *m)
 {
-	int ret;
-
 	vu_stop_all(s);
-	ret = vu_mem_del(s->mem, &m->mem_reg.region);
-	return vu_start_all(s) ?: ret;
+	vu_mem_del(s->mem, &m->mem_reg.region);
+	return vu_start_all(s);
 }
 
 static int set_vring_num(struct vu_session *s, struct vhost_user_msg *m)
