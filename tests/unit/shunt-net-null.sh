@@ -23,6 +23,10 @@ with p.nic(start=False) as nic:
     c = nic.config(0, 12)
     report(c[:6] == MAC and struct.unpack("<HHH", c[6:]) == (1, 1, 1400), "configuration: MAC, status, pairs, MTU")
     report(nic.acked(SET_CONFIG, struct.pack("<III", 0, 6, 0) + MAC) != 0, "it cannot be written")
+    report(nic.link_messages() == (True, False), "NET_MTU; no RARP, which nobody would hear")
+    report(nic.takes_mtu(1400) and nic.takes_mtu(68), "NET_SET_MTU")
+    report(not any(nic.takes_mtu(mtu) for mtu in (0, 67, 1401, 1 << 16 | 1000, 1 << 40 | 1000)), "one that cannot be")
+    report(struct.unpack("<H", nic.config(10, 2)) == (68,), "changes nothing")
 
 for packed in False, True:
     for features in (MRG_RXBUF,), (EVENT_IDX,), (MRG_RXBUF, EVENT_IDX):
@@ -99,7 +103,7 @@ for how in ("net-tx",), ("net-tx", "--packed", "--segments", "4", "--indirect"),
     report(r.returncode == 0, "shunt-bench %s %s" % (" ".join(how), r.stderr or ""))
 rc, err = p.end()
 report(rc == 0, "SIGTERM: status 0")
-report(len(err.splitlines()) == 2 * len(hostile) + 2 and all(l.startswith("shunt-net: ") for l in err.splitlines()),
+report(len(err.splitlines()) == 2 * len(hostile) + 2 + 5 and all(l.startswith("shunt-net: ") for l in err.splitlines()),
        "a line for each thing that made no sense")
 
 p = Process(program, "--backend=null", "--generate=60", "--queue-pairs=4", "--poll-us=100")

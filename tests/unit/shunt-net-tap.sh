@@ -25,6 +25,16 @@ wire = Wire("t0")
 with p.nic(start=False) as nic:
     offered = nic.ask(GET_FEATURES)
     report(all(offered >> f & 1 for f in (CSUM, GUEST_CSUM, GUEST_TSO4, GUEST_TSO6, MRG_RXBUF)), "offloads")
+    report(nic.link_messages() == (True, True), "NET_MTU and RARP")
+    report(nic.takes_mtu(1500) and not nic.takes_mtu(1501), "NET_SET_MTU: what the tap has, and no more")
+    sh("ip link set t0 mtu 2000")
+    report(nic.takes_mtu(2000) and not nic.takes_mtu(2001), "as it is now")
+    sh("ip link set t0 mtu 1500")
+rarp = Wire("t0", kind=0x8035)
+for how in {}, {"start": False}:
+    with p.nic(**how) as nic:
+        nic.link_messages()
+        report(nic.announces(rarp, MAC) and nic.acked(SEND_RARP, b"\1" * 8) != 0, "SEND_RARP, of no group, running: %d" % (not how))
 for packed in False, True:
     for features in (), (MRG_RXBUF, EVENT_IDX):
         what = "packed: %d, features %s" % (packed, features)
@@ -84,7 +94,8 @@ for packed in False, True:
             ok &= at > seen
             seen = at
         report(ok and len(nic.posted[0]) == 40 and seen == 299, "stopped and started in the midst, packed: %d" % packed)
-report(p.end() == (0, ""), "SIGTERM")
+report(p.end() == (0, "shunt-net: NET_SET_MTU: Invalid argument\n" * 2 + "shunt-net: SEND_RARP: Invalid argument\n" * 2),
+       "SIGTERM; a line for each message that was refused")
 
 # --- macvtap: nothing but the opening is another; there may be nobody that makes its device ---
 def macvtap():

@@ -197,6 +197,23 @@ class Nic(Front):
         self.tell(GET_VRING_BASE, state(i, 0))
         return struct.unpack("<II", self.reply())[1]
 
+    # --- what the front-end says of the link ---
+
+    def link_messages(self):
+        """Return: whether there are NET_SET_MTU and SEND_RARP; those that there are, are in force"""
+        offered = self.ask(GET_PROTOCOL_FEATURES)
+        self.tell(SET_PROTOCOL_FEATURES, u64(offered & (1 << REPLY_ACK | 1 << CONFIG | 1 << NET_MTU | 1 << RARP)))
+        return bool(offered >> NET_MTU & 1), bool(offered >> RARP & 1)
+
+    def takes_mtu(self, mtu):
+        return self.acked(NET_SET_MTU, u64(mtu)) == 0 and struct.unpack("<H", self.config(10, 2))[0] == mtu
+
+    def announces(self, wire, mac):
+        """@wire: of RARP"""
+        arp = struct.pack(">HHBBH", 1, 0x800, 6, 4, 3) + mac + bytes(4) + mac + bytes(4)
+        return self.acked(SEND_RARP, mac + bytes(2)) == 0 and \
+            wire.receive() == (b"\xff" * 6 + mac + b"\x80\x35" + arp).ljust(60, b"\0")
+
     # --- receiving ---
 
     def slot(self, i):

@@ -138,11 +138,31 @@ static void reset(void *dev)
 	memcpy(n->config.mac, n->opts->mac, ETH_ALEN);
 	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
 	n->config.max_virtqueue_pairs = htole16((uint16_t)n->pairs);
+	n->config.mtu = htole16((uint16_t)n->opts->mtu);
 }
 
 static void set_channel(void *dev, int fd)
 {
 	((struct net *)dev)->channel = fd;
+}
+
+/* From the front-end, up to a reset. What has been said on the command line is as much as there is. */
+static int set_mtu(void *dev, uint64_t mtu)
+{
+	struct net *n = dev;
+	unsigned int most = n->backend->mtu ? n->backend->mtu(n) : 0;
+
+	if (mtu < ETH_MIN_MTU || mtu > (n->opts->mtu ?: ETH_MAX_MTU) || (most && mtu > most))
+		return -EINVAL;
+	n->config.mtu = htole16((uint16_t)mtu);
+	return 0;
+}
+
+static void announce(void *dev, const uint8_t *mac)
+{
+	struct net *n = dev;
+
+	n->backend->announce(n, mac);
 }
 
 static int start(void *dev)
@@ -161,6 +181,7 @@ int net_open(struct net *n, const struct net_opts *o)
 	n->pairs = o->pairs ?: o->nr_tap_fds ?: 1;
 	n->ctrl = NO_QUEUE;
 	n->channel = -1;
+	n->link = -1;
 	n->offered = n->backend->offloads | BIT64(VIRTIO_NET_F_STATUS) | BIT64(VIRTIO_NET_F_MRG_RXBUF) |
 		     BIT64(VIRTIO_NET_F_CTRL_VQ) | BIT64(VIRTIO_NET_F_CTRL_RX) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR);
 	/* Kernels have no such filters. */
@@ -175,7 +196,6 @@ int net_open(struct net *n, const struct net_opts *o)
 		n->offered |= BIT64(VIRTIO_NET_F_MAC);
 	if (o->mtu)
 		n->offered |= BIT64(VIRTIO_NET_F_MTU);
-	n->config.mtu = htole16((uint16_t)o->mtu);
 	for (i = 0; i < ARRAY_SIZE(n->file); i++)
 		n->file[i] = -1;
 	for (i = 0; i < n->pairs; i++) {
@@ -211,6 +231,12 @@ void net_device(struct net *n, struct vu_device *d)
 		/* What the front-end has heard of, it keeps. */
 		d->kept_size = net_kept_size();
 		d->keep = net_keep;
+		d->protocol |= BIT64(VHOST_USER_PROTOCOL_F_NET_MTU);
+		d->set_mtu = set_mtu;
+	}
+	if (n->backend->announce) {
+		d->protocol |= BIT64(VHOST_USER_PROTOCOL_F_RARP);
+		d->announce = announce;
 	}
 	d->reset = reset;
 	d->set_features = set_features;

@@ -11,6 +11,7 @@
 #define VHOST_USER_NET_H
 
 #include <linux/if_ether.h>
+#include <net/if.h>
 #include <linux/virtio_net.h>
 #include <stdbool.h>
 
@@ -93,6 +94,8 @@ struct net_opts {
  * @calls: see vu_device.calls; or NULL
  * @offload: features were negotiated, or the driver has changed its mind about GUEST_*: @features are those
  *	in force. Context: control, or the control queue. Return: 0, or -1. May be NULL
+ * @mtu: Return: what the network takes at most; 0: nobody knows. Context: control. May be NULL
+ * @announce: tell the network that an address is here now. Context: control. NULL: there is nobody to hear it
  * @pair: the driver has begun or ceased to use a pair; context: its receive queue, which may be stopped. May be NULL
  * @rx: @tx: run, stop and done of queue.h. Context: queue
  * @ask: there is the control queue alone, and it asks the front-end whether a command can be done. Return: 0, or -1. Context:
@@ -106,6 +109,8 @@ struct net_backend {
 	int (*start)(void *net);
 	const struct sandbox_call *calls;
 	int (*offload)(struct net *n, uint64_t features);
+	unsigned int (*mtu)(const struct net *n);
+	void (*announce)(const struct net *n, const uint8_t *mac);
 	void (*pair)(struct vu_queue *q);
 	int (*ask)(struct net *n, const struct vhost_user_net_ctrl *what);
 	struct vu_queue_ops rx;
@@ -168,6 +173,7 @@ struct net_kept;
  * @mq: a command that changes @active, and that ends when each pair has heard of it: @left have not; of the control
  *	queue, but for the mail that is on its way
  * @channel: socket to the front-end, for questions; or -1
+ * @link: of files: a socket to ask about their interface, @link_name; or -1
  * @file: of each queue: see queue_ops of vu_device
  * @rx: of each pair
  * @priv: of the back end, for each queue
@@ -196,6 +202,8 @@ struct net {
 		struct vu_mail mail[NET_PAIRS_MAX];
 	} mq;
 	int channel;
+	int link;
+	char link_name[IFNAMSIZ];
 	int file[VU_QUEUES_MAX];
 	struct net_rx *rx[NET_PAIRS_MAX];
 	void *priv[VU_QUEUES_MAX];

@@ -11,9 +11,12 @@
 #include "net_file.h"
 
 #include <errno.h>
+#include <netinet/if_ether.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "iov.h"
 #include "lib/log.h"
@@ -482,4 +485,31 @@ int net_file_open(struct net *n, unsigned int pair, int fd)
 	rx->rw_flags = nowait(fd);
 	tx->rw_flags = rx->rw_flags;
 	return 0;
+}
+
+unsigned int net_file_mtu(const struct net *n)
+{
+	struct ifreq ifr;
+
+	memcpy(ifr.ifr_name, n->link_name, sizeof(ifr.ifr_name));
+	return n->link < 0 || ioctl(n->link, SIOCGIFMTU, &ifr) ? 0 : (unsigned int)ifr.ifr_mtu;
+}
+
+void net_file_announce(const struct net *n, const uint8_t *mac)
+{
+	struct ethhdr eth = { .h_proto = htobe16(ETH_P_RARP) };
+	struct ether_arp arp = {
+		.ea_hdr = { htobe16(ARPHRD_ETHER), htobe16(ETH_P_IP), ETH_ALEN, sizeof(arp.arp_spa), htobe16(ARPOP_RREQUEST) },
+	};
+	char packet[sizeof(struct virtio_net_hdr_mrg_rxbuf) + ETH_ZLEN] = { 0 };
+	size_t len = n->hdr_len + ETH_ZLEN;
+
+	memset(eth.h_dest, 0xff, ETH_ALEN);
+	memcpy(eth.h_source, mac, ETH_ALEN);
+	memcpy(arp.arp_sha, mac, ETH_ALEN);
+	memcpy(arp.arp_tha, mac, ETH_ALEN);
+	memcpy(packet + n->hdr_len, &eth, sizeof(eth));
+	memcpy(packet + n->hdr_len + sizeof(eth), &arp, sizeof(arp));
+	if (write(n->file[0], packet, len) < 0)
+		log_warn("announcing the driver's address: %s", strerror(errno));
 }

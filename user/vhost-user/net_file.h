@@ -13,6 +13,11 @@
  */
 int net_file_open(struct net *n, unsigned int pair, int fd);
 
+/** net_file_mtu() - see net_backend.mtu: that of the interface net.link_name, if there is net.link */
+unsigned int net_file_mtu(const struct net *n);
+/** net_file_announce() - see net_backend.announce: by RARP, as a host that has booted would ask who it is */
+void net_file_announce(const struct net *n, const uint8_t *mac);
+
 /* The operations of its queues, see queue.h */
 bool net_file_rx(struct vu_queue *q);
 void net_file_rx_stop(struct vu_queue *q);

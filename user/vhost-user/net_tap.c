@@ -115,6 +115,23 @@ static int tap_given(int fd)
 	return fd;
 }
 
+/* The interface, which one that was given may have in another network namespace: there it is not to be asked for. */
+static void tap_link(struct net *n)
+{
+	struct ifreq ifr = { 0 }, its = { 0 }, ours;
+
+	n->link = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (ioctl(n->file[0], TUNGETIFF, &ifr) || ioctl(n->file[0], SIOCGIFHWADDR, &its))
+		ifr.ifr_name[0] = '\0';
+	ours = ifr;
+	memcpy(n->link_name, ifr.ifr_name, sizeof(n->link_name));
+	if (n->link < 0 || (!ioctl(n->link, SIOCGIFHWADDR, &ours) &&
+			    !memcmp(ours.ifr_hwaddr.sa_data, its.ifr_hwaddr.sa_data, ETH_ALEN)))
+		return;
+	close(n->link);
+	n->link = -1;
+}
+
 static int tap_open(struct net *n, const struct net_opts *o)
 {
 	unsigned int i;
@@ -134,6 +151,7 @@ static int tap_open(struct net *n, const struct net_opts *o)
 			return -1;
 		tap_attach(n, i, false);
 	}
+	tap_link(n);
 	n->hdr_len = sizeof(struct virtio_net_hdr);
 	return tap_offload(n, 0);
 }
@@ -183,6 +201,7 @@ static const struct sandbox_call calls[] = {
 	{ "ioctl", 1, ~0U, TUNSETVNETHDRSZ },
 	{ "ioctl", 1, ~0U, TUNSETOFFLOAD },
 	{ "ioctl", 1, ~0U, TUNSETQUEUE },
+	{ "ioctl", 1, ~0U, SIOCGIFMTU },
 	{ NULL, 0, 0, 0 },
 };
 
@@ -196,6 +215,8 @@ static const struct sandbox_call calls[] = {
 	.open = tap_open, \
 	.calls = calls, \
 	.offload = tap_offload, \
+	.mtu = net_file_mtu, \
+	.announce = net_file_announce, \
 	.pair = tap_pair, \
 	.offloads = OFFLOADS, \
 	.rx = { .run = tap_rx, .stop = tap_rx_stop, .done = net_file_rx_done }, \

@@ -357,6 +357,23 @@ static int set_config(struct vu_session *s, struct vhost_user_msg *m)
 	return vu_start_all(s) ?: ret;
 }
 
+static int net_set_mtu(struct vu_session *s, struct vhost_user_msg *m)
+{
+	return s->d->set_mtu(s->d->dev, m->u64);
+}
+
+/* The address is in the first six bytes. */
+static int send_rarp(struct vu_session *s, struct vhost_user_msg *m)
+{
+	uint8_t mac[sizeof(m->u64)];
+
+	memcpy(mac, &m->u64, sizeof(mac));
+	if (mac[0] & 1)
+		return -EINVAL;
+	s->d->announce(s->d->dev, mac);
+	return 0;
+}
+
 /* --- the table --- */
 
 /*
@@ -392,6 +409,8 @@ static const struct message {
 	MSG(SET_PROTOCOL_FEATURES, set_protocol_features, 8, 8),
 	MSG(GET_QUEUE_NUM, get_queue_num, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_MQ), .replies = true),
 	MSG(SET_VRING_ENABLE, set_vring_enable, 8, 8),
+	MSG(SEND_RARP, send_rarp, 8, 8, .needs = BIT64(VHOST_USER_PROTOCOL_F_RARP)),
+	MSG(NET_SET_MTU, net_set_mtu, 8, 8, .needs = BIT64(VHOST_USER_PROTOCOL_F_NET_MTU)),
 	MSG(SET_BACKEND_REQ_FD, vu_set_backend_req_fd, 0, 0, .fds_min = 1, .fds_max = 1,
 	    .needs = BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ)),
 	MSG(GET_CONFIG, get_config, VHOST_USER_CONFIG_HDR, VHOST_USER_CONFIG_HDR + VHOST_USER_CONFIG_SIZE,

@@ -37,6 +37,8 @@
  * @set_features: what was negotiated, nothing when a session begins; no queue runs. May be NULL. Context: control
  * @channel: messages to the front-end go by this socket, or by none (-1), and are the device's own; no queue runs. May be
  *	NULL. Context: control
+ * @set_mtu: of a NIC, with VHOST_USER_PROTOCOL_F_NET_MTU: what its driver may send at most; 0, or -EINVAL. Context: control
+ * @announce: of a NIC, with VHOST_USER_PROTOCOL_F_RARP: tell the network that this address is here now. Context: control
  * @refresh: the device may have changed by itself: look; a session begins, a while has gone by, or SIGHUP has come.
  *	Return: whether the configuration has changed. May be NULL. Context: control
  * @kept_size: bytes of memory that outlives the process with what queues have under way (INFLIGHT_SHMFD)
@@ -68,6 +70,8 @@ struct vu_device {
 	void (*keep)(void *dev, void *kept);
 	void (*reset)(void *dev);
 	void (*channel)(void *dev, int fd);
+	int (*set_mtu)(void *dev, uint64_t mtu);
+	void (*announce)(void *dev, const uint8_t *mac);
 	bool (*refresh)(void *dev);
 };
 
