@@ -118,7 +118,7 @@ $(eval $(call process,balloon,balloon.c balloon_control.c control.c iov.c))
 $(eval $(call process,blk,blk.c blk_config.c $(disk_src)))
 $(eval $(call process,console,console.c console_control.c console_port.c iov.c))
 $(eval $(call process,rng,iov.c))
-$(eval $(call process,net,net.c net_ctrl.c net_keep.c net_filter.c net_rx.c net_file.c net_null.c net_control.c net_tap.c net_user.c net_slirp.c net_pipe.c iov.c,-lslirp))
+$(eval $(call process,net,net.c net_ctrl.c net_keep.c net_filter.c net_rx.c net_file.c net_null.c net_control.c net_tap.c net_packet.c net_user.c net_slirp.c net_pipe.c iov.c,-lslirp))
 scsi_src := $(addprefix scsi_,block.c cd.c cmd.c ctl.c event.c hot.c inquiry.c lun.c mode.c req.c)
 $(eval $(call process,scsi,$(scsi_src) scsi_control.c scsi_opts.c control.c $(disk_src)))
 

@@ -41,6 +41,10 @@ bad "--tap-fd=77: Bad file descriptor" --backend=tap --tap-fd=77
 bad "--tap-fd=x: it takes the number of an open tap" --backend=tap --tap-fd=x
 bad "--tap-fd is needed as often" --backend=tap --tap-fd=0 --queue-pairs=2
 bad "--queue-pairs=2: --backend=user has one" --backend=user --queue-pairs=2
+bad "--ifname=NAME is needed" --backend=packet
+bad "and not --tap-fd" --backend=packet --ifname=lo --tap-fd=0
+bad "--ifname=nothing: No such device" --backend=packet --ifname=nothing
+bad "--queue-pairs=2: --backend=packet has one" --backend=packet --ifname=lo --queue-pairs=2
 bad "--net=10.0.2.1/24: it takes the first address" --backend=user --net=10.0.2.1/24
 bad "--net=10.0.2.0: it takes a network" --backend=user --net=10.0.2.0
 bad "--host=10.0.3.2: it takes an address in the network" --backend=user --host=10.0.3.2

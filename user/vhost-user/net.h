@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * shunt-net: a virtio-net device on a tap, on a network stack in the process, or on nothing.
+ * shunt-net: a virtio-net device on a tap, on an interface, on a network stack in the process, or on nothing.
  *
  * net.c is the device: what it offers, and which queue is what. net_rx.c has the driver's receive buffers,
  * net_filter.c what it wants to receive. net_ctrl.c is the control queue, net_keep.c has what commands have set for the
- * process that comes after. The others are back ends: net_null.c, net_tap.c, net_user.c; and net_control.c, which has
- * the control queue alone.
+ * process that comes after. The others are back ends: net_null.c, net_tap.c, net_packet.c, net_user.c; and
+ * net_control.c, which has the control queue alone.
  */
 #ifndef VHOST_USER_NET_H
 #define VHOST_USER_NET_H
@@ -96,6 +96,9 @@ struct net_opts {
  *	in force. Context: control, or the control queue. Return: 0, or -1. May be NULL
  * @mtu: Return: what the network takes at most; 0: nobody knows. Context: control. May be NULL
  * @announce: tell the network that an address is here now. Context: control. NULL: there is nobody to hear it
+ * @file_hdr: of files: bytes of the header that a packet has there; 0: as many as with the driver
+ * @file_fit: of files: make a packet that has come fit what the driver takes; @iov: header and packet, @len bytes, as they
+ *	are there. Return: false: it cannot be. Context: queue. May be NULL
  * @pair: the driver has begun or ceased to use a pair; context: its receive queue, which may be stopped. May be NULL
  * @rx: @tx: run, stop and done of queue.h. Context: queue
  * @ask: there is the control queue alone, and it asks the front-end whether a command can be done. Return: 0, or -1. Context:
@@ -111,6 +114,8 @@ struct net_backend {
 	int (*offload)(struct net *n, uint64_t features);
 	unsigned int (*mtu)(const struct net *n);
 	void (*announce)(const struct net *n, const uint8_t *mac);
+	size_t file_hdr;
+	bool (*file_fit)(const struct iovec *iov, unsigned int nr, size_t len);
 	void (*pair)(struct vu_queue *q);
 	int (*ask)(struct net *n, const struct vhost_user_net_ctrl *what);
 	struct vu_queue_ops rx;
@@ -122,12 +127,14 @@ struct net_backend {
  * struct net_req - a buffer of the driver's
  * @seq: which one it was to be pulled
  * @len: bytes in its segments
+ * @hdr: to be sent in place of its first bytes, see net_backend.file_hdr
  * @iov: its segments, @nr_iov of them and room for one more; in @inner where they fit
  */
 struct net_req {
 	struct vu_req r;
 	uint64_t seq;
 	size_t len;
+	struct virtio_net_hdr hdr;
 	unsigned int nr_iov;
 	struct iovec *iov;
 	struct iovec inner[NET_REQ_IOV + 1];
@@ -209,7 +216,7 @@ struct net {
 	void *priv[VU_QUEUES_MAX];
 };
 
-extern const struct net_backend net_null, net_tap, net_macvtap, net_user, net_control;
+extern const struct net_backend net_null, net_tap, net_macvtap, net_packet, net_user, net_control;
 
 /** net_open() - Return: 0, or -1 after one logged line */
 int net_open(struct net *n, const struct net_opts *o);

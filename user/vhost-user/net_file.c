@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Packets of a file: a queue of a tap, which takes and gives one packet with its header at a time.
+ * Packets of a file: a queue of a tap, or a packet socket, which takes and gives one packet with its header at a time.
  *
  * A batch of writes, or of reads, is submitted at once, on guest memory. A read that finds nothing ends a
  * batch, and the file is polled. Behind the receive buffer each read has a spill of its own: what a packet is
  * too long for goes there, and is copied to further buffers. While packets are that long, one read at a
  * time gets many buffers instead.
+ *
+ * Where the file has a header shorter than the driver's, a packet is read to so far behind the start of its buffer that what
+ * follows the header is where it belongs, and then the header is moved.
  */
 #define _GNU_SOURCE
 #include "net_file.h"
@@ -19,6 +22,7 @@
 #include <unistd.h>
 
 #include "iov.h"
+#include "lib/bits.h"
 #include "lib/log.h"
 
 #define FIRST_DEPTH	8
@@ -27,12 +31,15 @@
  * struct slot - a read
  * @first: @nr: its buffers in file_rx.taken, nr is 0 when they were put back
  * @len: bytes in them
+ * @iov: of the read: @nr_iov in file_rx.iov
  * @res: what came of it
  */
 struct slot {
 	unsigned int first;
 	unsigned int nr;
 	size_t len;
+	unsigned int iov;
+	unsigned int nr_iov;
 	int res;
 };
 
@@ -50,7 +57,7 @@ struct slot {
  * @stopping: the queue is about to stop
  * @rw_flags: of each read
  * @spill: NET_PACKET_MAX bytes for each slot
- * @iov: of the read of a big packet
+ * @iov: of the reads, @nr_iov of them
  */
 struct file_rx {
 	unsigned int nr;
@@ -68,7 +75,8 @@ struct file_rx {
 	struct net_req *taken[NET_IOV_MAX];
 	unsigned int nr_taken;
 	char *spill;
-	struct iovec iov[NET_IOV_MAX];
+	unsigned int nr_iov;
+	struct iovec iov[NET_BATCH * (NET_REQ_IOV + 1)];
 };
 
 /**
@@ -85,6 +93,12 @@ struct file_tx {
 	bool stopping;
 	int rw_flags;
 };
+
+/* Bytes at the end of the driver's header that a packet of the file has not */
+static size_t hdr_gap(const struct net *n)
+{
+	return n->backend->file_hdr ? n->hdr_len - n->backend->file_hdr : 0;
+}
 
 static struct file_rx *rx_of(const struct vu_queue *q)
 {
@@ -171,6 +185,14 @@ static bool slot_deliver(struct vu_queue *q, struct slot *s)
 	return true;
 }
 
+static void batch_new(struct file_rx *f)
+{
+	f->nr = 0;
+	f->next = 0;
+	f->nr_taken = 0;
+	f->nr_iov = 0;
+}
+
 /* Return: whether anything was delivered */
 static bool batch_deliver(struct vu_queue *q)
 {
@@ -186,9 +208,7 @@ static bool batch_deliver(struct vu_queue *q)
 			return any;
 		any = true;
 	}
-	f->nr = 0;
-	f->next = 0;
-	f->nr_taken = 0;
+	batch_new(f);
 	return any;
 }
 
@@ -197,9 +217,7 @@ static void batch_release(struct vu_queue *q)
 	struct file_rx *f = rx_of(q);
 
 	slots_put(q, f->next, true);
-	f->nr = 0;
-	f->next = 0;
-	f->nr_taken = 0;
+	batch_new(f);
 	f->at_hand = false;
 	f->dead = false;
 	net_rx_release(q);
@@ -219,6 +237,28 @@ static bool slot_wanted(const struct vu_queue *q, const struct slot *s)
 	return net_filter_pass(&n->filter, head, len);
 }
 
+/* Make what came what the driver takes. Return: its bytes with the driver's header; 0: it is dropped */
+static int slot_fit(const struct vu_queue *q, const struct slot *s)
+{
+	const struct net *n = q->dev;
+	const struct net_req *req = rx_of(q)->taken[s->first];
+	const struct iovec *iov = rx_of(q)->iov + s->iov;
+	struct virtio_net_hdr hdr;
+	int res = s->res;
+
+	/* A packet socket says so of a packet that its header cannot describe. */
+	if (res == -EINVAL && n->backend->file_hdr)
+		return 0;
+	if (res > 0 && n->backend->file_fit && !n->backend->file_fit(iov, s->nr_iov, (size_t)res))
+		return 0;
+	if (res > 0 && hdr_gap(n)) {
+		iov_read(iov, s->nr_iov, 0, &hdr, sizeof(hdr));
+		iov_write(req->iov, req->nr_iov, 0, &hdr, sizeof(hdr));
+		res += (int)hdr_gap(n);
+	}
+	return res;
+}
+
 static void batch_end(struct vu_queue *q)
 {
 	const struct net *n = q->dev;
@@ -226,8 +266,9 @@ static void batch_end(struct vu_queue *q)
 	unsigned int i, got = 0;
 
 	for (i = 0; i < f->nr; i++) {
-		int res = f->slot[i].res;
+		int res = slot_fit(q, &f->slot[i]);
 
+		f->slot[i].res = res;
 		if (res > 0 && ((unsigned int)res < n->hdr_len + ETH_HLEN || !slot_wanted(q, &f->slot[i])))
 			f->slot[i].res = 0;
 		/* One that was not wanted was one, too. */
@@ -248,24 +289,49 @@ static void batch_end(struct vu_queue *q)
 }
 
 /* An older kernel's io_uring cannot be kept from waiting, see nowait(). Return: whether there may be more to read */
-static bool slot_read(struct vu_queue *q, struct slot *s, struct iovec *iov, unsigned int nr)
+static bool slot_read(struct vu_queue *q, struct slot *s)
 {
 	const struct net *n = q->dev;
 	struct file_rx *f = rx_of(q);
+	const struct iovec *iov = f->iov + s->iov;
 	struct io_uring_sqe *sqe;
 	ssize_t len;
 
-	iov[nr] = (struct iovec){ f->spill + (s - f->slot) * NET_PACKET_MAX, NET_PACKET_MAX };
+	f->iov[f->nr_iov++] = (struct iovec){ f->spill + (s - f->slot) * NET_PACKET_MAX, NET_PACKET_MAX };
+	s->nr_iov++;
 	if (!f->rw_flags) {
-		len = readv(n->file[q->index], iov, (int)nr + 1);
+		len = readv(n->file[q->index], iov, (int)s->nr_iov);
 		s->res = len < 0 ? -errno : (int)len;
 		return len > 0;
 	}
 	sqe = vu_queue_sqe(q);
-	io_uring_prep_readv2(sqe, 0, iov, nr + 1, (uint64_t)-1, f->rw_flags);
+	io_uring_prep_readv2(sqe, 0, iov, s->nr_iov, (uint64_t)-1, f->rw_flags);
 	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
 	io_uring_sqe_set_data(sqe, s);
 	f->pending++;
+	return true;
+}
+
+/* Another buffer for the last slot. Return: whether there is one, and room for its segments */
+static bool slot_add(struct vu_queue *q, struct slot *s)
+{
+	struct file_rx *f = rx_of(q);
+	struct net_req *req = net_rx_take(q);
+	unsigned int nr;
+
+	if (!req)
+		return false;
+	/* One of the read, and one of all, is for the spill. */
+	if (s->nr_iov + req->nr_iov >= NET_IOV_MAX || f->nr_iov + req->nr_iov >= ARRAY_SIZE(f->iov)) {
+		net_rx_put(q, req);
+		return false;
+	}
+	nr = iov_window(req->iov, req->nr_iov, s->nr ? 0 : hdr_gap(q->dev), req->len, f->iov + f->nr_iov, req->nr_iov);
+	f->nr_iov += nr;
+	s->nr_iov += nr;
+	f->taken[f->nr_taken++] = req;
+	s->nr++;
+	s->len += req->len;
 	return true;
 }
 
@@ -274,12 +340,10 @@ static struct slot *slot_new(struct vu_queue *q)
 {
 	struct file_rx *f = rx_of(q);
 	struct slot *s = &f->slot[f->nr];
-	struct net_req *req = net_rx_take(q);
 
-	if (!req)
+	*s = (struct slot){ .first = f->nr_taken, .iov = f->nr_iov };
+	if (!slot_add(q, s))
 		return NULL;
-	*s = (struct slot){ .first = f->nr_taken, .nr = 1, .len = req->len };
-	f->taken[f->nr_taken++] = req;
 	f->nr++;
 	return s;
 }
@@ -287,28 +351,13 @@ static struct slot *slot_new(struct vu_queue *q)
 /* A read with as many buffers as a packet may need */
 static void batch_read_big(struct vu_queue *q)
 {
-	struct file_rx *f = rx_of(q);
 	struct slot *s = slot_new(q);
-	struct net_req *req;
-	unsigned int nr;
 
 	if (!s)
 		return;
-	req = f->taken[s->first];
-	memcpy(f->iov, req->iov, req->nr_iov * sizeof(f->iov[0]));
-	nr = req->nr_iov;
-	while (s->len < NET_PACKET_MAX && (req = net_rx_take(q))) {
-		if (nr + req->nr_iov > NET_IOV_MAX - 1) {
-			net_rx_put(q, req);
-			break;
-		}
-		memcpy(f->iov + nr, req->iov, req->nr_iov * sizeof(f->iov[0]));
-		nr += req->nr_iov;
-		f->taken[f->nr_taken++] = req;
-		s->nr++;
-		s->len += req->len;
-	}
-	slot_read(q, s, f->iov, nr);
+	while (s->len < NET_PACKET_MAX && slot_add(q, s))
+		;
+	slot_read(q, s);
 }
 
 static void batch_read(struct vu_queue *q)
@@ -316,12 +365,8 @@ static void batch_read(struct vu_queue *q)
 	struct file_rx *f = rx_of(q);
 	struct slot *s;
 
-	while (f->nr < f->depth && (s = slot_new(q))) {
-		struct net_req *req = f->taken[s->first];
-
-		if (!slot_read(q, s, req->iov, req->nr_iov))
-			break;
-	}
+	while (f->nr < f->depth && (s = slot_new(q)) && slot_read(q, s))
+		;
 }
 
 bool net_file_rx(struct vu_queue *q)
@@ -378,6 +423,15 @@ void net_file_rx_done(struct vu_queue *q, void *data, const struct io_uring_cqe 
 
 /* --- sending --- */
 
+/* The file's header in place of the driver's, with its first bytes */
+static void req_behead(const struct net *n, struct net_req *req)
+{
+	iov_read(req->iov, req->nr_iov, 0, &req->hdr, sizeof(req->hdr));
+	memmove(req->iov + 1, req->iov, req->nr_iov * sizeof(*req->iov));
+	req->nr_iov = 1 + iov_window(req->iov + 1, req->nr_iov, n->hdr_len, req->len, req->iov + 1, req->nr_iov);
+	req->iov[0] = (struct iovec){ &req->hdr, sizeof(req->hdr) };
+}
+
 static void req_write(struct vu_queue *q, struct net_req *req)
 {
 	struct io_uring_sqe *sqe = vu_queue_sqe(q);
@@ -389,6 +443,7 @@ static void req_write(struct vu_queue *q, struct net_req *req)
 
 bool net_file_tx(struct vu_queue *q)
 {
+	const struct net *n = q->dev;
 	struct file_tx *f = tx_of(q);
 	struct net_req *req;
 	unsigned int i;
@@ -396,8 +451,11 @@ bool net_file_tx(struct vu_queue *q)
 	f->stopping = false;
 	if (f->polling)
 		return false;
-	for (i = 0; i < NET_BATCH && (req = net_tx_pull(q)); i++)
+	for (i = 0; i < NET_BATCH && (req = net_tx_pull(q)); i++) {
+		if (hdr_gap(n))
+			req_behead(n, req);
 		req_write(q, req);
+	}
 	return i;
 }
 
@@ -501,15 +559,15 @@ void net_file_announce(const struct net *n, const uint8_t *mac)
 	struct ether_arp arp = {
 		.ea_hdr = { htobe16(ARPHRD_ETHER), htobe16(ETH_P_IP), ETH_ALEN, sizeof(arp.arp_spa), htobe16(ARPOP_RREQUEST) },
 	};
+	size_t hdr = n->hdr_len - hdr_gap(n);
 	char packet[sizeof(struct virtio_net_hdr_mrg_rxbuf) + ETH_ZLEN] = { 0 };
-	size_t len = n->hdr_len + ETH_ZLEN;
 
 	memset(eth.h_dest, 0xff, ETH_ALEN);
 	memcpy(eth.h_source, mac, ETH_ALEN);
 	memcpy(arp.arp_sha, mac, ETH_ALEN);
 	memcpy(arp.arp_tha, mac, ETH_ALEN);
-	memcpy(packet + n->hdr_len, &eth, sizeof(eth));
-	memcpy(packet + n->hdr_len + sizeof(eth), &arp, sizeof(arp));
-	if (write(n->file[0], packet, len) < 0)
+	memcpy(packet + hdr, &eth, sizeof(eth));
+	memcpy(packet + hdr + sizeof(eth), &arp, sizeof(arp));
+	if (write(n->file[0], packet, hdr + ETH_ZLEN) < 0)
 		log_warn("announcing the driver's address: %s", strerror(errno));
 }

@@ -16,10 +16,10 @@ static const char usage[] =
 	"Serves a virtio-net device over vhost-user.\n"
 	"\n"
 	VU_HELP_SOCKET
-	"  --backend=null|tap|macvtap|user|control\n"
-	"                        null: drops what is sent; user: a network of its own in this process, with the\n"
-	"                        host's sockets below; control: the control queue alone, for a NIC whose other\n"
-	"                        queues the kernel serves\n"
+	"  --backend=null|tap|macvtap|packet|user|control\n"
+	"                        null: drops what is sent; packet: an interface, past the host; user: a network\n"
+	"                        of its own in this process, with the host's sockets below; control: the control\n"
+	"                        queue alone, for a NIC whose other queues the kernel serves\n"
 	"  --queue-pairs=1..31   pairs of queues, each queue with a thread of its own (1)\n"
 	"  --mac=ADDRESS         the driver's address\n"
 	"  --mtu=68..65535       what the driver may send at most\n"
@@ -27,9 +27,9 @@ static const char usage[] =
 	"\n"
 	"null:\n"
 	"  --generate=14..65535  make packets of so many bytes, as fast as the driver takes them\n"
-	"tap, macvtap:\n"
+	"tap, macvtap, packet:\n"
 	"  --ifname=NAME         the interface; a tap is made if it is not there\n"
-	"  --tap-fd=N            an open queue of a tap with IFF_VNET_HDR; once for each pair\n"
+	"  --tap-fd=N            tap, macvtap: an open queue of a tap with IFF_VNET_HDR; once for each pair\n"
 	"user:\n"
 	"  --net=ADDRESS/BITS    of the network (10.0.2.0/24)\n"
 	"  --host=ADDRESS        of the host in it (the second)\n"
@@ -44,7 +44,7 @@ static const char usage[] =
 static const char capabilities[] =
 	"{\n"
 	"  \"type\": \"net\",\n"
-	"  \"features\": [ \"null\", \"tap\", \"macvtap\", \"user\", \"control\", \"queue-pairs\" ]\n"
+	"  \"features\": [ \"null\", \"tap\", \"macvtap\", \"packet\", \"user\", \"control\", \"queue-pairs\" ]\n"
 	"}\n";
 
 enum {
@@ -71,7 +71,8 @@ static const struct option options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-static const struct net_backend *const backends[] = { &net_null, &net_tap, &net_macvtap, &net_user, &net_control };
+static const struct net_backend *const backends[] = { &net_null, &net_tap, &net_macvtap, &net_packet, &net_user,
+	&net_control };
 
 static int option_backend(struct net_opts *o, const char *name, const char *arg)
 {
@@ -80,7 +81,7 @@ static int option_backend(struct net_opts *o, const char *name, const char *arg)
 	for (i = 0; i < ARRAY_SIZE(backends); i++)
 		if (!strcmp(arg, backends[i]->name))
 			o->backend = backends[i];
-	return o->backend ? 0 : vu_option_bad(name, arg, "null, tap, macvtap, user or control");
+	return o->backend ? 0 : vu_option_bad(name, arg, "null, tap, macvtap, packet, user or control");
 }
 
 static int option_mac(struct net_opts *o, const char *name, const char *arg)
