@@ -73,6 +73,34 @@ static const struct vu_queue_ops *queue_ops(void *dev, unsigned int index, int *
 	return &net_queue_ops;
 }
 
+void net_poll(struct vu_queue *q, unsigned int events, bool *polling)
+{
+	struct io_uring_sqe *sqe = vu_queue_sqe(q);
+
+	io_uring_prep_poll_add(sqe, 0, events);
+	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
+	io_uring_sqe_set_data(sqe, polling);
+	*polling = true;
+	vu_queue_get(q);
+}
+
+void net_poll_cancel(struct vu_queue *q, bool *polling)
+{
+	struct io_uring_sqe *sqe;
+
+	if (!*polling)
+		return;
+	sqe = vu_queue_sqe(q);
+	io_uring_prep_poll_remove(sqe, (uintptr_t)polling);
+	io_uring_sqe_set_data64(sqe, 0);
+}
+
+void net_poll_end(struct vu_queue *q, bool *polling)
+{
+	*polling = false;
+	vu_queue_put(q);
+}
+
 /* --- the device --- */
 
 static void get_config(void *dev, void *config)

@@ -247,6 +247,18 @@ static inline bool net_has(const struct net *n, unsigned int bit)
 	return n->features >> bit & 1;
 }
 
+/* --- waiting for a queue's file. Context: queue --- */
+
+/**
+ * net_poll() - poll for @events, once; the ring does not stop before it has ended
+ * @polling: of the queue's state, false; true meanwhile. Its address is the data of done()
+ */
+void net_poll(struct vu_queue *q, unsigned int events, bool *polling);
+/** net_poll_cancel() - end it soon, if it is under way */
+void net_poll_cancel(struct vu_queue *q, bool *polling);
+/** net_poll_end() - it has ended, says done() */
+void net_poll_end(struct vu_queue *q, bool *polling);
+
 /* --- buffers to send. Context: queue --- */
 
 /**

@@ -110,35 +110,6 @@ static struct file_tx *tx_of(const struct vu_queue *q)
 	return ((struct net *)q->dev)->priv[q->index];
 }
 
-/* @data: for the end; its address is that of a bool in the queue's state */
-static void poll_start(struct vu_queue *q, unsigned int events, bool *polling)
-{
-	struct io_uring_sqe *sqe = vu_queue_sqe(q);
-
-	io_uring_prep_poll_add(sqe, 0, events);
-	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
-	io_uring_sqe_set_data(sqe, polling);
-	*polling = true;
-	vu_queue_get(q);
-}
-
-static void poll_cancel(struct vu_queue *q, bool *polling)
-{
-	struct io_uring_sqe *sqe;
-
-	if (!*polling)
-		return;
-	sqe = vu_queue_sqe(q);
-	io_uring_prep_poll_remove(sqe, (uintptr_t)polling);
-	io_uring_sqe_set_data64(sqe, 0);
-}
-
-static void poll_end(struct vu_queue *q, bool *polling)
-{
-	*polling = false;
-	vu_queue_put(q);
-}
-
 /* --- receiving --- */
 
 /* The buffers of a slot, or of those that follow, were not used; newest first. */
@@ -383,7 +354,7 @@ bool net_file_rx(struct vu_queue *q)
 		return any;
 	if (f->drained) {
 		f->drained = false;
-		poll_start(q, POLLIN, &f->polling);
+		net_poll(q, POLLIN, &f->polling);
 		return false;
 	}
 	if (f->big)
@@ -403,7 +374,7 @@ void net_file_rx_stop(struct vu_queue *q)
 
 	f->stopping = true;
 	f->drained = false;
-	poll_cancel(q, &f->polling);
+	net_poll_cancel(q, &f->polling);
 	if (!f->pending)
 		batch_release(q);
 }
@@ -413,7 +384,7 @@ void net_file_rx_done(struct vu_queue *q, void *data, const struct io_uring_cqe 
 	struct file_rx *f = rx_of(q);
 
 	if (data == &f->polling) {
-		poll_end(q, data);
+		net_poll_end(q, data);
 		return;
 	}
 	((struct slot *)data)->res = cqe->res;
@@ -469,7 +440,7 @@ static void stalled_add(struct vu_queue *q, struct net_req *req)
 	*f->last = &req->r;
 	f->last = &req->r.next;
 	if (!f->polling)
-		poll_start(q, POLLOUT, &f->polling);
+		net_poll(q, POLLOUT, &f->polling);
 }
 
 /* What had to wait is written, or dropped. */
@@ -494,7 +465,7 @@ void net_file_tx_stop(struct vu_queue *q)
 
 	f->stopping = true;
 	stalled_go(q);
-	poll_cancel(q, &f->polling);
+	net_poll_cancel(q, &f->polling);
 }
 
 /* A packet that cannot be sent is dropped, as by any network. */
@@ -503,7 +474,7 @@ void net_file_tx_done(struct vu_queue *q, void *data, const struct io_uring_cqe 
 	struct file_tx *f = tx_of(q);
 
 	if (data == &f->polling) {
-		poll_end(q, data);
+		net_poll_end(q, data);
 		stalled_go(q);
 	} else if (cqe->res == -EAGAIN && !f->stopping) {
 		stalled_add(q, data);

@@ -27,36 +27,11 @@ struct waiter {
 static struct net_slirp stack;
 static struct waiter rx = { .side = &stack.rx.out }, tx = { .side = &stack.tx.in };
 
-static void wait_start(struct vu_queue *q, struct waiter *w)
-{
-	struct io_uring_sqe *sqe = vu_queue_sqe(q);
-
-	io_uring_prep_poll_add(sqe, 0, POLLIN);
-	io_uring_sqe_set_flags(sqe, IOSQE_FIXED_FILE);
-	io_uring_sqe_set_data(sqe, w);
-	w->polling = true;
-	vu_queue_get(q);
-}
-
-static void wait_cancel(struct vu_queue *q, struct waiter *w)
-{
-	struct io_uring_sqe *sqe;
-
-	if (!w->polling)
-		return;
-	sqe = vu_queue_sqe(q);
-	io_uring_prep_poll_remove(sqe, (uintptr_t)w);
-	io_uring_sqe_set_data64(sqe, 0);
-}
-
 static void user_done(struct vu_queue *q, void *data, const struct io_uring_cqe *cqe)
 {
-	struct waiter *w = data;
-
 	(void)cqe;
-	w->polling = false;
-	net_pipe_woken(w->side);
-	vu_queue_put(q);
+	net_poll_end(q, data);
+	net_pipe_woken(data == &rx.polling ? rx.side : tx.side);
 }
 
 /* --- receiving --- */
@@ -71,7 +46,7 @@ static const void *rx_peek(struct vu_queue *q, size_t *len)
 	net_pipe_sleepy(rx.side);
 	frame = net_pipe_peek(&stack.rx, len);
 	if (!frame)
-		wait_start(q, &rx);
+		net_poll(q, POLLIN, &rx.polling);
 	return frame;
 }
 
@@ -92,7 +67,7 @@ static bool user_rx(struct vu_queue *q)
 
 static void user_rx_stop(struct vu_queue *q)
 {
-	wait_cancel(q, &rx);
+	net_poll_cancel(q, &rx.polling);
 	net_rx_release(q);
 }
 
@@ -107,7 +82,7 @@ static void *tx_room(struct vu_queue *q)
 	net_pipe_sleepy(tx.side);
 	room = net_pipe_room(&stack.tx, NET_PACKET_MAX);
 	if (!room)
-		wait_start(q, &tx);
+		net_poll(q, POLLIN, &tx.polling);
 	return room;
 }
 
@@ -131,7 +106,7 @@ static bool user_tx(struct vu_queue *q)
 
 static void user_tx_stop(struct vu_queue *q)
 {
-	wait_cancel(q, &tx);
+	net_poll_cancel(q, &tx.polling);
 }
 
 /* --- control --- */
