@@ -85,10 +85,13 @@ $(B)/lib/%.a:
 	@mkdir -p $(@D); rm -f $@
 	$(call quiet,AR)ar rcsD $@ $(filter %.o,$^)
 
-define members
-$(B)/lib/$(1).a: $(2) $(B)/lib/$(1).list
+define list
 $(B)/lib/$(1).list: force
 	@mkdir -p $$(@D); echo '$(2)' | cmp -s - $$@ || echo '$(2)' >$$@
+endef
+define members
+$(B)/lib/$(1).a: $(2) $(B)/lib/$(1).list
+$(call list,$(1),$(2))
 endef
 $(eval $(call members,libshunt,$(call obj,$(lib_src))))
 $(eval $(call members,libring,$(call obj,$(ring_src))))
@@ -118,7 +121,13 @@ $(eval $(call process,balloon,balloon.c balloon_control.c control.c iov.c))
 $(eval $(call process,blk,blk.c blk_config.c $(disk_src)))
 $(eval $(call process,console,console.c console_control.c console_port.c iov.c))
 $(eval $(call process,rng,iov.c))
-$(eval $(call process,net,net.c net_ctrl.c net_keep.c net_filter.c net_rx.c net_file.c net_null.c net_control.c net_tap.c net_packet.c net_user.c net_slirp.c net_pipe.c iov.c,-lslirp))
+# Without libxdp there is no back end af-xdp.
+xdp_libs := $(shell pkg-config --libs libxdp libbpf 2>/dev/null)
+$(eval $(call process,net,net.c net_ctrl.c net_keep.c net_filter.c net_rx.c net_file.c net_null.c net_control.c net_tap.c \
+	net_packet.c net_user.c net_slirp.c net_pipe.c $(if $(xdp_libs),net_xdp.c) iov.c,-lslirp $(xdp_libs)))
+$(call obj,user/vhost-user/shunt-net.c): cflags += $(if $(xdp_libs),-DHAVE_LIBXDP)
+$(call obj,user/vhost-user/shunt-net.c): $(B)/lib/libxdp.list
+$(eval $(call list,libxdp,$(xdp_libs)))
 scsi_src := $(addprefix scsi_,block.c cd.c cmd.c ctl.c event.c hot.c inquiry.c lun.c mode.c req.c)
 $(eval $(call process,scsi,$(scsi_src) scsi_control.c scsi_opts.c control.c $(disk_src)))
 

@@ -12,6 +12,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 packages=(
 	# the programs and their libraries
 	gcc libc6-dev make pkg-config liburing-dev libjansson-dev libseccomp-dev libcap-ng-dev libslirp-dev
+	libxdp-dev libbpf-dev
 	# the modules
 	linux-headers-amd64 linux-headers-6.12-amd64 kmod xz-utils dkms
 	# the lab, the guest in it and what measures

@@ -57,7 +57,7 @@ static void net_done(struct vu_queue *q, void *data, const struct io_uring_cqe *
 		ops->done(q, data, cqe);
 }
 
-static const uint8_t opcodes[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_NOP };
+static const uint8_t opcodes[] = { IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_TIMEOUT, IORING_OP_NOP };
 
 static const struct vu_queue_ops net_queue_ops = {
 	.req_size = sizeof(struct net_req),

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * shunt-net: a virtio-net device on a tap, on an interface, on a network stack in the process, or on nothing.
+ * shunt-net: a virtio-net device on a tap, on an interface, on AF_XDP sockets, on a network stack in the process, or on
+ * nothing.
  *
  * net.c is the device: what it offers, and which queue is what. net_rx.c has the driver's receive buffers,
  * net_filter.c what it wants to receive. net_ctrl.c is the control queue, net_keep.c has what commands have set for the
- * process that comes after. The others are back ends: net_null.c, net_tap.c, net_packet.c, net_user.c; and
+ * process that comes after. The others are back ends: net_null.c, net_tap.c, net_packet.c, net_user.c, net_xdp.c; and
  * net_control.c, which has the control queue alone.
  */
 #ifndef VHOST_USER_NET_H
@@ -39,7 +40,7 @@
 			    BIT64(VIRTIO_NET_F_GUEST_UFO))
 
 /* Back ends; those of files have all options in common. */
-enum { NET_NULL, NET_FILE, NET_USER, NET_CONTROL, NET_BACKENDS };
+enum { NET_NULL, NET_FILE, NET_USER, NET_CONTROL, NET_XDP };
 
 struct net;
 
@@ -60,6 +61,20 @@ struct net_user_opts {
 };
 
 /**
+ * struct net_xdp_opts - options of the back end af-xdp
+ * @start_queue: the interface's queue of the first pair
+ * @mode: "native", "skb" or NULL
+ * @zero_copy: "on", "off" or NULL
+ * @map_path: or NULL
+ */
+struct net_xdp_opts {
+	unsigned int start_queue;
+	const char *mode;
+	const char *zero_copy;
+	const char *map_path;
+};
+
+/**
  * struct net_opts - what the command line says
  * @backend: where packets go
  * @ifname: of the interface, or NULL
@@ -68,8 +83,7 @@ struct net_user_opts {
  * @mtu: or 0
  * @pairs: 1..NET_PAIRS_MAX, or 0: as many as there are in @tap_fd, or one
  * @generate: null: bytes of the packets that it makes, or 0
- * @user: user's own
- * @own: options that were given and that one back end has alone: the last of each
+ * @user: @xdp: a back end's own
  */
 struct net_opts {
 	const struct net_backend *backend;
@@ -82,7 +96,7 @@ struct net_opts {
 	unsigned int pairs;
 	unsigned int generate;
 	struct net_user_opts user;
-	const char *own[NET_BACKENDS];
+	struct net_xdp_opts xdp;
 };
 
 /**
@@ -216,7 +230,7 @@ struct net {
 	void *priv[VU_QUEUES_MAX];
 };
 
-extern const struct net_backend net_null, net_tap, net_macvtap, net_packet, net_user, net_control;
+extern const struct net_backend net_null, net_tap, net_macvtap, net_packet, net_user, net_control, net_xdp;
 
 /** net_open() - Return: 0, or -1 after one logged line */
 int net_open(struct net *n, const struct net_opts *o);

@@ -16,7 +16,7 @@ static const char usage[] =
 	"Serves a virtio-net device over vhost-user.\n"
 	"\n"
 	VU_HELP_SOCKET
-	"  --backend=null|tap|macvtap|packet|user|control\n"
+	"  --backend=null|tap|macvtap|packet|user|control|af-xdp\n"
 	"                        null: drops what is sent; packet: an interface, past the host; user: a network\n"
 	"                        of its own in this process, with the host's sockets below; control: the control\n"
 	"                        queue alone, for a NIC whose other queues the kernel serves\n"
@@ -39,17 +39,30 @@ static const char usage[] =
 	"  --ipv6=on|off         IPv6, too (on)\n"
 	"  --restrict            the guest reaches nothing outside of its network\n"
 	"  --hostfwd=tcp|udp:[HOSTADDRESS]:HOSTPORT-[GUESTADDRESS]:GUESTPORT\n"
-	"                        pass connections to a port of the host on; may be repeated\n";
+	"                        pass connections to a port of the host on; may be repeated\n"
+	"af-xdp:\n"
+	"  --ifname=NAME         the interface; each pair has a queue of it\n"
+	"  --start-queue=N       the first of them (0)\n"
+	"  --mode=native|skb     where the XDP program runs: in the driver, or behind it (native, else skb)\n"
+	"  --zero-copy=on|off    the driver's packets are in our memory, or the kernel copies (on, else off)\n"
+	"  --map-path=PATH       put the sockets into this pinned map, whose program is somebody else's\n";
+
+#ifdef HAVE_LIBXDP
+#define CAP_XDP "\"af-xdp\", "
+#else
+#define CAP_XDP
+#endif
 
 static const char capabilities[] =
 	"{\n"
 	"  \"type\": \"net\",\n"
-	"  \"features\": [ \"null\", \"tap\", \"macvtap\", \"packet\", \"user\", \"control\", \"queue-pairs\" ]\n"
+	"  \"features\": [ \"null\", \"tap\", \"macvtap\", \"packet\", \"user\", \"control\", " CAP_XDP "\"queue-pairs\" ]\n"
 	"}\n";
 
 enum {
 	OPT_BACKEND = 1, OPT_PAIRS, OPT_MAC, OPT_MTU, OPT_GENERATE, OPT_IFNAME, OPT_TAP_FD, OPT_NET, OPT_HOST,
 	OPT_DHCPSTART, OPT_DNS, OPT_HOSTNAME, OPT_IPV6, OPT_RESTRICT, OPT_HOSTFWD,
+	OPT_START_QUEUE, OPT_MODE, OPT_ZERO_COPY, OPT_MAP_PATH, NR_OPTS
 };
 
 static const struct option options[] = {
@@ -68,11 +81,31 @@ static const struct option options[] = {
 	{ "ipv6", required_argument, NULL, OPT_IPV6 },
 	{ "restrict", no_argument, NULL, OPT_RESTRICT },
 	{ "hostfwd", required_argument, NULL, OPT_HOSTFWD },
+	{ "start-queue", required_argument, NULL, OPT_START_QUEUE },
+	{ "mode", required_argument, NULL, OPT_MODE },
+	{ "zero-copy", required_argument, NULL, OPT_ZERO_COPY },
+	{ "map-path", required_argument, NULL, OPT_MAP_PATH },
 	{ NULL, 0, NULL, 0 },
 };
 
+/* Back ends that an option is for, by their kinds; none: all of them */
+static const unsigned int kinds[NR_OPTS] = {
+	[OPT_GENERATE] = 1 << NET_NULL,
+	[OPT_IFNAME] = 1 << NET_FILE | 1 << NET_XDP,
+	[OPT_TAP_FD] = 1 << NET_FILE,
+	[OPT_NET ... OPT_HOSTFWD] = 1 << NET_USER,
+	[OPT_START_QUEUE ... OPT_MAP_PATH] = 1 << NET_XDP,
+};
+
+/* Options that were given */
+static const char *given[NR_OPTS];
+
 static const struct net_backend *const backends[] = { &net_null, &net_tap, &net_macvtap, &net_packet, &net_user,
-	&net_control };
+	&net_control,
+#ifdef HAVE_LIBXDP
+	&net_xdp,
+#endif
+};
 
 static int option_backend(struct net_opts *o, const char *name, const char *arg)
 {
@@ -81,7 +114,9 @@ static int option_backend(struct net_opts *o, const char *name, const char *arg)
 	for (i = 0; i < ARRAY_SIZE(backends); i++)
 		if (!strcmp(arg, backends[i]->name))
 			o->backend = backends[i];
-	return o->backend ? 0 : vu_option_bad(name, arg, "null, tap, macvtap, packet, user or control");
+	if (!o->backend && !strcmp(arg, "af-xdp"))
+		return log_err("--%s=%s: this shunt-net was built without libxdp", name, arg);
+	return o->backend ? 0 : vu_option_bad(name, arg, "null, tap, macvtap, packet, user, control or af-xdp");
 }
 
 static int option_mac(struct net_opts *o, const char *name, const char *arg)
@@ -142,12 +177,34 @@ static int option_user(struct net_user_opts *u, int val, const char *name, char 
 	}
 }
 
+static int option_word(const char *name, const char *arg, const char *one, const char *other, const char **out)
+{
+	*out = arg;
+	if (!strcmp(arg, one) || !strcmp(arg, other))
+		return 0;
+	return log_err("--%s=%s: it takes %s or %s", name, arg, one, other);
+}
+
+static int option_xdp(struct net_xdp_opts *x, int val, const char *name, const char *arg)
+{
+	switch (val) {
+	case OPT_START_QUEUE:
+		return vu_option_uint(name, arg, 0, 65535, &x->start_queue);
+	case OPT_MODE:
+		return option_word(name, arg, "native", "skb", &x->mode);
+	case OPT_ZERO_COPY:
+		return option_word(name, arg, "on", "off", &x->zero_copy);
+	default:
+		x->map_path = arg;
+		return 0;
+	}
+}
+
 static int option(void *opts, int val, const char *name, char *arg)
 {
 	struct net_opts *o = opts;
 
-	if (val >= OPT_GENERATE)
-		o->own[val == OPT_GENERATE ? NET_NULL : val <= OPT_TAP_FD ? NET_FILE : NET_USER] = name;
+	given[val] = name;
 	switch (val) {
 	case OPT_BACKEND:
 		return option_backend(o, name, arg);
@@ -165,7 +222,7 @@ static int option(void *opts, int val, const char *name, char *arg)
 	case OPT_TAP_FD:
 		return option_tap_fd(o, name, arg);
 	default:
-		return option_user(&o->user, val, name, arg);
+		return val < OPT_START_QUEUE ? option_user(&o->user, val, name, arg) : option_xdp(&o->xdp, val, name, arg);
 	}
 }
 
@@ -183,9 +240,9 @@ static int check(const struct net_opts *o)
 
 	if (!o->backend)
 		return log_err("--backend=NAME is needed; see --help");
-	for (i = 0; i < NET_BACKENDS; i++)
-		if (o->own[i] && i != o->backend->kind)
-			return log_err("--%s: --backend=%s has no such option", o->own[i], o->backend->name);
+	for (i = 0; i < NR_OPTS; i++)
+		if (given[i] && kinds[i] && !(kinds[i] >> o->backend->kind & 1))
+			return log_err("--%s: --backend=%s has no such option", given[i], o->backend->name);
 	return 0;
 }
 
