@@ -46,11 +46,13 @@
  * struct rx - received packets. Context: the receive queue
  * @ring: that have come; @fill: room for others
  * @polling: for some to come
+ * @dropped: those that the kernel had counted when the queue stopped
  */
 struct rx {
 	struct xsk_ring_cons ring;
 	struct xsk_ring_prod fill;
 	bool polling;
+	uint64_t dropped;
 };
 
 /**
@@ -90,6 +92,12 @@ static struct xdp_pair pairs[NET_PAIRS_MAX];
 static struct xdp_pair *pair_of(const struct vu_queue *q)
 {
 	return &pairs[q->index / 2];
+}
+
+static void tell_dropped(const struct vu_queue *q, uint64_t n)
+{
+	if (n)
+		log_info("queue %u: %llu packets dropped", q->index, (unsigned long long)n);
 }
 
 /* --- receiving --- */
@@ -133,10 +141,19 @@ static bool xdp_rx(struct vu_queue *q)
 	return i;
 }
 
+/* The kernel drops what is too long for a frame, or comes while there is no room. */
 static void xdp_rx_stop(struct vu_queue *q)
 {
-	net_poll_cancel(q, &pair_of(q)->rx.polling);
+	struct xdp_statistics st = { 0 };
+	struct xdp_pair *x = pair_of(q);
+	socklen_t len = sizeof(st);
+
+	net_poll_cancel(q, &x->rx.polling);
 	net_rx_release(q);
+	if (getsockopt(x->fd, SOL_XDP, XDP_STATISTICS, &st, &len))
+		return;
+	tell_dropped(q, st.rx_dropped + st.rx_ring_full - x->rx.dropped);
+	x->rx.dropped = st.rx_dropped + st.rx_ring_full;
 }
 
 static void xdp_rx_done(struct vu_queue *q, void *data, const struct io_uring_cqe *cqe)
@@ -255,8 +272,7 @@ static void xdp_tx_stop(struct vu_queue *q)
 {
 	struct tx *tx = &pair_of(q)->tx;
 
-	if (tx->dropped)
-		log_info("queue %u: %llu packets dropped", q->index, (unsigned long long)tx->dropped);
+	tell_dropped(q, tx->dropped);
 	tx->dropped = 0;
 }
 
