@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Packets of 64 bytes to and from shunt-net's back end null, on this machine and not in the lab: what queues and
-# threads cost, with nothing behind them. The driver is shunt-bench. Prints medians.
+# Packets of 64 bytes to and from shunt-net, on this machine and not in the lab: by its back end null, which is what
+# queues and threads cost with nothing behind them; as root also by a tap and by AF_XDP on a veth pair, in a network
+# namespace. The driver is shunt-bench, which is the kernel's end, too. Prints medians.
 #
 #	-n RUNS		of each (5)
-#	-c COUNT	packets of a run (5000000)
+#	-c COUNT	packets of a run (5000000; a tenth where the kernel has them)
 #	-p MICROSECONDS	the longest time that shunt-net polls, for the second column (50)
 set -eu -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -20,27 +21,40 @@ while getopts n:c:p: o; do
 	esac
 done
 make -C "$top" user >/dev/null
+if [ -z "${BENCH_NET_INSIDE:-}" ] && unshare -n true 2>/dev/null; then
+	BENCH_NET_INSIDE=yes exec unshare -n "$0" -n "$runs" -c "$count" -p "$poll"
+fi
 tmp=$(mktemp -d)
 pid=
 trap '[ -z "$pid" ] || kill $pid; rm -rf "$tmp"' EXIT
 
-# run POLL ARGUMENTS...: packets a second, and CPU nanoseconds of the queue for each
+# run POLL BACKEND ARGUMENTS...: packets a second, and CPU nanoseconds of the queue for each
 run() {
-	local us=$1 queue=1 rate before after
+	local us=$1 queue=1 rate before after n=$((count / 10)) back far
 
-	shift
+	case $2 in
+	null) n=$count back="--generate=64" far= ;;
+	tap) back="--ifname=t0" far="--tap t0" ;;
+	af-xdp) back="--ifname=v0" far="--tap v1" ;;
+	esac
+	back="--backend=$2 $back"
+	shift 2
 	[ "$1" = net-tx ] || queue=0
-	"$top/build/bin/shunt-net" --socket-path="$tmp/s" --backend=null --generate=64 --poll-us="$us" &
+	# shellcheck disable=SC2086 # words
+	"$top/build/bin/shunt-net" --socket-path="$tmp/s" $back --poll-us="$us" &
 	pid=$!
-	while [ ! -S "$tmp/s" ]; do sleep 0.1; done
+	while [ ! -S "$tmp/s" ]; do kill -0 $pid && sleep 0.1; done
 	before=$(ns $queue)
-	rate=$("$top/build/bin/shunt-bench" "$@" --device "$tmp/s" --size 64 --warmup 0 --count "$count" |
+	# shellcheck disable=SC2086
+	rate=$("$top/build/bin/shunt-bench" "$@" --device "$tmp/s" $far --size 64 --warmup 0 --count "$n" |
 		sed -n 's/^packets_per_second=//p')
 	after=$(ns $queue)
 	kill $pid
 	wait $pid
 	pid=
-	echo "$rate $(((after - before) / (count / 1000)))"
+	# The kernel lets go of an interface in its own time.
+	[ -z "$far" ] || sleep 0.5
+	echo "$rate $(((after - before) / (n / 1000)))"
 }
 
 # ns QUEUE: CPU time of its thread
@@ -52,16 +66,26 @@ ns() {
 	done
 }
 
-# median POLL ARGUMENTS...
+# median POLL BACKEND ARGUMENTS...
 median() {
 	for _ in $(seq "$runs"); do run "$@"; done | sort -n | sed -n "$(((runs + 1) / 2))p"
 }
 
-printf '%-38s %10s %8s %12s %8s\n' "" "packets/s" "ns each" "poll $poll us" "ns each"
-for what in "net-tx --wait call --batch 256" "net-tx --wait call --batch 256 --packed" "net-tx --wait spin --batch 32" \
-	    "net-rx --wait call"; do
-	# shellcheck disable=SC2086 # words
-	for us in 0 "$poll"; do median "$us" $what; done |
-		awk -v what="$what" '{ rate[NR] = $1; ns[NR] = $2 / 1000 }
-			END { printf "%-38s %10d %8.1f %12d %8.1f\n", what, rate[1], ns[1], rate[2], ns[2] }'
+backends=null
+if [ -n "${BENCH_NET_INSIDE:-}" ]; then
+	backends="null tap af-xdp"
+	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	ip tuntap add t0 mode tap vnet_hdr
+	ip link add v0 type veth peer v1
+	for i in t0 v0 v1; do ip link set $i up; done
+fi
+printf '%-45s %10s %8s %12s %8s\n' "" "packets/s" "ns each" "poll $poll us" "ns each"
+for back in $backends; do
+	for what in "net-tx --wait call --batch 256" "net-tx --wait call --batch 256 --packed" \
+		    "net-tx --wait spin --batch 32" "net-rx --wait call"; do
+		# shellcheck disable=SC2086 # words
+		for us in 0 "$poll"; do median "$us" $back $what; done |
+			awk -v what="$back $what" '{ rate[NR] = $1; ns[NR] = $2 / 1000 }
+				END { printf "%-45s %10d %8.1f %12d %8.1f\n", what, rate[1], ns[1], rate[2], ns[2] }'
+	done
 done
