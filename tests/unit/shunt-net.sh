@@ -23,6 +23,8 @@ bad() {
 }
 
 bad "--backend=NAME is needed"
+bad "--ifname=NAME is needed|built without libxdp" --backend=af-xdp
+bad "--start-queue: --backend=tap has no such option" --backend=tap --start-queue=1
 bad "--backend=vde: it takes null, tap" --backend=vde
 bad "--wat: unknown option" --backend=null --wat
 bad "--queue-pairs=32: it takes a number from 1 to 31" --backend=null --queue-pairs=32
