@@ -134,12 +134,19 @@ bad "takes tap" "${k[@]}" -netdev socket,id=n0
 bad "takes tap" "${k[@]}" -netdev ''
 bad "id= is missing" "${k[@]}" -netdev tap,vhost=on
 bad "id n0 given twice" "${k[@]}" -netdev tap,id=n0,vhost=on -netdev tap,id=n0,vhost=on
-bad "no such type; takes tap, user or vhost-user" "${k[@]}" -netdev bridge,id=n0
+bad "no such type; takes tap, user, vhost-user or af-xdp" "${k[@]}" -netdev bridge,id=n0
 bad "id= is missing" "${k[@]}" -netdev user
 bad "no property 'hostfwd'" "${k[@]}" -netdev tap,id=n0,hostfwd=tcp::1-:1
 bad "no property 'ifname'" "${k[@]}" -netdev user,id=n0,ifname=x
 bad "ipv6" "${k[@]}" -netdev user,id=n0,ipv6=4
 bad "more than 16" "${k[@]}" -netdev "user,id=n0$(printf ',hostfwd=tcp::%s-:1' {1..17})"
+bad "ifname= is missing" "${k[@]}" -netdev af-xdp,id=n0
+bad "takes an interface name" "${k[@]}" -netdev af-xdp,id=n0,ifname=0123456789abcdef
+bad "mode" "${k[@]}" -netdev af-xdp,id=n0,ifname=x,mode=fast
+bad "go together" "${k[@]}" -netdev af-xdp,id=n0,ifname=x,inhibit=on
+bad "go together" "${k[@]}" -netdev af-xdp,id=n0,ifname=x,map-path=m
+bad "mode=skb" "${k[@]}" -netdev af-xdp,id=n0,ifname=x,inhibit=on,map-path=m,mode=skb
+bad "no such interface" "${k[@]}" -netdev af-xdp,id=n0,ifname=nosuch
 bad "contradicts" "${k[@]}" -netdev tap,id=n0,vhost=off,vhostforce=on
 bad "queues=2" "${k[@]}" -netdev tap,id=n0,vhost=on,queues=2
 bad "chardev" "${k[@]}" -netdev vhost-user,id=n0

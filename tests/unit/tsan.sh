@@ -34,7 +34,7 @@ if make B="$out" CFLAGS='-fsanitize=thread -Wno-tsan' LDFLAGS=-fsanitize=thread 
 	check "sessions and rings of shunt-blk" env BLK="$out/bin/shunt-blk" TSAN_OPTIONS=exitcode=66 tests/unit/vhost-user.sh
 	check "threads of a port of shunt-console" env CONSOLE="$out/bin/shunt-console" TSAN_OPTIONS=exitcode=66 \
 		tests/unit/shunt-console.sh
-	for t in null ctrl user; do
+	for t in null ctrl user xdp; do
 		check "queues of shunt-net: $t" env NET="$out/bin/shunt-net" TSAN_OPTIONS=exitcode=66 tests/unit/shunt-net-$t.sh
 	done
 else

@@ -71,4 +71,18 @@ if [ "$(id -u)" = 0 ] && ip tuntap add "vn$$" mode tap vnet_hdr 2> /dev/null; th
 else
 	skip "a tap" "none can be made"
 fi
+
+if ! "${shunt%/*}/shunt-net" --print-capabilities | grep -q af-xdp ||
+	! unshare -n python3 -c 'import socket; socket.socket(44, socket.SOCK_RAW)' 2> /dev/null; then
+	skip "af-xdp" "shunt-net was built without libxdp, or there are no such sockets"
+	done_testing
+fi
+as=(unshare -n sh -c 'ip link add v0 type veth peer v1 && ip addr add 10.0.2.2/24 dev v1 && ip link set v0 up &&
+	ip link set v1 up && exec "$@"' sh)
+start virtio_arp packed -netdev af-xdp,id=n,ifname=v0,mode=native,force-copy=on -device virtio-net-pci,netdev=n,packed=on
+verdict "af-xdp: the other end of a veth pair answers"
+start exit "" -netdev af-xdp,id=n,ifname=v0,start-queue=9 "${nic[@]}"
+wait $pid
+is "$? $(cat err)" "1 shunt-net: --ifname=v0: queue 9: Invalid argument (does it have as many queues?)" \
+	"af-xdp: a queue that the interface does not have is refused by the process, with its line only"
 done_testing

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * -netdev: the option and the list of all. What each kind does is in netdev_tap.c, netdev_user.c and netdev_vhost_user.c.
+ * -netdev: the option and the list of all. What each kind does is in netdev_tap.c, netdev_user.c, netdev_vhost_user.c and
+ * netdev_xdp.c.
  *
  * Context: main thread only. netdev_add() only looks at the words; everything that touches the host
  * happens in netdev_open_all(), after the process has forked.
@@ -16,7 +17,7 @@
 
 #define NETDEV_MAX	16
 
-static const struct netdev_kind *const kinds[] = { &netdev_tap, &netdev_slirp, &netdev_vhost_user };
+static const struct netdev_kind *const kinds[] = { &netdev_tap, &netdev_slirp, &netdev_vhost_user, &netdev_xdp };
 
 #define NR_KINDS	(sizeof(kinds) / sizeof(kinds[0]))
 
@@ -115,7 +116,7 @@ int netdev_add(const char *arg)
 	type = keyvals_take(&kvs, "type");
 	kind = kind_find(type);
 	if (!kind) {
-		log_err("-netdev %s: no such type; takes tap, user or vhost-user", type ? type : "");
+		log_err("-netdev %s: no such type; takes tap, user, vhost-user or af-xdp", type ? type : "");
 		goto out;
 	}
 	id = keyvals_take(&kvs, "id");

@@ -21,7 +21,7 @@ struct process;
 /**
  * struct netdev - one -netdev
  * @id: unique among netdevs
- * @ifname: of the tap
+ * @ifname: of the tap, or of the interface of af-xdp
  * @queues: pairs of queues
  * @tap_fd: one for each of them, open, IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, non-blocking; -1: there is no tap
  * @vhost_fd: one /dev/vhost-net for each of them, open (or vhostfd=), owner not yet set; -1: a process serves them

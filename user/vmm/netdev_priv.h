@@ -11,12 +11,19 @@
 
 /** struct netdev_opts - what the command line said; which fields count depends on the kind */
 struct netdev_opts {
-	/* tap, vhost-user */
+	/* tap, af-xdp, vhost-user */
 	uint32_t queues;
 	bool vhostforce;
+	/* tap, af-xdp */
+	char *ifname;
 	/* tap */
-	char *ifname, *fd, *script, *downscript, *vhostfd;
+	char *fd, *script, *downscript, *vhostfd;
 	enum prop_onoffauto vhost;
+	/* af-xdp */
+	int mode;
+	uint32_t start_queue;
+	char *map_path;
+	bool force_copy, inhibit;
 	/* vhost-user */
 	char *chardev;
 	/* user; @hostfwd: any number of them */
@@ -58,6 +65,6 @@ struct netdev_entry {
 	bool up;
 };
 
-extern const struct netdev_kind netdev_tap, netdev_slirp, netdev_vhost_user;
+extern const struct netdev_kind netdev_tap, netdev_slirp, netdev_vhost_user, netdev_xdp;
 
 #endif
