@@ -148,7 +148,7 @@ bad "go together" "${k[@]}" -netdev af-xdp,id=n0,ifname=x,map-path=m
 bad "mode=skb" "${k[@]}" -netdev af-xdp,id=n0,ifname=x,inhibit=on,map-path=m,mode=skb
 bad "no such interface" "${k[@]}" -netdev af-xdp,id=n0,ifname=nosuch
 bad "contradicts" "${k[@]}" -netdev tap,id=n0,vhost=off,vhostforce=on
-bad "queues=2" "${k[@]}" -netdev tap,id=n0,vhost=on,queues=2
+bad "queues=2" "${k[@]}" -netdev tap,id=n0,vhostfd=3,queues=2
 bad "chardev" "${k[@]}" -netdev vhost-user,id=n0
 bad "takes a number" "${k[@]}" -netdev vhost-user,id=n0,chardev=c,queues=32
 bad "takes a number" "${k[@]}" -netdev tap,id=n0,vhost=on,queues=0
