@@ -4,7 +4,7 @@
  * what they change, and whether that stays, as it has to when the process that was told is killed meanwhile.
  *
  * packed: rings of that layout; pairs=n: there are so many; rounds=n, pause=ms: look again and again; kernel: that has
- * the data queues, and filters less
+ * the data queues, and filters less, but its queues can be reset
  */
 #include "rt/net.h"
 
@@ -57,6 +57,19 @@ static void commands(void)
 	report(net_command(&n, 77, 0, empty, 1) == 1, "no such class is refused");
 }
 
+/* What has been set stays when the queue comes and goes. */
+static void reset_queue(void)
+{
+	u8 empty[8] = { 0 };
+	u32 i, good = 0;
+
+	for (i = 0; i < 3; i++) {
+		vq_reset(&n.ctrl);
+		good += vq_setup(&n.ctrl, &n.v, n.ctrl.index, 16, NO_VECTOR) && !net_command(&n, MAC, 0, empty, 8);
+	}
+	report(good == i, "the control queue was reset %u times, and works", good);
+}
+
 static void address(u32 rounds)
 {
 	u8 mac[6];
@@ -66,6 +79,8 @@ static void address(u32 rounds)
 	report(!net_command(&n, MAC, 1, other, 6), "another address");
 	net_mac(&n, mac);
 	report(same(mac, other), "is in the configuration space");
+	if (kernel)
+		reset_queue();
 	rt_printf("# ready\n");
 	for (i = 0; i < rounds; i++) {
 		net_mac(&n, mac);
@@ -108,7 +123,7 @@ int main(void)
 
 	kernel = cmdline_has("kernel");
 	net_find(&n);
-	want |= kernel ? 0 : NF_CTRL_RX_EXTRA | NF_CTRL_VLAN;
+	want |= kernel ? VF_RING_RESET : NF_CTRL_RX_EXTRA | NF_CTRL_VLAN;
 	want |= cmdline_has("packed") ? VF_PACKED : VF_EVENT_IDX;
 	want |= nr > 1 ? NF_MQ : 0;
 	if (!report((virtio_offered(&n.v) & want) == want, "the control queue is offered"))

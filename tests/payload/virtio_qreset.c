@@ -3,7 +3,7 @@
  * VIRTIO_F_RING_RESET: one queue stops, and starts with another size in fresh memory, while the other one
  * goes on. What the stopped queue had is left alone.
  *
- * packed: with packed rings; rounds=n
+ * packed: with packed rings; rounds=n; idle: further queues, which this driver has no use for, are reset, too
  */
 #include "rt/net.h"
 
@@ -95,6 +95,15 @@ int main(void)
 	rt_printf("# queue_reset read 1 at first in %u\n", slow);
 	report(n.rx_bad == 0, "no frame was damaged");
 	report(!(virtio_status(&n.v) & (VS_NEEDS_RESET | VS_FAILED)), "the device is well");
+
+	for (i = 2; i < mmio_r16(common + VC_NUMQ) && cmdline_has("idle"); i++) {
+		struct vq q;
+
+		if (!vq_setup(&q, &n.v, (u16)i, 16, NO_VECTOR) || (vq_reset(&q), !vq_setup(&q, &n.v, (u16)i, 16, NO_VECTOR)))
+			break;
+		vq_reset(&q);
+	}
+	report(net_echo(&n, 20, 300, 4) == 20, "after further queues came and went, up to %u, it works", i);
 
 	/* A reset of the device with one queue stopped */
 	vq_reset(&n.tx);

@@ -217,32 +217,40 @@ static void net_stop(struct vhost *vh)
 		netdev_set_filter(nk->nd, NULL, 0, false);
 }
 
-static bool is_ctrl(const struct net_kernel *nk, unsigned int n)
+/* Who has ring @n: a pair, or the process; NULL: nobody, it is one that a driver without MQ has no use for */
+static struct vhost *ring_owner(struct net_kernel *nk, unsigned int n)
 {
-	return n == 2 * pairs_of(nk, nk->vhost.vd->driver_features);
+	uint64_t features = nk->vhost.vd->driver_features;
+	unsigned int pairs = pairs_of(nk, features);
+
+	if (n < 2 * pairs)
+		return pair_vhost(nk, n / 2);
+	return n == 2 * pairs && features & BIT64(VIRTIO_NET_F_CTRL_VQ) ? &nk->vu.vhost : NULL;
 }
 
 static int net_ring_start(struct vhost *vh, unsigned int n, const struct vhost_ring *ring)
 {
 	struct net_kernel *nk = of(struct net_kernel, vhost, vh);
-	struct vhost *pair = pair_vhost(nk, n / 2);
+	struct vhost *owner = ring_owner(nk, n);
 	struct vhost_ring one = *ring;
 
-	if (!is_ctrl(nk, n))
-		return pair->ops->ring_start(pair, n % 2, ring);
-	return ctrl_done(nk, vhost_user_ops.start(&nk->vu.vhost, vh->vd->driver_features, &one, 1) ?: one.error);
+	if (!owner)
+		return 0;
+	if (owner != &nk->vu.vhost)
+		return owner->ops->ring_start(owner, n % 2, ring);
+	return ctrl_done(nk, owner->ops->start(owner, vh->vd->driver_features, &one, 1) ?: one.error);
 }
 
 /* The process has no other ring. */
 static void net_ring_stop(struct vhost *vh, unsigned int n)
 {
 	struct net_kernel *nk = of(struct net_kernel, vhost, vh);
-	struct vhost *pair = pair_vhost(nk, n / 2);
+	struct vhost *owner = ring_owner(nk, n);
 
-	if (is_ctrl(nk, n))
-		vhost_user_ops.stop(&nk->vu.vhost);
-	else
-		pair->ops->ring_stop(pair, n % 2);
+	if (owner == &nk->vu.vhost)
+		owner->ops->stop(owner);
+	else if (owner)
+		owner->ops->ring_stop(owner, n % 2);
 }
 
 static int net_ready(struct vhost *vh)

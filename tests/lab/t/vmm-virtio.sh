@@ -168,6 +168,11 @@ for _ in 1 2; do
 	! ends virtio_ctrl || break
 done
 is "$rc $(grep -c '^not ok' out) $(cat err)" "1 0 " "three pairs"
+for _ in 1 2; do
+	start virtio_qreset "idle rounds=4" ",mq=on"
+	! ends virtio_qreset || break
+done
+is "$rc $(grep -c '^not ok' out) $(grep -o 'up to [0-9]*' out) $(cat err)" "1 0 up to 7 " "three pairs: a driver of one resets queues of all"
 peer_down
 tap=("${one[@]}")
 ip link del vt0
