@@ -60,17 +60,17 @@ done_testing() {
 python_tap() {
 	local limit=$1 tap='
 import sys
-n = failed = 0
+tap_n = tap_bad = 0
 
 def report(ok, what):
-    global n, failed
-    n += 1
-    failed += not ok
-    print("%sok %d - %s" % ("" if ok else "not ", n, what), flush=True)
+    global tap_n, tap_bad
+    tap_n += 1
+    tap_bad += not ok
+    print("%sok %d - %s" % ("" if ok else "not ", tap_n, what), flush=True)
 
 def done():
-    print("1..%d" % n)
-    sys.exit(failed > 0)
+    print("1..%d" % tap_n)
+    sys.exit(tap_bad > 0)
 '
 	shift
 	timeout -k 2 "$limit" python3 -c "$tap$(cat)" "$@"

@@ -254,9 +254,9 @@ with process("--control=c") as p, Scsi() as g:
     k = Control()
     report(k.ask("list") == {"luns": []} and g.do(0, 0, TUR) == BAD_TARGET << 24, "no unit at all")
     report(g.config(30, 2) == struct.pack("<H", 255), "any target may come")
-    n = sum("error" not in k.give("add target=%d,lun=%d,read-only=on" % (i % 256, i), "ro", os.O_RDONLY)
-            for i in range(256))
-    report(n == 256 and len(k.ask("list")["luns"]) == 256, "256 units: %d" % n)
+    added = sum("error" not in k.give("add target=%d,lun=%d,read-only=on" % (i % 256, i), "ro", os.O_RDONLY)
+                for i in range(256))
+    report(added == 256 and len(k.ask("list")["luns"]) == 256, "256 units: %d" % added)
     report("one more than there can be" in k.give("add lun=256,read-only=on", "ro", os.O_RDONLY)["error"], "no more")
     report(sum(k.ask("remove target=%d,lun=%d" % (i % 256, i)) == {} for i in range(255, -1, -1)) == 256 and
            k.ask("list") == {"luns": []}, "all go")
