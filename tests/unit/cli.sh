@@ -158,6 +158,14 @@ bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=3x
 bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=0x3
 bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=99999999999
 bad "takes the number" "${k[@]}" -netdev tap,id=n0,vhostfd=x
+bad "fd= excludes fds=" "${k[@]}" -netdev tap,id=n0,fd=3,fds=3:4
+for list in x 3: :3 3::4 3:x "$(seq -s: 32)" 99999999999999999; do
+	bad "fds=$list: takes up to 31 numbers" "${k[@]}" -netdev "tap,id=n0,fds=$list"
+done
+bad "fds= excludes ifname=" "${k[@]}" -netdev tap,id=n0,fds=3:4,ifname=t
+bad "queues=2: takes 1 with fds=" "${k[@]}" -netdev tap,id=n0,fds=3:4,queues=2
+bad "vhostfds: 3 of them for 2 queues" "${k[@]}" -netdev tap,id=n0,fds=3:4,vhostfds=5:6:7
+bad "vhostfds: 2 of them for 1 queues" "${k[@]}" -netdev tap,id=n0,vhostfds=5:6
 bad "fd= excludes" "${k[@]}" -netdev tap,id=n0,vhost=on,fd=3,ifname=tap0
 bad "ifname=" "${k[@]}" -netdev tap,id=n0,vhost=on,ifname=averyveryverylongname
 bad "ifname=" "${k[@]}" -netdev tap,id=n0,vhost=on,ifname=

@@ -17,7 +17,7 @@ struct netdev_opts {
 	/* tap, af-xdp */
 	char *ifname;
 	/* tap */
-	char *fd, *script, *downscript, *vhostfd;
+	char *fd, *fds, *script, *downscript, *vhostfd, *vhostfds;
 	enum prop_onoffauto vhost;
 	/* af-xdp */
 	int mode;
@@ -56,13 +56,20 @@ struct netdev_kind {
 	void (*info)(const struct netdev_entry *e, FILE *out);
 };
 
-/** struct netdev_entry - @up: a downscript is owed */
+/** struct netdev_fds - inherited descriptors, @nr of them, one for each pair */
+struct netdev_fds {
+	unsigned int nr;
+	int fd[NETDEV_QUEUES];
+};
+
+/** struct netdev_entry - @up: a downscript is owed. @taps: @vhosts: tap's own */
 struct netdev_entry {
 	struct netdev nd;	/* first: netdev_find() gives it out */
 	const struct netdev_kind *kind;
 	struct netdev_opts o;
 	char *id;
 	bool up;
+	struct netdev_fds taps, vhosts;
 };
 
 extern const struct netdev_kind netdev_tap, netdev_slirp, netdev_vhost_user, netdev_xdp;

@@ -228,14 +228,10 @@ static const struct vhost_ops kernel_ops = {
 	.close = kernel_stop,
 };
 
-static int vhost_adopt(const char *opt, const char *vhostfd)
+int vhost_kernel_adopt(const char *opt, int fd)
 {
-	int fd, flags;
+	int flags = fcntl(fd, F_GETFD);
 
-	if (parse_fd(vhostfd, &fd))
-		return log_err("%s: vhostfd=%s: takes the number of an inherited descriptor", opt,
-			       vhostfd);
-	flags = fcntl(fd, F_GETFD);
 	if (flags < 0 || fcntl(fd, F_SETFD, flags | FD_CLOEXEC))
 		return log_err("%s: vhostfd=%d: %s", opt, fd, strerror(errno));
 	return fd;
@@ -246,8 +242,10 @@ int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd, co
 	char dev[32], why[160];
 	int fd;
 
+	if (vhostfd && parse_fd(vhostfd, &fd))
+		return log_err("%s: vhostfd=%s: takes the number of an inherited descriptor", opt, vhostfd);
 	if (vhostfd)
-		return vhost_adopt(opt, vhostfd);
+		return vhost_kernel_adopt(opt, fd);
 	snprintf(dev, sizeof(dev), "/dev/vhost-%s", kind);
 	fd = open(dev, O_RDWR | O_CLOEXEC);
 	if (fd >= 0)

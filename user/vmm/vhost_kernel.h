@@ -55,6 +55,9 @@ struct vhost_kernel {
  */
 int vhost_kernel_open(const char *opt, const char *kind, const char *vhostfd, const char *instead);
 
+/** vhost_kernel_adopt() - the same of an inherited one. Return: @fd, or -1 after one logged line */
+int vhost_kernel_adopt(const char *opt, int fd);
+
 /**
  * vhost_kernel_workers() - spread @nr rings, @first and up, over @workers threads; others stay with the
  * first of these. Once, after vhost_kernel_init(). Return: 0 or -errno

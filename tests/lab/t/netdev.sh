@@ -102,11 +102,23 @@ import fcntl, os, struct, sys
 fd = os.open("/dev/net/tun", os.O_RDWR)
 fcntl.ioctl(fd, 0x400454ca, struct.pack("16sH", b"nt3", int(sys.argv[1], 16)))
 os.dup2(fd, 9)
-os.dup2(os.open("/dev/vhost-net", os.O_RDWR), 8)
+for n in 7, 8:
+    os.dup2(os.open("/dev/vhost-net", os.O_RDWR), n)
+for name, n in ("nt3", 10), ("nt4", 11):
+    more = os.open("/dev/net/tun", os.O_RDWR)
+    if int(sys.argv[1], 16) & 0x100:
+        fcntl.ioctl(more, 0x400454ca, struct.pack("16sH", name.encode(), int(sys.argv[1], 16)))
+        os.dup2(more, n)
+        os.set_inheritable(n, True)
 os.execv(sys.argv[2], sys.argv[2:])
 END
 ended 1 "fd= and vhostfd=" python3 withtap 5002 "$shunt" "${base[@]}" "${quit[@]}" \
 	-netdev tap,id=n0,fd=9,vhostfd=8 "${nic[@]}"
+ended 1 "fds= and vhostfds=" python3 withtap 5102 "$shunt" "${base[@]}" "${quit[@]}" \
+	-netdev tap,id=n0,fds=9:10,vhostfds=8:7 "${nic[@]},mq=on"
+ended 1 "fds= and a process" python3 withtap 5102 "$shunt" "${base[@]}" "${quit[@]}" -netdev tap,id=n0,fds=9:10 "${nic[@]},mq=on"
+refused "9 is a queue of nt3, and 11 of nt4" "fds= of two taps" python3 withtap 5102 "$shunt" "${base[@]}" "${quit[@]}" \
+	-netdev tap,id=n0,fds=9:11 "${nic[@]}"
 refused "IFF_VNET_HDR" "fd= without IFF_VNET_HDR" python3 withtap 1002 "$shunt" "${base[@]}" "${quit[@]}" \
 	-netdev tap,id=n0,fd=9,vhost=on "${nic[@]}"
 refused "a tun, not a tap" "fd= of a tun" python3 withtap 5001 "$shunt" "${base[@]}" "${quit[@]}" \
