@@ -27,7 +27,7 @@ as=(setpriv --reuid=nobody --regid=nogroup --groups="$(stat -c %g /dev/kvm)" --n
 
 # start APPEND ARGUMENTS...: in the background, as nobody
 start() {
-	rm -f out
+	: > out
 	ram_file ram 32
 	truncate -s 4M disk
 	chmod 666 ram disk
