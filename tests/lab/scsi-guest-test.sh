@@ -93,7 +93,7 @@ scsi_guest_test() {
 		-device vhost-scsi-pci,wwpn=$a,virtqueue_size=256,cmd_per_lun=100,max_sectors=4096 \
 		-device "vhost-scsi-pci,wwpn=$b,t10_pi=on,packed=$packed,num_queues=1,vectors=0" </dev/null 2>err &
 	pids=($!)
-	heard add=now 200 && "$target" add $a ramdisk:32M,serial=new,lun=5
+	heard add=now 320 && "$target" add $a ramdisk:32M,serial=new,lun=5
 	heard remove=now 60 && "$target" remove-lun $a 5
 	heard done=1 60
 	for ((i = 0; i < 100; i++)); do vmm_lives || break; sleep 0.1; done
