@@ -30,7 +30,7 @@ start() {
 	: > out
 	ram_file ram 32
 	truncate -s 4M disk
-	chmod 666 ram disk
+	chmod 666 ram disk out
 	"${as[@]}" "$shunt" -m 32 -mem-path ram -nodefaults -display none -no-reboot -serial file:out \
 		-device isa-debug-exit,iobase=0x501,iosize=0x4 -kernel "$SHUNT_TOP/build/payload/virtio_blk.elf" \
 		-append "$1" "${@:2}" < /dev/null > /dev/null 2> err &
