@@ -8,6 +8,7 @@
 #	skip TEXT REASON
 #	python_tap SECONDS ARGUMENTS...	runs Python from standard input; see below
 
+tap_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tap_n=0
 tap_bad=0
 
@@ -56,7 +57,7 @@ done_testing() {
 	exit $((tap_bad > 0))
 }
 
-# python_tap SECONDS ARGUMENTS...: Python from standard input, which has report(ok, what) and done()
+# python_tap SECONDS ARGUMENTS...: Python from standard input, which has report(ok, what), done(), and what is in tests/unit
 python_tap() {
 	local limit=$1 tap='
 import sys
@@ -73,5 +74,5 @@ def done():
     sys.exit(tap_bad > 0)
 '
 	shift
-	timeout -k 2 "$limit" python3 -c "$tap$(cat)" "$@"
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$tap_dir/../unit timeout -k 2 "$limit" python3 -c "$tap$(cat)" "$@"
 }

@@ -10,7 +10,7 @@ balloon=${BALLOON:-$top/build/san/bin/shunt-balloon}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$balloon" "$top/build/bin/shunt-balloon" <<'P'
+python_tap 100 "$balloon" "$top/build/bin/shunt-balloon" <<'P'
 import json
 from process import *
 from virtio_guest import *

@@ -11,7 +11,7 @@ console=${CONSOLE:-$top/build/san/bin/shunt-console}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$console" "$top/build/bin/shunt-console" <<'P'
+python_tap 100 "$console" "$top/build/bin/shunt-console" <<'P'
 import fcntl, json, pty, random, re, signal, socket, termios
 from process import *
 from virtio_guest import *

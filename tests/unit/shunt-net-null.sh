@@ -2,15 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shunt-net's back end null behind a driver of our own: rings, and what is wrong with them.
 #
-# NET=program	the process (build/san/bin/shunt-net, else build/bin/shunt-net)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-. "$top/tests/lab/tap.sh"
-net=${NET:-$top/build/san/bin/shunt-net}
-[ -x "$net" ] || net=$top/build/bin/shunt-net
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 60 "$net" "$top/build/bin/shunt-bench" <<'P'
+# NET=program	see shunt-net-env
+. "$(dirname "$0")/shunt-net-env"
+own_folder
+python_tap 60 "$net" "$top/build/bin/shunt-bench" <<'P'
 from vhost_net import *
 
 program, bench = sys.argv[1:]

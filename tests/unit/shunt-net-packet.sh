@@ -2,23 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shunt-net's back end packet, on one end of a veth pair in a network namespace of its own.
 #
-# NET=program	the process (build/san/bin/shunt-net, else build/bin/shunt-net)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-. "$top/tests/lab/tap.sh"
-net=${NET:-$top/build/san/bin/shunt-net}
-[ -x "$net" ] || net=$top/build/bin/shunt-net
-if [ "${1:-}" != inside ]; then
-	unshare -nm true 2>/dev/null || { echo "1..0 # SKIP no rights to make a network"; exit 0; }
-	exec unshare -nm "$0" inside
-fi
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
+# NET=program	see shunt-net-env
+. "$(dirname "$0")/shunt-net-env"
+own_network "$@"
 sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
-ip link add v0 type veth peer v1 2>/dev/null || { echo "1..0 # SKIP no veth"; exit 0; }
+ip link add v0 type veth peer v1 2>/dev/null || skip_all "no veth"
 ip link set v0 up
 ip link set v1 up
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$net" <<'P'
+python_tap 100 "$net" <<'P'
 from vhost_net import *
 
 program, = sys.argv[1:]

@@ -2,19 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shunt-net's back ends tap and macvtap, in a network namespace of its own.
 #
-# NET=program	the process (build/san/bin/shunt-net, else build/bin/shunt-net)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-. "$top/tests/lab/tap.sh"
-net=${NET:-$top/build/san/bin/shunt-net}
-[ -x "$net" ] || net=$top/build/bin/shunt-net
-if [ "${1:-}" != inside ]; then
-	unshare -nm true 2>/dev/null || { echo "1..0 # SKIP no rights to make a network"; exit 0; }
-	exec unshare -nm "$0" inside
-fi
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
+# NET=program	see shunt-net-env
+. "$(dirname "$0")/shunt-net-env"
+own_network "$@"
+python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
 from vhost_net import *
 
 program, plain = sys.argv[1:]

@@ -2,22 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shunt-net's back end user: a guest of a few lines, in a network namespace with a name server of as many.
 #
-# NET=program	the process (build/san/bin/shunt-net, else build/bin/shunt-net)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-. "$top/tests/lab/tap.sh"
-net=${NET:-$top/build/san/bin/shunt-net}
-[ -x "$net" ] || net=$top/build/bin/shunt-net
-if [ "${1:-}" != inside ]; then
-	unshare -nm true 2>/dev/null || { echo "1..0 # SKIP no rights to make a network"; exit 0; }
-	exec unshare -nm "$0" inside
-fi
-dir=$(mktemp -d)
+# NET=program	see shunt-net-env
+. "$(dirname "$0")/shunt-net-env"
+own_network "$@"
 trap 'umount /etc/resolv.conf; rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
 ip link set lo up
 echo "nameserver 127.0.0.1" >resolv.conf
 mount --bind resolv.conf /etc/resolv.conf || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
+python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
 import random, socket, threading
 from vhost_net import *
 

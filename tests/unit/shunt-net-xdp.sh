@@ -2,22 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 # shunt-net's back end af-xdp on a veth pair, in a network namespace of its own.
 #
-# NET=program	the process (build/san/bin/shunt-net, else build/bin/shunt-net)
-top=$(cd "$(dirname "$0")/../.." && pwd)
-. "$top/tests/lab/tap.sh"
-net=${NET:-$top/build/san/bin/shunt-net}
-[ -x "$net" ] || net=$top/build/bin/shunt-net
+# NET=program	see shunt-net-env
+. "$(dirname "$0")/shunt-net-env"
 if [ "${1:-}" != inside ]; then
-	unshare -nm true 2>/dev/null || { echo "1..0 # SKIP no rights to make a network"; exit 0; }
-	"$net" --print-capabilities | grep -q af-xdp || { echo "1..0 # SKIP shunt-net was built without libxdp"; exit 0; }
-	python3 -c 'import socket; socket.socket(44, socket.SOCK_RAW)' 2>/dev/null ||
-		{ echo "1..0 # SKIP no AF_XDP sockets here"; exit 0; }
-	exec unshare -nm "$0" inside
+	"$net" --print-capabilities | grep -q af-xdp || skip_all "shunt-net was built without libxdp"
+	python3 -c 'import socket; socket.socket(44, socket.SOCK_RAW)' 2>/dev/null || skip_all "no AF_XDP sockets here"
 fi
-dir=$(mktemp -d)
+own_network "$@"
 trap 'umount fs 2>/dev/null; rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
+python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
 import ctypes
 import json
 from vhost_net import *

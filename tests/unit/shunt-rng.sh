@@ -11,7 +11,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 touch file
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$rng" "$top/build/bin/shunt-rng" <<'P'
+python_tap 100 "$rng" "$top/build/bin/shunt-rng" <<'P'
 import json, pty, tty
 from process import *
 from virtio_guest import *

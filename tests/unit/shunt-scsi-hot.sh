@@ -10,7 +10,7 @@ scsi=${SCSI:-$top/build/san/bin/shunt-scsi}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 100 "$scsi" "$top/build/bin/shunt-scsi" <<'P'
+python_tap 100 "$scsi" "$top/build/bin/shunt-scsi" <<'P'
 import fcntl
 from process import *
 from virtio_guest import *

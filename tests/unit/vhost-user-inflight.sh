@@ -12,7 +12,7 @@ blk=${BLK:-$top/build/san/bin/shunt-blk}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap $((60 + ${KILLS:-20} * 3)) "$blk" "${KILLS:-20}" <<'P'
+python_tap $((60 + ${KILLS:-20} * 3)) "$blk" "${KILLS:-20}" <<'P'
 import signal, subprocess
 from vhost_user_disk import *
 

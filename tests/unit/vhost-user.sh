@@ -10,7 +10,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
 truncate -s 1M disk
-PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$top/tests/unit python_tap 300 "$blk" <<'P'
+python_tap 300 "$blk" <<'P'
 import os, resource, select, signal, socket, struct, subprocess, time
 from vhost_user_disk import *
 
