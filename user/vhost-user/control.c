@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include "lib/log.h"
 #include "lib/prop.h"
 #include "program.h"
+#include "thread.h"
 
 #define CLIENTS_MAX	16
 #define LINE_MAX	512
@@ -127,8 +127,6 @@ static void *control_thread(void *arg)
 	struct pollfd p[CLIENTS_MAX + 2];
 	unsigned int nr = ctl->connected >= 0, i;
 
-	pthread_setname_np(pthread_self(), "control");
-	sem_post(&ctl->started);
 	for (;;) {
 		p[0] = (struct pollfd){ .fd = ctl->ending, .events = POLLIN };
 		/* Those that are too many wait. */
@@ -176,7 +174,6 @@ int vu_control_open(struct vu_control *c)
 
 int vu_control_start(struct vu_control *c)
 {
-	sigset_t all, old;
 	int ret;
 
 	if (!vu_control_there(c))
@@ -186,17 +183,8 @@ int vu_control_start(struct vu_control *c)
 		return log_err("--control: %s", strerror(errno));
 	/* Later there are no files to take it from. */
 	json_object_seed(0);
-	sem_init(&c->started, 0, 0);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&c->thread, NULL, control_thread, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (ret)
-		return log_err("--control: %s", strerror(ret));
-	/* A thread that begins makes system calls that it may not make later. */
-	while (sem_wait(&c->started))
-		;
-	return 0;
+	ret = vu_thread_start(&c->thread, "control", control_thread, c);
+	return ret ? log_err("--control: %s", strerror(ret)) : 0;
 }
 
 void vu_control_finish(struct vu_control *c)

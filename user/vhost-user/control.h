@@ -11,7 +11,6 @@
 
 #include <jansson.h>
 #include <pthread.h>
-#include <semaphore.h>
 #include <stdbool.h>
 
 #include "lib/sandbox.h"
@@ -37,7 +36,6 @@ struct vu_control {
 	int listening;
 	int ending;
 	pthread_t thread;
-	sem_t started;
 };
 
 /** vu_control_there() - somebody may ask */

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <slirp/libslirp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/prop.h"
+#include "thread.h"
 
 /* Frames of a round */
 #define ROUND	64
@@ -179,8 +179,6 @@ static void *slirp_thread(void *arg)
 	struct net_slirp *s = arg;
 	int ret;
 
-	pthread_setname_np(pthread_self(), "slirp");
-	sem_post(&s->started);
 	for (;;) {
 		s->nr_fds = 1;
 		s->fds[0] = (struct pollfd){ .fd = s->tx.out.fd, .events = POLLIN };
@@ -313,21 +311,9 @@ int net_slirp_open(struct net_slirp *s, const struct net_user_opts *o, unsigned 
 
 int net_slirp_start(struct net_slirp *s)
 {
-	sigset_t all, old;
-	int ret;
+	int ret = vu_thread_start(&s->thread, "slirp", slirp_thread, s);
 
-	sem_init(&s->started, 0, 0);
-	/* Signals are the control thread's. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&s->thread, NULL, slirp_thread, s);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (ret)
-		return log_err("user: %s", strerror(ret));
-	/* To begin, it makes system calls that it may not make later. */
-	while (sem_wait(&s->started))
-		;
-	return 0;
+	return ret ? log_err("user: %s", strerror(ret)) : 0;
 }
 
 /* Connections to the outside, and the host's resolv.conf */

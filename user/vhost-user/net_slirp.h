@@ -4,7 +4,6 @@
 #define VHOST_USER_NET_SLIRP_H
 
 #include <pthread.h>
-#include <semaphore.h>
 
 #include "net.h"
 #include "net_pipe.h"
@@ -26,7 +25,6 @@ struct net_slirp {
 	unsigned int max_fds;
 	int64_t ra_at;
 	pthread_t thread;
-	sem_t started;
 };
 
 /**

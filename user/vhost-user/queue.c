@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +15,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "thread.h"
 
 #define SQ_ENTRIES	256
 /* Room for the end of every request, and what else there is: an overflow is possible, and no loss. */
@@ -235,10 +235,7 @@ static void *queue_thread(void *arg)
 {
 	struct vu_queue *q = arg;
 	void (*work)(struct vu_queue *q, void *arg);
-	char name[16];
 
-	snprintf(name, sizeof(name), "queue-%u", q->index);
-	pthread_setname_np(pthread_self(), name);
 	q->error = uring_init(q);
 	sem_post(&q->worked);
 	if (q->error)
@@ -289,8 +286,8 @@ struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigne
 			      unsigned int poll_us)
 {
 	struct vu_queue *q = calloc(1, sizeof(*q));
-	sigset_t all, old;
 	int ret = ENOMEM;
+	char name[16];
 
 	if (!q)
 		goto fail;
@@ -307,12 +304,8 @@ struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigne
 	sem_init(&q->worked, 0, 0);
 	if (!q->batch.elem || !q->batch.iov || q->wake < 0)
 		goto release;
-	/* Signals are the control thread's. */
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&q->thread, NULL, queue_thread, q);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	snprintf(name, sizeof(name), "queue-%u", index);
+	ret = vu_thread_start(&q->thread, name, queue_thread, q);
 	if (ret)
 		goto release;
 	wait_worked(q);
