@@ -35,10 +35,7 @@ if [ -z "$inside" ]; then
 		kdir=/lib/modules/$(uname -r)/build
 	fi
 	make -C "$top" modules KDIR="$kdir" >/dev/null
-	mkdir -p "$guest"
-	ln -sfn "$("$top/scripts/kernel.sh" vmlinuz "$k")" "$guest/vmlinuz"
-	"$top/tests/lab/guest-initramfs" "$guest/initramfs-bench" -r "$guest/root-bench.img" -k "$k" \
-		-M virtio_scsi -M sd_mod -p fio "$top/tests/lab/guest/blkbench.sh"
+	"$top/tests/lab/guest-initramfs" -k "$k" blkbench
 	exec "$top/tests/lab/run" -k "$where" -t $((300 + boots * 4 * (150 + rounds * 4 * (secs + 5)))) -- \
 		"$0" --inside -k "$k" -n "$boots" -r "$rounds" -s "$secs" -S "$sides"
 fi
@@ -118,7 +115,7 @@ vmm() {
 # boot SIDE: lines "CASE SIDE IOPS MICROSECONDS"
 boot() {
 	vmm "$1"
-	timeout 240 "${cmd[@]}" -m 384 -smp 2 -kernel "$guest/vmlinuz" -initrd "$guest/initramfs-bench" \
+	timeout 240 "${cmd[@]}" -m 384 -smp 2 -kernel "$guest/vmlinux" -initrd "$guest/initramfs-root-blkbench" \
 		-append "console=ttyS0 quiet panic=-1 guest.secs=$secs guest.rounds=$rounds" -serial "file:$tmp/serial" \
 		</dev/null >"$tmp/vmm" 2>&1 || true
 	tr -d '\r' <"$tmp/serial" | sed -n "s/^GUEST case=\([^ ]*\) iops=\([^ ]*\) us=\(.*\)/\1 $1 \2 \3/p"
@@ -172,7 +169,7 @@ modprobe null_blk nr_devices=1 gb=1
 modprobe loop
 dd if=/dev/zero of="$tmp/loop" bs=1M count=256 status=none
 disks[loop]=$(losetup -f --show --direct-io=on "$tmp/loop" 2>/dev/null || losetup -f --show "$tmp/loop")
-cp --sparse=always "$guest/root-bench.img" "$tmp/root.img"
+cp --sparse=always "$guest/root-blkbench.img" "$tmp/root.img"
 cleanup() {
 	scsi_end
 	losetup -d "${disks[loop]}" || true

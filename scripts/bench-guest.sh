@@ -25,7 +25,7 @@ done
 guest=$top/build/guest/$k
 
 if [ -z "${inside:-}" ]; then
-	"$top/tests/lab/net-initramfs" -k "$k" "$guest"
+	"$top/tests/lab/guest-initramfs" -k "$k" net
 	where=$k
 	[ -n "$icount" ] || ! "$top/tests/lab/run" --host-capable || where=host
 	exec "$top/tests/lab/run" -k "$where" $icount -t $((300 + pairs * (400 + 5 * rounds * secs))) -- \
@@ -41,7 +41,7 @@ for i in $(seq "$pairs"); do
 		[ $((i % 2)) = 1 ] || { t=$side; side=$other; other=$t; }
 		"$top/scripts/load.sh" "$side" >/dev/null
 		say "  pair $i of $pairs: $side"
-		"$top/scripts/net-guest.sh" -v qemu -b "$guest/vmlinuz" -i "$guest/initramfs" \
+		"$top/scripts/net-guest.sh" -v qemu -b "$guest/vmlinuz" -i "$guest/initramfs-net" \
 			-R "$rounds" -s "$secs" -n "$([ -n "$icount" ] && echo 50 || echo 200)" -t 300 >"$tmp/$side.$i" ||
 			{ cat "$tmp/$side.$i" >&2; die "the guest failed on $side"; }
 	done

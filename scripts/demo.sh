@@ -27,7 +27,7 @@ inside() { # runs where the modules can be loaded: the host itself, or the lab
 			iperf-*)	say "  ${line%%=*}: ${line#*=}" ;;
 			ping-p50*)	say "  ${line%%=*}: ${line#*=}" ;;
 			esac
-		done < <(scripts/net-guest.sh -v "$2" -b "$guest/vmlinuz" -d "$guest/root.img" -i "$guest/initramfs-root" -s 4 -n 50 || echo failed=1)
+		done < <(scripts/net-guest.sh -v "$2" -b "$guest/vmlinuz" -d "$guest/root-net.img" -i "$guest/initramfs-root-net" -s 4 -n 50 || echo failed=1)
 		[ -z "${r[$col,failed]:-}" ]
 	}
 	modprobe -q kvm_amd || modprobe -q kvm_intel
@@ -79,7 +79,7 @@ say "building shunt and the modules"
 make --no-print-directory user modules KDIR="$kdir" || exit 1
 say "preparing the guest: a stock Debian $k kernel, its own modules, in a root file system"
 guest=build/guest/$k
-tests/lab/net-initramfs -k "$k" -r "$guest" || exit 1
+tests/lab/guest-initramfs -k "$k" -r net || exit 1
 if [ $where = host ]; then
 	say "this machine takes modules and has KVM: running on it directly"
 else

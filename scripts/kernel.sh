@@ -8,6 +8,7 @@
 #	scripts/kernel.sh kdir 6.1	build folder of these headers
 #	scripts/kernel.sh path 6.1	folder with boot/vmlinuz-* and lib/modules/*; fetched if missing
 #	scripts/kernel.sh vmlinuz 6.1	the kernel image in there
+#	scripts/kernel.sh vmlinux 6.1	the same, unpacked: a guest that boots it (PVH) need not unpack it
 #
 # Everything goes through the metapackages: ABI numbers move.
 set -eu -o pipefail
@@ -76,9 +77,29 @@ path() {
 	echo "$dir"
 }
 
-[ $# = 2 ] || die "usage: $0 release|kdir|path|vmlinuz SERIES"
+# The image's header says where what it unpacks is; behind that is its size (Documentation/arch/x86/boot.rst).
+vmlinux() {
+	local zimage=$1 out=${1/vmlinuz/vmlinux} sects off len unpack
+
+	if [ ! -f "$out" ]; then
+		read -r sects <<<"$(od -An -tu1 -j 0x1f1 -N 1 "$zimage")"
+		read -r off len <<<"$(od -An -tu4 -j 0x248 -N 8 "$zimage")"
+		off=$(((sects + 1) * 512 + off))
+		case $(od -An -tx1 -j $off -N 4 "$zimage") in
+		" fd 37 7a 58")	unpack=xz ;;
+		" 28 b5 2f fd")	unpack=zstd ;;
+		*)		die "$zimage is packed in a way that this script does not know" ;;
+		esac
+		head -c $((off + len - 4)) "$zimage" | tail -c $((len - 4)) | $unpack -dc >"$out.$$"
+		mv "$out.$$" "$out"
+	fi
+	echo "$out"
+}
+
+[ $# = 2 ] || die "usage: $0 release|kdir|path|vmlinuz|vmlinux SERIES"
 case $1 in
 release|kdir|path)	"$1" "$2" ;;
 vmlinuz)		dir=$(path "$2"); ls "$dir"/boot/vmlinuz-* ;;
+vmlinux)		dir=$(path "$2"); vmlinux "$(ls "$dir"/boot/vmlinuz-*)" ;;
 *)			die "unknown request '$1'" ;;
 esac

@@ -14,7 +14,7 @@ packages=(
 	gcc libc6-dev make pkg-config liburing-dev libjansson-dev libseccomp-dev libcap-ng-dev libslirp-dev
 	libxdp-dev libbpf-dev
 	# the modules
-	linux-headers-amd64 linux-headers-6.12-amd64 kmod xz-utils dkms
+	linux-headers-amd64 linux-headers-6.12-amd64 kmod xz-utils zstd dkms
 	# the lab, the guest in it and what measures
 	qemu-system-x86 qemu-system-common qemu-utils busybox-static cpio iproute2 iputils-ping iperf3 procps psmisc
 	dmsetup e2fsprogs xfsprogs fio hdparm sg3-utils

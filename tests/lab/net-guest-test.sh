@@ -11,12 +11,11 @@ net_guest_test() {
 
 	series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
 	guest=$SHUNT_TOP/build/guest/$series
-	[ -f "$guest/initramfs" ] || "$SHUNT_TOP/tests/lab/net-initramfs" -k "$series" "$guest"
 	modprobe -q kvm_amd || modprobe -q kvm_intel
 	"$SHUNT_TOP/scripts/load.sh" ours | sed 's/^/# /'
 	vhost_offers 34 && packed=1
 	taps=$(ls /sys/class/net)
-	out=$("$SHUNT_TOP/scripts/net-guest.sh" -v "$vmm" -b "$guest/vmlinuz" -i "$guest/initramfs" \
+	out=$("$SHUNT_TOP/scripts/net-guest.sh" -v "$vmm" -b "$guest/vmlinux" -i "$guest/initramfs-net" \
 		-c "$cpus" -q "$queues" -s 2 -n 30 -r -t 150 -2 "packed=on${more:+,$more}")
 	sed 's/^\([^#]\)/# \1/' <<<"$out"
 	while IFS='=' read -r key value; do r[$key]=$value; done < <(grep -v '^#' <<<"$out" | grep =)

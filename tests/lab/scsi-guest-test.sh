@@ -75,7 +75,6 @@ scsi_guest_test() {
 	local vmm=$1 reboot=$2 packed=off a=naa.5001405a5c510001 b=naa.5001405a5c510002 cmd status key value i
 	declare -A r=()
 
-	[ -f "$guest/initramfs-scsi" ] || "$SHUNT_TOP/tests/lab/scsi-initramfs" -k "$series" "$guest"
 	scsi_modules
 	scsi_offers 34 && packed=on
 	truncate -s 48M block
@@ -88,7 +87,7 @@ scsi_guest_test() {
 	shunt)	cmd=("$SHUNT_TOP/build/bin/shunt" -nodefaults -display none) ;;
 	qemu)	cmd=(qemu-system-x86_64 -accel kvm -cpu host -M pc -display none -vga none -nodefaults) ;;
 	esac
-	"${cmd[@]}" -m 512 -smp 2 -kernel "$guest/vmlinuz" -initrd "$guest/initramfs-scsi" \
+	"${cmd[@]}" -m 512 -smp 2 -kernel "$guest/vmlinux" -initrd "$guest/initramfs-scsi" \
 		-append "console=ttyS0 quiet panic=-1 guest.reboot=$reboot" -serial file:serial \
 		-device vhost-scsi-pci,wwpn=$a,virtqueue_size=256,cmd_per_lun=100,max_sectors=4096 \
 		-device "vhost-scsi-pci,wwpn=$b,t10_pi=on,packed=$packed,num_queues=1,vectors=0" </dev/null 2>err &

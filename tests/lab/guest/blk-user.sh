@@ -3,6 +3,8 @@
 # Runs inside a stock Debian guest whose disks are served over vhost-user and have serial numbers: its root, a
 # file and a block device; and so is its source of entropy. Speaks to whoever reads the serial port in lines
 # "GUEST key=value".
+# guest: -r -M xfs -M virtio_rng -p mkfs.ext4 -p e2fsck -p mkfs.xfs -p xfs_repair
+# guest: -p blkdiscard -p fstrim -p lsblk -p hdparm -p fio
 say() { echo "GUEST $*"; }
 yes() { "$@" >/dev/null 2>&1 && echo 1 || echo 0; }
 

@@ -3,6 +3,8 @@
 # Runs inside a stock Debian guest whose disks have serial numbers that say what they are: its root, a
 # file, a block device, a read-only one, and one without. Speaks to whoever reads the serial port in lines
 # "GUEST key=value". The first boot makes a file system and reboots without unmounting it.
+# guest: -r -M xfs -M virtio_rng -p mkfs.ext4 -p e2fsck -p mkfs.xfs -p xfs_repair
+# guest: -p blkdiscard -p fstrim -p lsblk -p hdparm -p fio
 say() { echo "GUEST $*"; }
 
 disk() { # disk SERIAL: vdX

@@ -4,6 +4,7 @@
 # serial numbers null and loop, or SCSI disks, LUN 0 and 1. Random reads of 4 KiB by fio, as the kernel
 # command line says: guest.secs=N (of each), guest.rounds=N. Speaks in lines "GUEST case=DISK-DEPTH
 # iops=N us=N".
+# guest: -r -M virtio_scsi -M sd_mod -p fio
 say() { echo "GUEST $*"; }
 
 arg() { # arg NAME DEFAULT

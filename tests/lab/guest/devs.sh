@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs inside a stock Debian guest whose entropy, balloon, console, port, SCSI disk and files have a process each. Speaks to whoever
 # reads the serial port in lines "GUEST key=value", and waits for words by the port.
+# guest: -M virtio_rng -M virtio_balloon -M virtio_console -M virtio_scsi -M sd_mod -M virtiofs
 say() { echo "GUEST $*"; }
 free() { sed -n 's/^MemFree: *\([0-9]*\) kB/\1/p' /proc/meminfo; }
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs inside a stock Debian guest while it is migrated: fetches the same file over and over into its
 # memory until the host says that there is no more, and adds up the last ten. Speaks in lines "GUEST key=value".
+# guest: -M virtio_net -p bash
 say() { echo "GUEST $*"; }
 
 for _ in 1 2 3 4 5 6 7 8 9 10; do

@@ -4,6 +4,7 @@
 # Speaks to whoever reads the serial port in lines "GUEST key=value"; the kernel command line says
 # what to do: guest.secs=N (per direction), guest.pings=N, guest.reboot=1 (once, before measuring),
 # guest.streams=N, guest.rounds=N (measurements, one line each). A second device is tried afterwards.
+# guest: -M virtio_net -p iperf3
 say() { echo "GUEST $*"; }
 
 arg() { # arg NAME DEFAULT

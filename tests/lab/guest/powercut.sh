@@ -3,6 +3,7 @@
 # Runs inside a stock Debian guest whose VMM is about to be killed: writes files to the disk, and says
 # "GUEST kept=NAME:SUM" of each that fsync() has promised to keep, while others come and go that
 # nobody was promised.
+# guest: -M virtio_blk -M ext4
 say() { echo "GUEST $*"; }
 
 boot=$(sed -n 's/.*\bboot=\([0-9]*\).*/\1/p' /proc/cmdline)

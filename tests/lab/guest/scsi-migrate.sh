@@ -3,6 +3,7 @@
 # Runs inside a stock Debian guest while it is migrated. Reads a disk from end to end into its memory, slowly
 # and each block once: the pages that hold it are written by the device alone. Meanwhile fio writes and verifies another disk. When a third
 # disk says so it adds up what it has read. Speaks in lines "GUEST key=value".
+# guest: -M virtio_scsi -M sd_mod -p fio
 say() { echo "GUEST $*"; }
 
 disk() { # disk SERIAL: /dev/sdX

@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # In the guest of tests/lab/t/scsi-user.sh: a disk, one with blocks of 4096 bytes, one that is read only, a CD-ROM. What it
 # finds goes to the console, a line each: GUEST key=value.
+# guest: -M virtio_scsi -M sd_mod -M sr_mod -M sg -M ext4 -p fio -p mkfs.ext4 -p e2fsck
+# guest: -p sg_inq -p sg_vpd -p sg_readcap -p sg_luns -p sg_turs -p sg_sync -p sg_modes -p sg_requests
+# guest: -p sg_verify -p sg_compare_and_write -p sg_write_same -p sg_unmap -p sg_persist -p sg_reset
 say() { echo "GUEST $*"; }
 # ok KEY COMMAND...: whether it goes well
 ok() {

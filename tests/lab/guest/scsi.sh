@@ -4,6 +4,9 @@
 # block device, memory, and one with protection information on an adapter of its own. Speaks to whoever
 # reads the serial port in lines "GUEST key=value". With guest.reboot=1 the first boot makes a file system and
 # reboots without unmounting it.
+# guest: -M virtio_scsi -M sd_mod -M sr_mod -M sg -M ext4 -p fio -p mkfs.ext4 -p e2fsck
+# guest: -p sg_inq -p sg_vpd -p sg_readcap -p sg_luns -p sg_turs -p sg_sync -p sg_modes -p sg_requests
+# guest: -p sg_verify -p sg_compare_and_write -p sg_write_same -p sg_unmap -p sg_persist -p sg_reset
 say() { echo "GUEST $*"; }
 # yes COMMAND...: 1 or 0, and then its words
 yes() {

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs inside a stock Debian guest whose root disk and NIC are served by processes, and whose network is in one of
 # them. Speaks to whoever reads the serial port in lines "GUEST key=value".
+# guest: -r -M virtio_net
 say() { echo "GUEST $*"; }
 
 root=$(sed -n 's|^/dev/\(vd[a-z]*\) / .*|\1|p' /proc/mounts)

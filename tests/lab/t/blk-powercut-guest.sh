@@ -31,7 +31,7 @@ guest_writes() {
 	local wait=$((20 + RANDOM % 20)) end=$((SECONDS + 120))
 
 	: >serial
-	"$SHUNT_TOP/build/bin/shunt" -m 256 -nodefaults -display none -kernel "$guest/vmlinuz" \
+	"$SHUNT_TOP/build/bin/shunt" -m 256 -nodefaults -display none -kernel "$guest/vmlinux" \
 		-initrd "$guest/initramfs-powercut" -append "console=ttyS0 quiet panic=-1 boot=$1" \
 		-serial file:serial -drive "file=$2,if=none,id=d,format=raw" \
 		-device virtio-blk-pci,drive=d,vhost=on </dev/null 2>err &
@@ -78,12 +78,6 @@ whole() {
 	umount disk
 }
 
-[ -f "$guest/initramfs-powercut" ] || {
-	mkdir -p "$guest"
-	ln -sfn "$("$SHUNT_TOP/scripts/kernel.sh" vmlinuz "$series")" "$guest/vmlinuz"
-	"$SHUNT_TOP/tests/lab/guest-initramfs" "$guest/initramfs-powercut" -k "$series" -M virtio_blk -M ext4 \
-		"$SHUNT_TOP/tests/lab/guest/powercut.sh"
-}
 modprobe -q kvm_amd || modprobe -q kvm_intel
 modprobe -q loop
 modprobe -q ext4

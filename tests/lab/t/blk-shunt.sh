@@ -19,7 +19,6 @@ cleanup() {
 trap cleanup EXIT
 cd "$dir" || exit 1
 
-[ -f "$guest/initramfs-blk" ] || "$SHUNT_TOP/tests/lab/blk-initramfs" -k "$series" "$guest"
 modprobe -q kvm_amd || modprobe -q kvm_intel
 modprobe -q loop
 modprobe -q ext4
@@ -38,8 +37,8 @@ loops+=("$(losetup -f --show -b 4096 block)")
 sum=$(sha256sum < ro | cut -c 1-16)
 
 : > serial
-"$SHUNT_TOP/build/bin/shunt" -m 512 -smp 2 -nodefaults -display none -kernel "$guest/vmlinuz" \
-	-initrd "$guest/initramfs-blk" -append "console=ttyS0 quiet panic=-1" -serial file:serial \
+"$SHUNT_TOP/build/bin/shunt" -m 512 -smp 2 -nodefaults -display none -kernel "$guest/vmlinux" \
+	-initrd "$guest/initramfs-root-blk" -append "console=ttyS0 quiet panic=-1" -serial file:serial \
 	-monitor unix:monitor,server=on,wait=off \
 	-drive file=root,if=none,id=root,format=raw \
 	-device virtio-blk-pci,drive=root,vhostfd=9,vhost=on,serial=root,num-queues=64,queue-size=1024 \
@@ -141,7 +140,7 @@ like "$said" "the drive is read-only" "block_resize: a read-only drive"
 refused() { # WORDS TEXT DRIVE [DEVICE-OPTIONS]
 	local out rc
 
-	out=$(timeout 20 "$SHUNT_TOP/build/bin/shunt" -nodefaults -display none -kernel "$guest/vmlinuz" \
+	out=$(timeout 20 "$SHUNT_TOP/build/bin/shunt" -nodefaults -display none -kernel "$guest/vmlinux" \
 		-drive "if=none,id=d,format=raw,$3" -device "vhost-blk-pci,drive=d${4:-}" 2>&1 8<> /dev/vhost-net)
 	rc=$?
 	is "$rc $(wc -l <<< "$out")" "1 1" "$2: one line, status 1"

@@ -63,7 +63,6 @@ done
 ended drivers
 
 modprobe -q kvm_amd || modprobe -q kvm_intel
-[ -f "$guest/initramfs-blk-user" ] || "$SHUNT_TOP/tests/lab/blk-initramfs" -k "$series" "$guest"
 cp --sparse=always "$guest/root-blk-user.img" image
 serve root image --serial=root
 serve disk file --serial=file
@@ -77,7 +76,7 @@ timeout 200 qemu-system-x86_64 -accel kvm -cpu host -M pc,memory-backend=m -m 38
 	-chardev socket,id=disk,path=disk.sock -device vhost-user-blk-pci,chardev=disk,num-queues=1 \
 	-chardev socket,id=drive,path=drive.sock -device vhost-user-blk-pci,chardev=drive,num-queues=2,packed=on \
 	-chardev socket,id=rng,path=rng.sock -device vhost-user-rng-pci,chardev=rng \
-	-kernel "$guest/vmlinuz" -initrd "$guest/initramfs-blk-user" -append "console=ttyS0 quiet panic=-1" \
+	-kernel "$guest/vmlinux" -initrd "$guest/initramfs-root-blk-user" -append "console=ttyS0 quiet panic=-1" \
 	-serial file:serial </dev/null >qemu.out 2>&1
 got=$(tr -d '\r' <serial | sed -n 's/^GUEST //p' | tr ' ' '\n')
 told() { sed -n "s/^$1=//p" <<<"$got"; }

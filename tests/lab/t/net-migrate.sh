@@ -18,9 +18,7 @@ cleanup() {
 trap cleanup EXIT
 
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
-"$SHUNT_TOP/tests/lab/guest-initramfs" "$dir/initramfs" -k "$series" -p bash \
-	"$SHUNT_TOP/tests/lab/guest/migrate.sh" >"$dir/log" 2>&1 || { cat "$dir/log"; echo "Bail out! no guest"; exit 1; }
-kernel=$("$SHUNT_TOP/scripts/kernel.sh" vmlinuz "$series")
+guest=$SHUNT_TOP/build/guest/$series
 modprobe -q kvm_amd || modprobe -q kvm_intel
 "$SHUNT_TOP/scripts/load.sh" "${MODULES:-ours}" >/dev/null || { echo "Bail out! no modules"; exit 1; }
 
@@ -51,7 +49,7 @@ pids+=($!)
 start() {
 	: >"$dir/serial$1"
 	qemu-system-x86_64 -accel kvm -cpu host -M pc -m 256 -display none -vga none -nodefaults \
-		-kernel "$kernel" -initrd "$dir/initramfs" -append "console=ttyS0 quiet panic=-1 init_on_alloc=0" \
+		-kernel "$guest/vmlinux" -initrd "$guest/initramfs-migrate" -append "console=ttyS0 quiet panic=-1 init_on_alloc=0" \
 		-netdev "tap,id=n0,ifname=mga$1,script=no,downscript=no,vhost=on" \
 		-device virtio-net-pci,netdev=n0,mrg_rxbuf=off -serial "file:$dir/serial$1" \
 		-monitor "unix:$dir/mon$1,server=on,wait=off" "${@:2}" </dev/null 2>>"$dir/err" &

@@ -23,7 +23,6 @@ cleanup() {
 }
 trap 'cleanup 2> /dev/null' EXIT
 cd "$dir" || exit 1
-[ -f "$guest/initramfs" ] || "$SHUNT_TOP/tests/lab/net-initramfs" -k "$series" "$guest"
 modprobe -q kvm_amd || modprobe -q kvm_intel
 ip link set lo up
 for i in 0 1; do
@@ -37,7 +36,7 @@ for i in 0 1; do
 done
 : > serial
 qemu-system-x86_64 -accel kvm -cpu host -smp 2 -m 256 -object memory-backend-memfd,id=m,size=256M,share=on -M pc,memory-backend=m \
-	-nodefaults -display none -no-reboot -serial file:serial -kernel "$guest/vmlinuz" -initrd "$guest/initramfs" \
+	-nodefaults -display none -no-reboot -serial file:serial -kernel "$guest/vmlinux" -initrd "$guest/initramfs-net" \
 	-append "console=ttyS0 quiet panic=-1 guest.pings=20 guest.secs=1" \
 	-chardev socket,id=c0,path=nic0 -netdev vhost-user,id=n0,chardev=c0,queues=2 -device virtio-net-pci,netdev=n0,mq=on,vectors=6 \
 	-chardev socket,id=c1,path=nic1 -netdev vhost-user,id=n1,chardev=c1 -device virtio-net-pci,netdev=n1,packed=on \

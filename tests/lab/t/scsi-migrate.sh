@@ -7,9 +7,6 @@
 set -u
 . "$SHUNT_TOP/tests/lab/scsi-guest-test.sh"
 wwpn=naa.5001405a5c510003
-"$SHUNT_TOP/tests/lab/guest-initramfs" initramfs -k "$series" -M virtio_scsi -M sd_mod -p fio \
-	"$SHUNT_TOP/tests/lab/guest/scsi-migrate.sh" >log 2>&1 || { cat log; echo "Bail out! no guest"; exit 1; }
-kernel=$("$SHUNT_TOP/scripts/kernel.sh" vmlinuz "$series")
 scsi_modules
 head -c 4M /dev/urandom >window
 sum=$(sha256sum <window | cut -c 1-16)
@@ -21,7 +18,7 @@ scsi_target $wwpn fileio:data,serial=data fileio:word,serial=word ramdisk:16M,se
 start() {
 	: >"serial$1"
 	qemu-system-x86_64 -accel kvm -cpu host -M pc -m 512 -display none -vga none -nodefaults \
-		-kernel "$kernel" -initrd initramfs -append "console=ttyS0 quiet panic=-1 init_on_alloc=0" \
+		-kernel "$guest/vmlinux" -initrd "$guest/initramfs-scsi-migrate" -append "console=ttyS0 quiet panic=-1 init_on_alloc=0" \
 		-device vhost-scsi-pci,wwpn=$wwpn,migratable=on -serial "file:serial$1" \
 		-monitor "unix:mon$1,server=on,wait=off" "${@:2}" </dev/null 2>>err &
 	vmm=$!

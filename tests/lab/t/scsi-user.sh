@@ -43,7 +43,6 @@ done
 ended "commands"
 
 modprobe -q kvm_amd || modprobe -q kvm_intel
-[ -f "$guest/initramfs-scsi-user" ] || "$SHUNT_TOP/tests/lab/scsi-initramfs" -k "$series" "$guest"
 truncate -s 48M file block
 truncate -s 0 other
 truncate -s 16M other
@@ -56,7 +55,7 @@ serve --lun=file,serial="a serial" --lun="$loop,cache=none" --lun=other,read-onl
 	--lun=far,target=2,lun=300 --num-queues=2
 timeout 200 qemu-system-x86_64 -accel kvm -cpu host -M pc,memory-backend=m -m 512 -smp 2 -display none -vga none \
 	-nodefaults -object memory-backend-memfd,id=m,size=512M,share=on -chardev socket,id=c,path=s \
-	-device vhost-user-scsi-pci,chardev=c,num_queues=2 -kernel "$guest/vmlinuz" \
+	-device vhost-user-scsi-pci,chardev=c,num_queues=2 -kernel "$guest/vmlinux" \
 	-initrd "$guest/initramfs-scsi-user" -append "console=ttyS0 quiet panic=-1" -serial file:serial </dev/null >qemu.out 2>&1
 got=$(tr -d '\r' <serial | sed -n 's/^GUEST //p' | tr ' ' '\n')
 told() { sed -n "s/^$1=//p" <<<"$got"; }

@@ -7,6 +7,7 @@ set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
 . "$SHUNT_TOP/tests/lab/guest-watch.sh"
 series=$(uname -r | sed 's/^\([0-9]*\.[0-9]*\).*/\1/')
+guest=$SHUNT_TOP/build/guest/$series
 dir=$(mktemp -d)
 vmm='' fs=''
 cleanup() {
@@ -23,9 +24,6 @@ monitor() { "$SHUNT_TOP/tests/monitor.py" mon "$1"; }
 
 modprobe -q kvm_amd || modprobe -q kvm_intel
 "$SHUNT_TOP/scripts/load.sh" none > /dev/null
-"$SHUNT_TOP/tests/lab/guest-initramfs" initramfs -k "$series" -M virtio_rng -M virtio_balloon -M virtio_console -M virtio_scsi \
-	-M sd_mod -M virtiofs "$SHUNT_TOP/tests/lab/guest/devs.sh" > /dev/null
-cp "$("$SHUNT_TOP/scripts/kernel.sh" vmlinuz "$series")" vmlinuz
 truncate -s 16M disk
 mkdir shared
 echo hello > shared/there
@@ -33,7 +31,7 @@ echo hello > shared/there
 fs=$!
 for ((i = 0; i < 100; i++)); do [ ! -S fs ] || break; sleep 0.1; done
 : > serial
-"$SHUNT_TOP/build/bin/shunt" -m 384 -kernel vmlinuz -initrd initramfs -append "console=ttyS0 quiet panic=-1" \
+"$SHUNT_TOP/build/bin/shunt" -m 384 -kernel "$guest/vmlinux" -initrd "$guest/initramfs-devs" -append "console=ttyS0 quiet panic=-1" \
 	-nodefaults -display none -serial file:serial -monitor unix:mon,server=on,wait=off \
 	-object rng-random,id=r,filename=/dev/urandom -device virtio-rng-pci,rng=r -device virtio-balloon-pci,deflate-on-oom=on \
 	-chardev file,id=c,path=console -chardev socket,id=p,path=port,server=on,wait=off \
