@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # shunt-target: what it makes in configfs, what it refuses, and that nothing is left, with either module.
+# check on: 6.12
 . "$SHUNT_TOP/tests/driver/lab.sh"
 . "$SHUNT_TOP/tests/driver/scsi.sh"
 configfs=/sys/kernel/config/target
@@ -95,8 +96,7 @@ umount /sys/kernel/config 2>/dev/null
 refused "configfs is not mounted" list
 scsi_configfs
 blk_loop 4
-# Nor has it to do with the kernel.
-[[ $(uname -r) = 6.1.* && "${SHUNT_SOAK:-}" != 1 ]] || wrong
+wrong
 scsi_modules run
 is "$(tree)" "" "nothing is left"
 done_testing
