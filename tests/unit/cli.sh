@@ -71,8 +71,12 @@ bad "no such option" -
 bad "not an option" disk.img
 bad "takes an argument" -m
 bad "takes an argument" -kernel
-bad "nothing to boot" -m 64
-bad "nothing to boot" -nodefaults -display none
+bad "-bios: not with -kernel" -kernel x -bios y
+bad "-bios /nonexistent: No such file" -bios /nonexistent
+head -c 100 /dev/zero > short
+bad "a multiple of 64 KiB, up to 16 MiB; this file has 100 bytes" -nodefaults -display none -bios short
+rm short
+bad "chardev=none: there is no such chardev" "${k[@]}" -device isa-debugcon,chardev=none
 bad "-initrd: goes with -kernel" -initrd x
 bad "-append: goes with -kernel" -append x
 

@@ -175,6 +175,7 @@ int main(void)
 		.mem_size = 16 << 20,
 		.cpus = 1,
 		.rtc_base = -1,
+		.kernel = "/nonexistent",
 		.serial = { "null" },
 		.nr_serial = 1,
 	};

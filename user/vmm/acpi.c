@@ -128,11 +128,33 @@ static uint8_t checksum(const void *p, size_t len)
 	return (uint8_t)-sum;
 }
 
-/* ---- the area: an appending writer, as for AML ---- */
+/* ---- an appending writer, as for AML; each address is counted from the beginning ---- */
 
-static uint64_t area_addr(const struct aml *a)
+static struct acpi_tables *tables_of(struct aml *a)
 {
-	return BOOT_ACPI + a->len;
+	return (struct acpi_tables *)((char *)a - offsetof(struct acpi_tables, aml));
+}
+
+/* Firmware makes an address of @size bytes at @off right. */
+static void has_pointer(struct aml *a, size_t off, unsigned int size)
+{
+	struct acpi_tables *t = tables_of(a);
+
+	if (t->nr_pointers == ACPI_FIXES)
+		a->full = true;
+	else
+		t->pointer[t->nr_pointers++] = (struct acpi_pointer){ off, size };
+}
+
+/* And the byte at @at such that @len from @start add up to zero. */
+static void has_sum(struct aml *a, size_t at, size_t start, size_t len)
+{
+	struct acpi_tables *t = tables_of(a);
+
+	if (t->nr_sums == ACPI_FIXES)
+		a->full = true;
+	else
+		t->sum[t->nr_sums++] = (struct acpi_sum){ at, start, len };
 }
 
 static void area_align(struct aml *a, size_t align)
@@ -167,14 +189,19 @@ static uint64_t table_end(struct aml *a, size_t mark)
 	if (a->full)
 		return 0;
 	sdt->length = (uint32_t)(a->len - mark);
-	sdt->checksum = 0;
-	sdt->checksum = checksum(sdt, sdt->length);
-	return BOOT_ACPI + mark;
+	has_sum(a, mark + offsetof(struct sdt, checksum), mark, sdt->length);
+	return mark;
 }
 
 /* ---- tables ---- */
 
-static void dsdt_pci(struct aml *a)
+/* Firmware places BARs from here on. */
+static uint64_t mmio32_base(const struct vm *vm)
+{
+	return vm->slot[0].size <= VM_MMIO32_BASE_2G ? VM_MMIO32_BASE_2G : VM_MMIO32_BASE;
+}
+
+static void dsdt_pci(const struct vm *vm, struct aml *a)
 {
 	size_t dev = aml_device(a, "PCI0"), res, prt, entry;
 
@@ -187,7 +214,7 @@ static void dsdt_pci(struct aml *a)
 	aml_res_io(a, 0xcf8, 8);
 	aml_res_io_window(a, 0, 0xcf7);
 	aml_res_io_window(a, 0xd00, 0xffff);
-	aml_res_mem_window(a, (uint32_t)VM_MMIO32_BASE, (uint32_t)(VM_MMIO32_END - 1));
+	aml_res_mem_window(a, (uint32_t)mmio32_base(vm), (uint32_t)(VM_MMIO32_END - 1));
 	aml_res_end(a, res);
 
 	aml_name(a, "_PRT");
@@ -260,7 +287,7 @@ static uint64_t build_dsdt(struct vm *vm, struct aml *a)
 	unsigned int serial = serial_ports(vm);
 
 	scope = aml_scope(a, "\\_SB_");
-	dsdt_pci(a);
+	dsdt_pci(vm, a);
 	dsdt_board(a);
 	dsdt_rtc(a);
 	for (unsigned int i = 0; i < SERIAL_MAX; i++)
@@ -285,7 +312,7 @@ static uint64_t build_facs(struct aml *a)
 
 	facs.rest[24] = 2;		/* version */
 	area_align(a, 64);
-	addr = area_addr(a);
+	addr = a->len;
 	aml_raw(a, &facs, sizeof(facs));
 	return addr;
 }
@@ -319,6 +346,9 @@ static uint64_t build_fadt(struct aml *a, uint64_t dsdt, uint64_t facs)
 	};
 
 	aml_raw(a, (const uint8_t *)&f + sizeof(f.sdt), sizeof(f) - sizeof(f.sdt));
+	has_pointer(a, mark + offsetof(struct fadt, facs), sizeof(f.facs));
+	has_pointer(a, mark + offsetof(struct fadt, dsdt), sizeof(f.dsdt));
+	has_pointer(a, mark + offsetof(struct fadt, x_dsdt), sizeof(f.x_dsdt));
 	return table_end(a, mark);
 }
 
@@ -345,40 +375,76 @@ static uint64_t build_madt(struct vm *vm, struct aml *a)
 	return table_end(a, mark);
 }
 
+static void build_xsdt(struct aml *a, const uint64_t *tables, unsigned int nr)
+{
+	size_t mark = table_begin(a, "XSDT", 1), rsdp = 0;
+	uint64_t xsdt;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		has_pointer(a, a->len, sizeof(tables[i]));
+		aml_raw(a, &tables[i], sizeof(tables[i]));
+	}
+	xsdt = table_end(a, mark);
+	memcpy(a->buf + rsdp + offsetof(struct rsdp, xsdt), &xsdt, sizeof(xsdt));
+	has_pointer(a, rsdp + offsetof(struct rsdp, xsdt), sizeof(xsdt));
+	has_sum(a, rsdp + offsetof(struct rsdp, checksum), rsdp, ACPI_RSDP_V1_LEN);
+	has_sum(a, rsdp + offsetof(struct rsdp, ext_checksum), rsdp, sizeof(struct rsdp));
+}
+
+int acpi_tables(struct vm *vm, struct acpi_tables *t, void *buf, size_t size)
+{
+	static const struct rsdp rsdp = {
+		.signature = { 'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ' },
+		.oem_id = { 'S', 'H', 'U', 'N', 'T', ' ' },
+		.revision = 2,
+		.length = sizeof(rsdp),
+	};
+	struct aml *a = &t->aml;
+	uint64_t dsdt, facs, tables[2];
+
+	_Static_assert(sizeof(rsdp) == ACPI_RSDP_LEN, "the RSDP comes first");
+	*t = (struct acpi_tables){ .aml = { .buf = buf, .cap = size } };
+	aml_raw(a, &rsdp, sizeof(rsdp));
+	area_align(a, ACPI_TABLES_AT);
+	dsdt = build_dsdt(vm, a);
+	facs = build_facs(a);
+	tables[0] = build_fadt(a, dsdt, facs);
+	tables[1] = build_madt(vm, a);
+	build_xsdt(a, tables, 2);
+	return a->full ? log_err("ACPI tables outgrew their %zu bytes", size) : 0;
+}
+
+/* As firmware would do it */
+static void tables_fix(struct acpi_tables *t, uint64_t base)
+{
+	uint8_t *buf = t->aml.buf;
+	unsigned int i;
+
+	for (i = 0; i < t->nr_pointers; i++) {
+		uint64_t v = 0;
+
+		memcpy(&v, buf + t->pointer[i].at, t->pointer[i].size);
+		v += base;
+		memcpy(buf + t->pointer[i].at, &v, t->pointer[i].size);
+	}
+	for (i = 0; i < t->nr_sums; i++)
+		buf[t->sum[i].at] = checksum(buf + t->sum[i].start, t->sum[i].len);
+}
+
 uint64_t acpi_build(struct vm *vm)
 {
-	struct aml a = { .cap = BOOT_HIGH - BOOT_ACPI };
-	struct rsdp *rsdp, blank = { .signature = { 'R', 'S', 'D', ' ', 'P', 'T', 'R', ' ' } };
-	uint64_t dsdt, facs, tables[2], xsdt;
 	uint16_t *ebda = vm_ram(vm, 0x40e, sizeof(*ebda));
-	size_t mark;
+	void *area = vm_ram(vm, BOOT_ACPI, BOOT_HIGH - BOOT_ACPI);
+	struct acpi_tables t;
 
-	a.buf = vm_ram(vm, BOOT_ACPI, a.cap);
-	if (!a.buf || !ebda) {
+	if (!area || !ebda) {
 		log_err("-m: no room for ACPI tables");
 		return 0;
 	}
 	*ebda = BOOT_EBDA >> 4;
-
-	aml_raw(&a, &blank, sizeof(blank));
-	dsdt = build_dsdt(vm, &a);
-	facs = build_facs(&a);
-	tables[0] = build_fadt(&a, dsdt, facs);
-	tables[1] = build_madt(vm, &a);
-	mark = table_begin(&a, "XSDT", 1);
-	aml_raw(&a, tables, sizeof(tables));
-	xsdt = table_end(&a, mark);
-	if (a.full) {
-		log_err("ACPI tables outgrew their %zu bytes", a.cap);
+	if (acpi_tables(vm, &t, area, BOOT_HIGH - BOOT_ACPI))
 		return 0;
-	}
-
-	rsdp = (struct rsdp *)a.buf;
-	memcpy(rsdp->oem_id, "SHUNT ", sizeof(rsdp->oem_id));
-	rsdp->revision = 2;
-	rsdp->length = sizeof(*rsdp);
-	rsdp->xsdt = xsdt;
-	rsdp->checksum = checksum(rsdp, 20);
-	rsdp->ext_checksum = checksum(rsdp, sizeof(*rsdp));
+	tables_fix(&t, BOOT_ACPI);
 	return BOOT_ACPI;
 }

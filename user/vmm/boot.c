@@ -137,7 +137,7 @@ unsigned int boot_memmap(struct vm *vm, struct boot_range map[BOOT_RANGES_MAX])
 	map[n++] = (struct boot_range){ BOOT_ACPI, BOOT_HIGH - BOOT_ACPI, E820_RESERVED };
 	map[n++] = (struct boot_range){ BOOT_HIGH, vm->slot[0].size - BOOT_HIGH, E820_RAM };
 	map[n++] = (struct boot_range){ KVM_IDENTITY_MAP, 0x4000, E820_RESERVED };
-	map[n++] = (struct boot_range){ ROM_BASE, ROM_SIZE, E820_RESERVED };
+	map[n++] = (struct boot_range){ ROM_PAGE, 0x1000, E820_RESERVED };
 	if (vm->nr_slots > 1)
 		map[n++] = (struct boot_range){ VM_HIGH_RAM, vm->slot[1].size, E820_RAM };
 	return n;
@@ -166,8 +166,6 @@ int boot_load(struct vm *vm, struct boot_regs *regs)
 	size_t len;
 	int ret = -1;
 
-	if (!vm->cfg->kernel)
-		return log_err("nothing to boot: give a kernel with -kernel");
 	if (boot_open(&f, "-kernel", vm->cfg->kernel))
 		goto out;
 	len = f.size < sizeof(head) ? (size_t)f.size : sizeof(head);

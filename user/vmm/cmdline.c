@@ -280,6 +280,7 @@ static const struct option {
 } options[] = {
 	{ "accel", "kvm", "what runs the guest", opt_accel },
 	{ "append", "STRING", "command line of the kernel", opt_append },
+	{ "bios", "FILE", "firmware (default: SeaBIOS, if there is no -kernel)", opt_bios },
 	{ "boot", "[strict=on|off][,menu=off]", "no effect: only -kernel can be booted", opt_boot },
 	{ "chardev", "TYPE,id=ID[,KEY=VALUE...]", "a character device (-chardev help)",
 	  opt_chardev },
@@ -335,7 +336,7 @@ static int opt_help(struct vm_config *cfg, const char *arg)
 
 	(void)cfg;
 	(void)arg;
-	printf("usage: shunt [options] -kernel FILE\n"
+	printf("usage: shunt [options] [-kernel FILE]\n"
 	       "Runs a virtual machine; options are QEMU's, with one dash or two.\n\n");
 	for (i = 0; i < NR_OPTIONS; i++) {
 		snprintf(left, sizeof(left), "-%s%s%s", options[i].name, options[i].arg ? " " : "",

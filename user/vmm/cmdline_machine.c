@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../lib/log.h"
 #include "cmdline.h"
@@ -68,7 +69,7 @@ int opt_machine(struct vm_config *cfg, const char *arg)
 	(void)cfg;
 	if (wants_help(arg)) {
 		printf("Supported machines are:\n"
-		       "pc                   PC that boots -kernel, without firmware (default)\n");
+		       "pc                   PC that boots by firmware, or -kernel without (default)\n");
 		return 1;
 	}
 	if (!strcmp(arg, "pc,help")) {
@@ -393,6 +394,24 @@ void cmdline_machine_defaults(struct vm_config *cfg)
 	cfg->rtc_base = -1;
 }
 
+int opt_bios(struct vm_config *cfg, const char *arg)
+{
+	cfg->bios = arg;
+	return 0;
+}
+
+/* Where distributions have it */
+static const char *bios_default(void)
+{
+	static const char *const paths[] = { "/usr/share/seabios/bios-256k.bin", "/usr/share/qemu/bios-256k.bin" };
+	unsigned int i;
+
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
+		if (!access(paths[i], R_OK))
+			return paths[i];
+	return NULL;
+}
+
 int cmdline_machine_finish(struct vm_config *cfg)
 {
 	uint64_t total = cmdline_meminfo("MemTotal");
@@ -407,7 +426,11 @@ int cmdline_machine_finish(struct vm_config *cfg)
 		return log_err("-initrd: goes with -kernel");
 	if (!cfg->kernel && cfg->append)
 		return log_err("-append: goes with -kernel");
-	if (!cfg->kernel)
-		return log_err("nothing to boot: pass -kernel FILE (-help lists all options)");
+	if (cfg->kernel && cfg->bios)
+		return log_err("-bios: not with -kernel, which is entered directly");
+	if (!cfg->kernel && !cfg->bios)
+		cfg->bios = bios_default();
+	if (!cfg->kernel && !cfg->bios)
+		return log_err("nothing to boot: pass -kernel FILE, or install SeaBIOS (package seabios), or pass -bios FILE");
 	return 0;
 }

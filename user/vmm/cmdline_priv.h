@@ -21,7 +21,7 @@ const char *cmdline_keep(const char *s);
 /* Handlers: 0; 1 when help was printed; -1 after one logged line */
 typedef int cmdline_fn(struct vm_config *cfg, const char *arg);
 
-cmdline_fn opt_accel, opt_append, opt_boot, opt_cpu, opt_initrd, opt_kernel, opt_m, opt_machine,
+cmdline_fn opt_accel, opt_append, opt_bios, opt_boot, opt_cpu, opt_initrd, opt_kernel, opt_m, opt_machine,
 	opt_mem_path, opt_mem_prealloc, opt_name, opt_object, opt_parallel, opt_rtc, opt_smp,
 	opt_uuid;
 

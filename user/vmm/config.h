@@ -25,6 +25,7 @@ struct vm_config {
 	uint32_t cpus;			/* -smp: cores of one socket, without threads */
 	const char *cpu_model;		/* -cpu, as given */
 	const char *kernel, *initrd, *append;
+	const char *bios;		/* -bios, a file; NULL: the kernel is entered directly */
 	bool no_reboot;			/* -no-reboot */
 	bool start_paused;		/* -S */
 	bool nodefaults;		/* -nodefaults */

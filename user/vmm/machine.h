@@ -7,6 +7,7 @@
 #define VMM_MACHINE_H
 
 #include <stddef.h>
+#include "aml.h"
 #include "vm.h"
 #include "config.h"
 
@@ -24,15 +25,23 @@ void ram_destroy(struct vm *vm);
  */
 int ram_load(struct vm *vm, int fd, uint64_t off, uint64_t gpa, uint64_t len);
 
-/* Guest pages outside RAM: KVM's own (a page table and three pages of TSS) and the reset vector's */
+/* Guest pages outside RAM: KVM's own, a page table and three pages of TSS */
 #define KVM_IDENTITY_MAP	0xfeffc000ull
 #define KVM_TSS			0xfeffd000ull
-#define ROM_BASE		0xfffff000ull
-#define ROM_SIZE		0x1000ull
+/* Below 4 GiB, whatever a processor finds that starts at the reset vector; without firmware one page */
+#define ROM_PAGE		0xfffff000ull
+#define ROM_MAX			(16ull << 20)
 
-/** rom_create() - what a processor finds that starts at the reset vector. Return: 0 or -1 */
+/** rom_create() - -bios, or a page with a reset vector. Return: 0 or -1 after one logged line */
 int rom_create(struct vm *vm);
+/** rom_shadow() - the end of -bios below 1 MiB, where it begins to run; as often as the machine does. Return: 0 or -1 */
+int rom_shadow(struct vm *vm);
 void rom_destroy(void);
+
+/* ---- firmware (firmware.c) ---- */
+
+/** firmware_begin() - the machine is complete: what firmware will read about it, and its code. Return: 0 or -1, logged */
+int firmware_begin(struct vm *vm);
 
 /* ---- vCPUs (vcpu.c, cpuid.c) ---- */
 
@@ -56,7 +65,7 @@ struct vcpu {
 
 int vcpus_create(struct vm *vm);
 void vcpus_destroy(struct vm *vm);
-/** vcpus_reset() - paused: power-on state everywhere, CPU 0 at the kernel's entry. Return: 0 or -1 */
+/** vcpus_reset() - paused: power-on state everywhere, CPU 0 at the kernel's entry; @boot NULL: as well. Return: 0 or -1 */
 int vcpus_reset(struct vm *vm, const struct boot_regs *boot);
 /** vcpus_spawn() - one thread each, parked until vm_start(). Return: 0 or -1 */
 int vcpus_spawn(struct vm *vm);
@@ -97,6 +106,31 @@ int boot_load(struct vm *vm, struct boot_regs *regs);
 
 /* ---- ACPI (acpi.c) ---- */
 
+#define ACPI_FIXES	24
+#define ACPI_RSDP_V1_LEN	20
+#define ACPI_RSDP_LEN	36
+#define ACPI_TABLES_AT	64
+
+/**
+ * struct acpi_tables - the tables as one piece, the RSDP first and the others from ACPI_TABLES_AT on, in which each address is counted from the beginning
+ * @pointer: the addresses in it: @size bytes at @at
+ * @sum: sums to be made, in this order, when the addresses are right: the byte at @at, which is 0, such that @len bytes
+ *	from @start add up to 0
+ */
+struct acpi_tables {
+	struct aml aml;
+	struct acpi_pointer {
+		size_t at;
+		unsigned int size;
+	} pointer[ACPI_FIXES];
+	struct acpi_sum {
+		size_t at, start, len;
+	} sum[ACPI_FIXES];
+	unsigned int nr_pointers, nr_sums;
+};
+
+/** acpi_tables() - make them, in @size bytes at @buf. Return: 0 or -1 after one logged line */
+int acpi_tables(struct vm *vm, struct acpi_tables *t, void *buf, size_t size);
 /** acpi_build() - write all tables to guest memory. Return: address of the RSDP; 0 on failure */
 uint64_t acpi_build(struct vm *vm);
 

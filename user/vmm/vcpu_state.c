@@ -352,5 +352,5 @@ int vcpus_reset(struct vm *vm, const struct boot_regs *boot)
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
 		if (power_on(&vm->vcpu[i]))
 			return -1;
-	return boot_cpu(&vm->vcpu[0], boot);
+	return boot ? boot_cpu(&vm->vcpu[0], boot) : 0;
 }

@@ -16,6 +16,7 @@
 
 #include "../lib/log.h"
 #include "../lib/loop.h"
+#include "fw_cfg.h"
 #include "pci.h"
 
 /**
@@ -281,7 +282,8 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, struct loop *loop)
 		return -1;
 	vm->life->clock_ctrl = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_KVMCLOCK_CTRL) > 0;
 	if (kvm_pages(vm) || irq_create(vm) || ram_create(vm) ||
-	    rom_create(vm) || vcpus_create(vm) || pci_bus_create(vm) || pc_create(vm))
+	    rom_create(vm) || vcpus_create(vm) || pci_bus_create(vm) || pc_create(vm) ||
+	    (cfg->bios && fw_cfg_create(vm)))
 		return -1;
 	return 0;
 }
@@ -291,6 +293,8 @@ static int load(struct vm *vm)
 {
 	struct boot_regs regs = { 0 };
 
+	if (vm->fw_cfg)
+		return firmware_begin(vm) ?: vcpus_reset(vm, NULL);
 	pci_bus_assign(vm);
 	if (boot_load(vm, &regs))
 		return -1;

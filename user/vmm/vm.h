@@ -22,10 +22,12 @@ struct vcpu;
 struct vm_life;
 struct vm_irq;
 struct pc;
+struct fw_cfg;
 
 /* Guest physical address map */
 #define VM_LOW_RAM_END	0xc0000000ull	/* RAM above it continues at 4 GiB */
 #define VM_MMIO32_BASE	0xc0000000ull	/* PCI memory BARs */
+#define VM_MMIO32_BASE_2G 0x80000000ull	/* the same where RAM does not reach that far, if firmware places them */
 #define VM_MMIO32_END	0xfebf0000ull
 #define VM_HIGH_RAM	0x100000000ull
 #define VM_PIO_BAR_BASE	0xc000		/* PCI I/O BARs */
@@ -73,6 +75,7 @@ struct vm {
 	struct vm_life *life;	/* vm.c: threads' run state, requests, reset hooks */
 	struct vm_irq *irq;	/* irq.c: GSI routes */
 	struct pc *pc;		/* pc.c: the chipset's ports */
+	struct fw_cfg *fw_cfg;	/* fw_cfg.c; NULL: there is no firmware */
 };
 
 static inline void vm_lock(struct vm *vm) { pthread_mutex_lock(&vm->lock); }
