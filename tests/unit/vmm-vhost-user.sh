@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # vhost-user-*-pci: a disk on processes that shunt did not start, ours and qemu-storage-daemon's: as listener, as
-# client, killed and come again. Needs /dev/kvm.
+# client, killed and come again; a keyboard and sockets on one in Python. Needs /dev/kvm.
 
 set -u
 . "$(dirname "$0")/vmm-env"
@@ -119,6 +119,23 @@ come
 verdict "server=on: a process comes, is killed, comes again"
 check "and the socket goes" test ! -e s
 wait "$peer"
+
+# --- devices of other kinds ---
+
+# peer KIND: one in Python, at the socket s, for a single guest
+peer() {
+	rm -f s
+	"$top/tests/unit/vhost_user_peer.py" "$1" s > peer.err 2>&1 &
+	peer=$!
+	for ((i = 0; i < 100; i++)); do [ ! -S s ] || break; sleep 0.05; done
+}
+for kind in input vsock; do
+	peer $kind
+	start virtio_$kind "" -m 32 -chardev socket,id=c,path=s -device vhost-user-$kind-pci,chardev=c
+	verdict "$kind: a guest is content"
+	wait "$peer"
+	is "$? $(cat peer.err err)" "0 " "$kind: and so is the process"
+done
 
 # --- one that is not ours ---
 

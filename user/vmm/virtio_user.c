@@ -56,6 +56,25 @@ static void config_changed(struct vhost_user *vu)
 	virtio_config_changed(&d->vd);
 }
 
+/*
+ * As QEMU does it: processes of such devices look at what the driver chooses from, whatever has been written of it. What
+ * nobody can answer is not there.
+ */
+static void config_choose(struct virtio_user *d, unsigned int off, const uint8_t *bytes, unsigned int len)
+{
+	unsigned int end = d->kind->keep_len;
+
+	if (off >= end)
+		return;
+	memcpy(d->config + off, bytes, len < end - off ? len : end - off);
+	d->kept = true;
+	if (!vhost_user_set_config(&d->vu, 0, d->config, d->vd.config_len) &&
+	    !vhost_user_get_config(&d->vu, d->vu.config))
+		config_take(d);
+	else
+		memset(d->config + end, 0, d->vd.config_len - end);
+}
+
 /* The process may refuse, or not be there; virtio has no word for either. */
 static void user_config_write(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len)
 {
@@ -75,6 +94,10 @@ static void user_config_write(struct virtio_dev *vd, unsigned int off, uint64_t 
 		len = vd->config_len - off;
 	for (i = 0; i < len; i++)
 		bytes[i] = (uint8_t)(val >> 8 * i);
+	if (d->kind->choice) {
+		config_choose(d, off, bytes, len);
+		return;
+	}
 	err = vhost_user_set_config(&d->vu, off, bytes, len);
 	if (d->kind->keep_len && off == d->kind->keep && len == d->kind->keep_len && (!err || err == -EPIPE)) {
 		memcpy(d->config + off, bytes, len);
@@ -91,6 +114,8 @@ static int user_prepare(struct virtio_dev *vd, uint64_t features)
 	int err;
 
 	(void)features;
+	if (d->kind->choice)
+		return 0;
 	err = d->kept ? vhost_user_set_config(&d->vu, d->kind->keep, kept, d->kind->keep_len) : 0;
 	return err == -EINVAL ? 0 : err;
 }
@@ -390,7 +415,8 @@ static const struct user_kind vsock_kind = {
 static const struct user_kind input_kind = {
 	USER_PEER_TYPE("vhost-user-input-pci", plain_props, "virtio input device, served by a process of yours"),
 	.id = VIRTIO_ID_INPUT, .class = 0x098000, .queues = 2, .need = 2,
-	.config_len = sizeof(struct virtio_input_config), .live = true,
+	.config_len = sizeof(struct virtio_input_config), .choice = true,
+	.keep_len = offsetof(struct virtio_input_config, size),
 };
 
 static const struct user_kind any_kind = {

@@ -39,6 +39,7 @@ struct virtio_user;
  * @fill: make the configuration here; NULL: the process has it
  * @refusal: with @fill: why the device cannot go on once the driver has written that. May be NULL. Return: NULL: it can
  * @live: each write changes what is to be read next
+ * @choice: what the driver writes at @keep, the beginning, is told with all of the configuration, and chooses what the rest is
  * @keep: @keep_len: what the driver writes there is told to the next process, too
  * @features: of the device's own, those that may be offered. NULL: all
  * @amend: where @config is to say something else than the process does. May be NULL
@@ -53,7 +54,7 @@ struct user_kind {
 	void (*release)(struct virtio_user *d);
 	uint16_t queue_size;
 	unsigned int queues, need;
-	bool requests, live;
+	bool requests, live, choice;
 	unsigned int config_len;
 	unsigned int keep, keep_len;
 	void (*fill)(struct virtio_user *d);
