@@ -34,8 +34,9 @@ struct fake {
 	struct virtio_dev vd;
 	struct vhost vh;
 	sem_t gate;
-	bool stall_start, stall_stop;
+	bool stall_start, stall_stop, stall_memory;
 	bool config_breaks;
+	int memory_error, memories, told;
 	int start_error, ring_error[NQ], ring_starts[NQ], ring_stops[NQ];
 	/* what the back end saw */
 	int starts, stops, running;
@@ -110,7 +111,24 @@ static void fake_ring_stop(struct vhost *vh, unsigned int n)
 	__atomic_add_fetch(&f->ring_stops[n], 1, __ATOMIC_SEQ_CST);
 }
 
+static int fake_memory(struct vhost *vh)
+{
+	struct fake *f = (void *)((char *)vh - offsetof(struct fake, vh));
+
+	if (f->stall_memory)
+		sem_wait(&f->gate);
+	assert_int_equal(f->running, 1);
+	__atomic_add_fetch(&f->memories, 1, __ATOMIC_SEQ_CST);
+	return f->memory_error;
+}
+
+static void fake_told(void)
+{
+	fake->told++;
+}
+
 static const struct vhost_ops fake_ops = {
+	.memory = fake_memory,
 	.start = fake_start,
 	.stop = fake_stop,
 	.ring_start = fake_ring_start,
@@ -741,6 +759,69 @@ static void test_reset_during_start(void **state)
 	assert_int_equal(fake->starts, fake->stops);
 }
 
+static void memory_added(void)
+{
+	vm_lock(&vm);
+	virtio_memory_added(&vm, fake_told);
+	vm_unlock(&vm);
+}
+
+static bool is_told(void)
+{
+	return fake->told;
+}
+
+static void test_memory(void **state)
+{
+	(void)state;
+	/* one that does not run has nothing to be told */
+	memory_added();
+	assert_true(run_until(is_told, 1000));
+	assert_int_equal(fake->memories, 0);
+
+	/* while it starts: afterwards; and more of it meanwhile is told, too, before the end is */
+	fake->told = 0;
+	fake->stall_start = true;
+	fake->stall_memory = true;
+	bring_up();
+	run_until(NULL, 5);
+	memory_added();
+	assert_false(run_until(is_told, 10));
+	sem_post(&fake->gate);
+	assert_true(run_until(is_running, 1000));
+	assert_false(run_until(is_told, 10));
+	memory_added();
+	sem_post(&fake->gate);
+	assert_false(run_until(is_told, 10));
+	assert_int_equal(fake->memories, 1);
+	sem_post(&fake->gate);
+	assert_true(run_until(is_told, 1000));
+	assert_int_equal(fake->memories, 2);
+	assert_int_equal(fake->told, 1);
+	fake->stall_start = false;
+
+	/* a reset of the system waits for it */
+	fake->told = 0;
+	memory_added();
+	run_until(NULL, 5);
+	sem_post(&fake->gate);
+	vm_lock(&vm);
+	pci_bus_reset(&vm);
+	vm_unlock(&vm);
+	assert_int_equal(fake->told, 1);
+	cfg_w(PCI_COMMAND, PCI_COMMAND_MEMORY, 2);
+
+	/* one that refuses needs a reset, and the others go on */
+	fake->told = 0;
+	fake->stall_memory = false;
+	fake->memory_error = -EINVAL;
+	bring_up();
+	assert_true(run_until(is_running, 1000));
+	memory_added();
+	assert_true(run_until(is_told, 1000));
+	assert_true(is_broken());
+}
+
 static void test_system_reset(void **state)
 {
 	(void)state;
@@ -1107,7 +1188,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(identity), TEST(features), TEST(config_write), TEST(start), TEST(queue_size),
 		TEST(queue_size_packed), TEST(queue_reset), TEST(queue_reset_early), TEST(widths),
-		TEST(stalled_stop), TEST(reset_during_start), TEST(system_reset), TEST(refused),
+		TEST(stalled_stop), TEST(reset_during_start), TEST(memory), TEST(system_reset),
+		TEST(refused),
 		TEST(broken_early), TEST(vring_err), TEST(intx), TEST(msix), TEST(window), TEST(bars), TEST(garbage),
 	};
 

@@ -86,8 +86,8 @@ static int setup(void **state)
 	vm.ram_fd = mem.fd;
 	/* two regions, as a machine has around the hole below 4 GiB */
 	vm.nr_slots = 2;
-	vm.slot[0] = (struct vm_mem_slot){ .gpa = VDRV_GPA, .size = MEM / 2, .host = mem.va };
-	vm.slot[1] = (struct vm_mem_slot){ .gpa = VDRV_GPA + MEM / 2, .size = MEM / 2, .host = mem.va + MEM / 2,
+	vm.slot[0] = (struct vm_mem_slot){ .gpa = VDRV_GPA, .size = MEM / 2, .host = mem.va, .fd = mem.fd };
+	vm.slot[1] = (struct vm_mem_slot){ .gpa = VDRV_GPA + MEM / 2, .size = MEM / 2, .host = mem.va + MEM / 2, .fd = mem.fd,
 					   .fd_off = MEM / 2 };
 	vu = calloc(1, sizeof(*vu));
 	assert_non_null(vu);

@@ -138,7 +138,7 @@ unsigned int boot_memmap(struct vm *vm, struct boot_range map[BOOT_RANGES_MAX])
 	map[n++] = (struct boot_range){ BOOT_HIGH, vm->slot[0].size - BOOT_HIGH, E820_RAM };
 	map[n++] = (struct boot_range){ KVM_IDENTITY_MAP, 0x4000, E820_RESERVED };
 	map[n++] = (struct boot_range){ ROM_PAGE, 0x1000, E820_RESERVED };
-	if (vm->nr_slots > 1)
+	if (vm->nr_slots > 1 && !vm->slot[1].hot)
 		map[n++] = (struct boot_range){ VM_HIGH_RAM, vm->slot[1].size, E820_RAM };
 	return n;
 }

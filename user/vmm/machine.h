@@ -20,6 +20,26 @@ int ram_create(struct vm *vm);
 void ram_destroy(struct vm *vm);
 
 /**
+ * struct ram_area - memory of a guest in a file of its own
+ * @opt: who wants it, for messages
+ * @path: file or folder; NULL: a sealed memfd, of huge pages if @hugetlb_size is not 0
+ * @fd: @base: the file, and where it is mapped
+ */
+struct ram_area {
+	const char *opt, *path;
+	uint64_t size, hugetlb_size;
+	bool prealloc;
+	int fd;
+	uint8_t *base;
+};
+
+/** ram_area_make() - Return: 0, or -1, logged: ram_area_free() is nothing then */
+int ram_area_make(struct ram_area *a);
+void ram_area_free(struct ram_area *a);
+/** ram_slot_add() - give memory to KVM; there is room for it in @vm->slot. Return: 0 or -1, logged */
+int ram_slot_add(struct vm *vm, const struct vm_mem_slot *slot);
+
+/**
  * ram_load() - copy @len bytes of a file from @off to guest address @gpa
  * Return: 0; -ENODATA if the file ends before; -EFAULT outside RAM; other -errno
  */
@@ -141,9 +161,14 @@ uint64_t acpi_build(struct vm *vm);
 #define PM_TMR		(PM_BASE + 8)
 #define PM_SIZE		16
 #define PM_S5_TYPE	5
+#define GPE_BASE	0xafe0		/* general purpose events 0 to 7: status, enable */
+#define GPE_SIZE	2
+#define GPE_MEMORY	3
 #define PC_SCI_IRQ	9
 
 int pc_create(struct vm *vm);
+/** pc_gpe() - event @n has happened; device lock held */
+void pc_gpe(struct vm *vm, unsigned int n);
 void pc_destroy(struct vm *vm);
 int rtc_create(struct vm *vm);
 int i8042_create(struct vm *vm);

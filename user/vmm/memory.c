@@ -39,10 +39,10 @@ struct backing {
 	bool memory, hugetlb;
 };
 
-static int open_memfd(struct vm *vm, struct backing *b)
+static int open_memfd(const struct ram_area *a, struct backing *b)
 {
 	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	uint64_t huge = vm->cfg->hugetlb_size;
+	uint64_t huge = a->hugetlb_size;
 	int fd;
 
 	b->memory = true;
@@ -82,9 +82,9 @@ static int open_in_dir(const char *dir, const struct statfs *fs, struct backing 
 	return fd;
 }
 
-static int open_path(struct vm *vm, struct backing *b)
+static int open_path(const struct ram_area *a, struct backing *b)
 {
-	const char *path = vm->cfg->mem_path;
+	const char *path = a->path;
 	struct statfs fs;
 	struct stat st;
 	int fd;
@@ -101,10 +101,10 @@ static int open_path(struct vm *vm, struct backing *b)
 		close(fd);
 		return log_err("-mem-path %s: neither a folder nor an ordinary file", path);
 	}
-	if (st.st_size && (uint64_t)st.st_size < vm->ram_size) {
+	if (st.st_size && (uint64_t)st.st_size < a->size) {
 		close(fd);
-		return log_err("-mem-path %s: the file has %llu bytes, -m wants %llu", path,
-			       (unsigned long long)st.st_size, (unsigned long long)vm->ram_size);
+		return log_err("-mem-path %s: the file has %llu bytes, %s wants %llu", path,
+			       (unsigned long long)st.st_size, a->opt, (unsigned long long)a->size);
 	}
 	if (fs.f_type == HUGETLBFS_MAGIC) {
 		b->page = (uint64_t)fs.f_bsize;
@@ -114,39 +114,39 @@ static int open_path(struct vm *vm, struct backing *b)
 	return fd;
 }
 
-static int size_check(const struct vm *vm, const struct backing *b)
+static int size_check(const struct ram_area *a, const struct backing *b)
 {
 	struct sysinfo si;
 	uint64_t total;
 
-	if (vm->ram_size % b->page)
-		return log_err("-m: %llu bytes are not a multiple of the page size %llu",
-			       (unsigned long long)vm->ram_size, (unsigned long long)b->page);
+	if (a->size % b->page)
+		return log_err("%s: %llu bytes are not a multiple of the page size %llu",
+			       a->opt, (unsigned long long)a->size, (unsigned long long)b->page);
 	if (!b->memory || sysinfo(&si))
 		return 0;
 	total = ((uint64_t)si.totalram + si.totalswap) * si.mem_unit;
-	if (vm->ram_size > total)
-		return log_err("-m %lluM: more than this machine has (%llu MiB with swap)",
-			       (unsigned long long)(vm->ram_size / MIB),
+	if (a->size > total)
+		return log_err("%s %lluM: more than this machine has (%llu MiB with swap)", a->opt,
+			       (unsigned long long)(a->size / MIB),
 			       (unsigned long long)(total / MIB));
 	return 0;
 }
 
-static int ram_file(struct vm *vm, struct backing *b)
+static int ram_file(struct ram_area *a, struct backing *b)
 {
-	int fd = vm->cfg->mem_path ? open_path(vm, b) : open_memfd(vm, b);
+	int fd = a->path ? open_path(a, b) : open_memfd(a, b);
 	struct stat st;
 
 	if (fd < 0)
 		return -1;
-	vm->ram_fd = fd;
-	if (size_check(vm, b))
+	a->fd = fd;
+	if (size_check(a, b))
 		return -1;
-	if (fstat(fd, &st) || ((uint64_t)st.st_size < vm->ram_size &&
-			       ftruncate(fd, (off_t)vm->ram_size)))
-		return log_err("-m %lluM: cannot size guest RAM: %s",
-			       (unsigned long long)(vm->ram_size / MIB), strerror(errno));
-	if (!vm->cfg->mem_path &&
+	if (fstat(fd, &st) || ((uint64_t)st.st_size < a->size &&
+			       ftruncate(fd, (off_t)a->size)))
+		return log_err("%s %lluM: cannot size guest RAM: %s", a->opt,
+			       (unsigned long long)(a->size / MIB), strerror(errno));
+	if (!a->path &&
 	    fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL))
 		return log_err("cannot seal guest RAM: %s", strerror(errno));
 	return 0;
@@ -204,7 +204,7 @@ static bool memory_is_short(uint64_t want, uint64_t *avail)
 	return kib && want > *avail;
 }
 
-static int ram_prealloc(struct vm *vm, uint8_t *base, const struct backing *b)
+static int ram_prealloc(struct ram_area *a, const struct backing *b)
 {
 	uint64_t chunk, done = 0, avail = 0, align = b->page > THP_SIZE ? b->page : THP_SIZE;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -212,16 +212,16 @@ static int ram_prealloc(struct vm *vm, uint8_t *base, const struct backing *b)
 	unsigned int nr = cpus < 1 ? 1 : cpus > 16 ? 16 : (unsigned int)cpus, started = 0;
 	int err = 0;
 
-	if (b->memory && !b->hugetlb && memory_is_short(vm->ram_size, &avail))
+	if (b->memory && !b->hugetlb && memory_is_short(a->size, &avail))
 		return log_err("-mem-prealloc: %llu MiB wanted, %llu MiB available",
-			       (unsigned long long)(vm->ram_size / MIB),
+			       (unsigned long long)(a->size / MIB),
 			       (unsigned long long)(avail / MIB));
-	chunk = (vm->ram_size / nr + align - 1) / align * align;
-	for (; started < nr && done < vm->ram_size; started++) {
-		p[started].start = base + done;
+	chunk = (a->size / nr + align - 1) / align * align;
+	for (; started < nr && done < a->size; started++) {
+		p[started].start = a->base + done;
 		p[started].step = b->page > PREALLOC_STEP ? b->page : PREALLOC_STEP;
 		p[started].err = 0;
-		p[started].len = chunk < vm->ram_size - done ? chunk : vm->ram_size - done;
+		p[started].len = chunk < a->size - done ? chunk : a->size - done;
 		done += p[started].len;
 		if (pthread_create(&p[started].thread, NULL, prealloc_thread, &p[started])) {
 			err = EAGAIN;
@@ -235,19 +235,19 @@ static int ram_prealloc(struct vm *vm, uint8_t *base, const struct backing *b)
 	}
 	/* Before Linux 5.14, and when no thread could be had. */
 	if (err == EINVAL || err == EAGAIN)
-		err = fallocate(vm->ram_fd, 0, 0, (off_t)vm->ram_size) ? errno : 0;
+		err = fallocate(a->fd, 0, 0, (off_t)a->size) ? errno : 0;
 	if (err)
 		return log_err("-mem-prealloc: cannot get %llu MiB: %s",
-			       (unsigned long long)(vm->ram_size / MIB),
+			       (unsigned long long)(a->size / MIB),
 			       err == EFAULT ? "out of memory" : strerror(err));
 	return 0;
 }
 
 /* ---- mapping ---- */
 
-static uint8_t *ram_map(struct vm *vm, const struct backing *b)
+static int ram_map(struct ram_area *a, const struct backing *b)
 {
-	uint64_t align = b->page > THP_SIZE ? b->page : THP_SIZE, span = vm->ram_size + align;
+	uint64_t align = b->page > THP_SIZE ? b->page : THP_SIZE, span = a->size + align;
 	uint8_t *area = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 			     -1, 0);
 	uint8_t *base;
@@ -256,7 +256,7 @@ static uint8_t *ram_map(struct vm *vm, const struct backing *b)
 		goto fail;
 	/* Huge pages need the mapping and the file to be aligned alike. */
 	base = (uint8_t *)(((uintptr_t)area + align - 1) & ~(align - 1));
-	if (mmap(base, vm->ram_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, vm->ram_fd,
+	if (mmap(base, a->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, a->fd,
 		 0) == MAP_FAILED) {
 		int err = errno;
 
@@ -266,80 +266,114 @@ static uint8_t *ram_map(struct vm *vm, const struct backing *b)
 	}
 	if (base > area)
 		munmap(area, (size_t)(base - area));
-	if (base + vm->ram_size < area + span)
-		munmap(base + vm->ram_size, (size_t)(area + span - base - vm->ram_size));
+	if (base + a->size < area + span)
+		munmap(base + a->size, (size_t)(area + span - base - a->size));
 
 	/* Advice only: kernels without THP answer EINVAL. */
 	if (!b->hugetlb)
-		madvise(base, vm->ram_size, MADV_HUGEPAGE);
-	madvise(base, vm->ram_size, MADV_DONTDUMP);
-	madvise(base, vm->ram_size, MADV_DONTFORK);
-	return base;
+		madvise(base, a->size, MADV_HUGEPAGE);
+	madvise(base, a->size, MADV_DONTDUMP);
+	madvise(base, a->size, MADV_DONTFORK);
+	a->base = base;
+	return 0;
 fail:
-	log_err("-m %lluM: cannot map guest RAM: %s%s", (unsigned long long)(vm->ram_size / MIB),
-		strerror(errno),
-		b->hugetlb && errno == ENOMEM ? " (too few free huge pages)" : "");
-	return NULL;
+	return log_err("%s %lluM: cannot map guest RAM: %s%s", a->opt, (unsigned long long)(a->size / MIB), strerror(errno),
+		       b->hugetlb && errno == ENOMEM ? " (too few free huge pages)" : "");
+}
+
+int ram_area_make(struct ram_area *a)
+{
+	struct backing b = { .page = (uint64_t)sysconf(_SC_PAGESIZE) };
+
+	a->fd = -1;
+	a->base = NULL;
+	if (!ram_file(a, &b) && !ram_map(a, &b) && !(a->prealloc && ram_prealloc(a, &b)))
+		return 0;
+	ram_area_free(a);
+	return -1;
+}
+
+void ram_area_free(struct ram_area *a)
+{
+	if (a->base)
+		munmap(a->base, a->size);
+	if (a->fd >= 0)
+		close(a->fd);
+	a->base = NULL;
+	a->fd = -1;
+}
+
+int ram_slot_add(struct vm *vm, const struct vm_mem_slot *slot)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = vm->nr_slots,
+		.guest_phys_addr = slot->gpa,
+		.memory_size = slot->size,
+		.userspace_addr = (uintptr_t)slot->host,
+	};
+
+	if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region))
+		return log_err("KVM takes no memory at 0x%llx: %s", (unsigned long long)slot->gpa, strerror(errno));
+	vm->slot[vm->nr_slots] = *slot;
+	/* helper threads look without a lock */
+	__atomic_store_n(&vm->nr_slots, vm->nr_slots + 1, __ATOMIC_RELEASE);
+	return 0;
 }
 
 int ram_create(struct vm *vm)
 {
-	struct backing b = { .page = (uint64_t)sysconf(_SC_PAGESIZE) };
-	uint64_t low;
-	uint8_t *base;
+	struct ram_area a = {
+		.opt = "-m",
+		.path = vm->cfg->mem_path,
+		.size = vm->cfg->mem_size,
+		.hugetlb_size = vm->cfg->hugetlb_size,
+		.prealloc = vm->cfg->mem_prealloc,
+	};
+	uint64_t low = a.size < VM_LOW_RAM_END ? a.size : VM_LOW_RAM_END;
+	struct vm_mem_slot slot = { .gpa = 0, .size = low };
 
-	vm->ram_size = vm->cfg->mem_size;
-	if (vm->ram_size < RAM_MIN)
+	if (a.size < RAM_MIN)
 		return log_err("-m: %llu bytes are too few for a machine, the least is %lluM",
-			       (unsigned long long)vm->ram_size, RAM_MIN / MIB);
-	if (ram_file(vm, &b))
+			       (unsigned long long)a.size, RAM_MIN / MIB);
+	if (ram_area_make(&a))
 		return -1;
-	base = ram_map(vm, &b);
-	if (!base)
+	vm->ram_size = a.size;
+	vm->ram_fd = slot.fd = a.fd;
+	vm->ram_base = slot.host = a.base;
+	if (ram_slot_add(vm, &slot))
 		return -1;
-
-	low = vm->ram_size < VM_LOW_RAM_END ? vm->ram_size : VM_LOW_RAM_END;
-	vm->slot[0] = (struct vm_mem_slot){ .gpa = 0, .size = low, .host = base };
-	vm->nr_slots = 1;
-	if (vm->ram_size > low) {
-		vm->slot[1] = (struct vm_mem_slot){
-			.gpa = VM_HIGH_RAM,
-			.size = vm->ram_size - low,
-			.host = base + low,
-			.fd_off = low,
-		};
-		vm->nr_slots = 2;
-	}
-	if (vm->cfg->mem_prealloc && ram_prealloc(vm, base, &b))
-		return -1;
-	for (unsigned int i = 0; i < vm->nr_slots; i++) {
-		struct kvm_userspace_memory_region region = {
-			.slot = i,
-			.guest_phys_addr = vm->slot[i].gpa,
-			.memory_size = vm->slot[i].size,
-			.userspace_addr = (uintptr_t)vm->slot[i].host,
-		};
-
-		if (ioctl(vm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region))
-			return log_err("KVM takes no memory at 0x%llx: %s",
-				       (unsigned long long)vm->slot[i].gpa, strerror(errno));
-	}
-	return 0;
+	if (a.size == low)
+		return 0;
+	slot = (struct vm_mem_slot){
+		.gpa = VM_HIGH_RAM, .size = a.size - low, .host = a.base + low, .fd = a.fd, .fd_off = low,
+	};
+	return ram_slot_add(vm, &slot);
 }
 
 void ram_destroy(struct vm *vm)
 {
-	if (vm->nr_slots)
-		munmap(vm->slot[0].host, vm->ram_size);
+	struct ram_area a = { .size = vm->ram_size, .fd = vm->ram_fd, .base = vm->ram_base };
+
 	vm->nr_slots = 0;
-	if (vm->ram_fd >= 0)
-		close(vm->ram_fd);
+	ram_area_free(&a);
+	vm->ram_base = NULL;
 	vm->ram_fd = -1;
+}
+
+uint64_t vm_mem_total(const struct vm *vm)
+{
+	uint64_t total = 0;
+
+	for (unsigned int i = 0; i < vm->nr_slots; i++)
+		total += vm->slot[i].size;
+	return total;
 }
 
 static struct vm_mem_slot *slot_find(struct vm *vm, uint64_t gpa, uint64_t len)
 {
-	for (unsigned int i = 0; i < vm->nr_slots; i++) {
+	unsigned int nr = vm_slots(vm);
+
+	for (unsigned int i = 0; i < nr; i++) {
 		struct vm_mem_slot *s = &vm->slot[i];
 
 		if (gpa >= s->gpa && len <= s->size && gpa - s->gpa <= s->size - len)
@@ -405,9 +439,21 @@ struct smaps_sum {
 	unsigned long long rss, pmd, hugetlb, page;
 };
 
+/* Whether a mapping is part of the guest's memory */
+static bool is_guest(const struct vm *vm, unsigned long long start, unsigned long long end)
+{
+	uintptr_t from = (uintptr_t)vm->ram_base;
+	bool ours = start >= from && end <= from + vm->ram_size;
+
+	for (unsigned int i = 0; i < vm->nr_slots && !ours; i++) {
+		from = (uintptr_t)vm->slot[i].host;
+		ours = start >= from && end <= from + vm->slot[i].size;
+	}
+	return ours;
+}
+
 static void smaps_read(const struct vm *vm, struct smaps_sum *sum)
 {
-	uintptr_t from = (uintptr_t)vm->slot[0].host, to = from + vm->ram_size;
 	FILE *f = fopen("/proc/self/smaps", "re");
 	unsigned long long v, start, end;
 	bool ours = false;
@@ -417,7 +463,7 @@ static void smaps_read(const struct vm *vm, struct smaps_sum *sum)
 		return;
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%llx-%llx %*4s", &start, &end) == 2)
-			ours = start >= from && end <= to;
+			ours = is_guest(vm, start, end);
 		else if (!ours)
 			continue;
 		else if (sscanf(line, "Rss: %llu", &v) == 1)
@@ -442,7 +488,7 @@ void vm_mem_info(struct vm *vm, FILE *out)
 	if (!vm->nr_slots)
 		return;
 	smaps_read(vm, &sum);
-	fprintf(out, "memory: %llu MiB, %s%s%s\n", (unsigned long long)(vm->ram_size / MIB),
+	fprintf(out, "memory: %llu MiB, %s%s%s\n", (unsigned long long)(vm_mem_total(vm) / MIB),
 		cfg->mem_path ? "file " : "sealed memfd",
 		cfg->mem_path ? cfg->mem_path : "",
 		cfg->mem_prealloc ? ", preallocated" : "");

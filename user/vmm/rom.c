@@ -15,7 +15,7 @@
 #include "../lib/log.h"
 #include "boot.h"
 
-#define ROM_SLOT	2		/* after those of RAM */
+#define ROM_SLOT	VM_MAX_SLOTS	/* after those of RAM */
 #define ROM_UNIT	0x10000u	/* firmware has a multiple of it */
 #define VECTOR		0xff0
 #define END		0x100000000ull

@@ -382,7 +382,7 @@ static void put16(struct rtc *r, unsigned int at, uint64_t v)
 static void memory_bytes(struct rtc *r)
 {
 	uint64_t low = r->vm->slot[0].size;
-	uint64_t high = r->vm->nr_slots > 1 ? r->vm->slot[1].size : 0;
+	uint64_t high = r->vm->nr_slots > 1 && !r->vm->slot[1].hot ? r->vm->slot[1].size : 0;
 	uint64_t ext = low > 1 << 20 ? (low - (1 << 20)) >> 10 : 0;
 	uint64_t above16 = low > 16 << 20 ? (low - (16 << 20)) >> 16 : 0;
 

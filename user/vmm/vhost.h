@@ -40,6 +40,8 @@ struct vhost_ring {
  * @stop: once it returns, guest memory and eventfds are no longer touched
  * @ring_start: @ring_stop: the same for one ring while the others run; both NULL: VIRTIO_F_RING_RESET is
  *	not possible. Stopping one that does not run is nothing
+ * @memory: @start's guest has more memory since then (vm_mem_slot); it may not know of it yet. Return: 0; -EPIPE as @start;
+ *	or another -errno
  * @ready: see to it that there is another side; NULL: there always is. Return: 0; -EINPROGRESS: @lost is
  *	called when there is one; else -errno, @why says more
  * @recover: instead of @start when the other side has changed meanwhile: rings go on from where they are, and
@@ -51,6 +53,7 @@ struct vhost_ops {
 	void (*stop)(struct vhost *vh);
 	int (*ring_start)(struct vhost *vh, unsigned int n, const struct vhost_ring *ring);
 	void (*ring_stop)(struct vhost *vh, unsigned int n);
+	int (*memory)(struct vhost *vh);
 	int (*ready)(struct vhost *vh);
 	int (*recover)(struct vhost *vh, uint64_t features, struct vhost_ring *ring, unsigned int nr);
 	void (*close)(struct vhost *vh);

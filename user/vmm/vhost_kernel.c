@@ -51,8 +51,8 @@ static int set_mem(struct vhost_kernel *vk)
 	unsigned int i;
 
 	memset(&u, 0, sizeof(u));
-	u.mem.nregions = vk->vm->nr_slots;
-	for (i = 0; i < vk->vm->nr_slots; i++) {
+	u.mem.nregions = vm_slots(vk->vm);
+	for (i = 0; i < u.mem.nregions; i++) {
 		const struct vm_mem_slot *s = &vk->vm->slot[i];
 
 		u.mem.regions[i].guest_phys_addr = s->gpa;
@@ -220,8 +220,14 @@ static void kernel_stop(struct vhost *vh)
 		ring_stop(vk, n);
 }
 
+static int kernel_memory(struct vhost *vh)
+{
+	return set_mem(to_kernel(vh));
+}
+
 static const struct vhost_ops kernel_ops = {
 	.start = kernel_start,
+	.memory = kernel_memory,
 	.stop = kernel_stop,
 	.ring_start = kernel_ring_start,
 	.ring_stop = kernel_ring_stop,

@@ -35,7 +35,7 @@
 
 #define PROTOCOL (BIT64(VHOST_USER_PROTOCOL_F_MQ) | BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
 		  BIT64(VHOST_USER_PROTOCOL_F_CONFIG) | BIT64(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
-		  BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+		  BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
 #define CHANNEL (BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT64(VHOST_USER_PROTOCOL_F_CONFIG))
 
 void vhost_user_lock(struct vhost_user *vu)
@@ -271,25 +271,65 @@ int vhost_user_greet(struct vhost_user *vu)
 
 /* ---- rings; the lock is held ---- */
 
+static struct vhost_user_region region_of(const struct vm_mem_slot *s)
+{
+	return (struct vhost_user_region){
+		.gpa = s->gpa, .size = s->size, .uaddr = (uintptr_t)s->host, .offset = s->fd_off,
+	};
+}
+
 static int set_mem(struct vhost_user *vu)
 {
 	const struct vm *vm = vu->vm;
-	struct vhost_user_msg m = { .nr_fds = vm->nr_slots, .hdr.request = VHOST_USER_SET_MEM_TABLE };
+	struct vhost_user_msg m = { .nr_fds = vm_slots(vm), .hdr.request = VHOST_USER_SET_MEM_TABLE };
 	unsigned int i;
 
 	_Static_assert(sizeof(vm->slot) / sizeof(vm->slot[0]) <= VHOST_USER_MEM_REGIONS, "all in one table");
-	m.mem.nr = vm->nr_slots;
-	for (i = 0; i < vm->nr_slots; i++) {
-		m.fds[i] = vm->ram_fd;
-		m.mem.region[i] = (struct vhost_user_region){
-			.gpa = vm->slot[i].gpa,
-			.size = vm->slot[i].size,
-			.uaddr = (uintptr_t)vm->slot[i].host,
-			.offset = vm->slot[i].fd_off,
-		};
+	m.mem.nr = m.nr_fds;
+	vu->told_slots = m.nr_fds;
+	for (i = 0; i < m.mem.nr; i++) {
+		m.fds[i] = vm->slot[i].fd;
+		m.mem.region[i] = region_of(&vm->slot[i]);
 	}
 	m.hdr.size = (uint32_t)(8 + m.mem.nr * sizeof(m.mem.region[0]));
 	return vhost_user_tell(vu, &m);
+}
+
+static int add_mem(struct vhost_user *vu)
+{
+	int err = 0;
+
+	while (!err && vu->told_slots < vm_slots(vu->vm)) {
+		const struct vm_mem_slot *s = &vu->vm->slot[vu->told_slots];
+		struct vhost_user_msg m = {
+			.nr_fds = 1, .fds = { s->fd },
+			.hdr = { .request = VHOST_USER_ADD_MEM_REG, .size = sizeof(m.mem_reg) },
+			.mem_reg.region = region_of(s),
+		};
+
+		err = vhost_user_tell(vu, &m);
+		vu->told_slots += !err;
+	}
+	return err;
+}
+
+/* What the guest is told of next, the process has: where it acknowledges nothing, it has come to the next message. */
+static int user_memory(struct vhost *vh)
+{
+	struct vhost_user *vu = to_user(vh);
+	uint64_t features;
+	int err;
+
+	vhost_user_lock(vu);
+	vh->why = NULL;
+	err = vu->dead || !vu->greeted ? -EPIPE :
+	      vhost_user_speaks(vu, VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS) ? add_mem(vu) : set_mem(vu);
+	if (err == -EINVAL)
+		vh->why = "the process takes no more memory";
+	if (!err && !vhost_user_speaks(vu, VHOST_USER_PROTOCOL_F_REPLY_ACK))
+		err = ask_u64(vu, VHOST_USER_GET_FEATURES, &features);
+	pthread_mutex_unlock(&vu->lock);
+	return err;
 }
 
 /* Sizes of the three parts of a ring: virtio 1.2, 2.7 and 2.8 */
@@ -559,6 +599,7 @@ static void user_close(struct vhost *vh)
 const struct vhost_ops vhost_user_ops = {
 	.start = user_start,
 	.stop = user_stop,
+	.memory = user_memory,
 	.ready = vhost_user_ready,
 	.recover = user_recover,
 	.close = user_close,

@@ -78,9 +78,10 @@ struct vhost_user {
 	/*
 	 * private: who starts and stops rings. @ran: since the last stop, so that its state counts. @inflight:
 	 * SET_INFLIGHT_FD for every start until then, with its descriptor; without one if nothing is tracked.
-	 * @served_ns: when this other side had got its rings; 0: it has not
+	 * @served_ns: when this other side had got its rings; 0: it has not. @told_slots: of guest memory, it has been told of
 	 */
 	uint64_t served_ns;
+	unsigned int told_slots;
 	bool packed;
 	bool ran[VHOST_USER_RINGS];
 	struct vhost_user_msg inflight;

@@ -20,7 +20,7 @@
 #include "../lib/event.h"
 #include "../lib/log.h"
 
-enum job_kind { JOB_START, JOB_RECOVER, JOB_STOP, JOB_RING_START, JOB_RING_STOP };
+enum job_kind { JOB_START, JOB_RECOVER, JOB_STOP, JOB_RING_START, JOB_RING_STOP, JOB_MEMORY };
 
 /**
  * struct virtio_job - one start or stop under way, of all rings or of ring @n
@@ -42,6 +42,40 @@ struct virtio_job {
 };
 
 static void step(struct virtio_dev *vd);
+
+/* ---- guest memory grows: all that there are, how many of them are to be told, and who wants to hear of it ---- */
+
+static struct virtio_dev *devs;
+static unsigned int memory_due;
+static void (*memory_told)(void);
+
+static void memory_done(struct virtio_dev *vd)
+{
+	if (!vd->memory_due)
+		return;
+	vd->memory_due = false;
+	if (!--memory_due)
+		memory_told();
+}
+
+void virtio_memory_added(struct vm *vm, void (*told)(void))
+{
+	struct virtio_dev *vd;
+
+	memory_told = told;
+	for (vd = devs; vd; vd = vd->next) {
+		if (vd->pci.vm != vm || !vd->vhost->ops->memory)
+			continue;
+		memory_due += !vd->memory_due;
+		vd->memory_due = true;
+		vd->want_memory = true;
+		virtio_backend_kick(vd);
+	}
+	if (!memory_due)
+		told();
+}
+
+/* ---- jobs ---- */
 
 static void job_work(void *arg)
 {
@@ -66,6 +100,9 @@ static void job_work(void *arg)
 	case JOB_RING_STOP:
 		ops->ring_stop(vd->vhost, job->n);
 		break;
+	case JOB_MEMORY:
+		job->err = ops->memory(vd->vhost);
+		break;
 	}
 	sem_post(&job->worked);
 }
@@ -85,6 +122,8 @@ static void job_finish(struct virtio_dev *vd, struct virtio_job *job)
 		virtio_queue_reset(&vd->queue[job->n]);
 		return;
 	}
+	if (job->kind == JOB_MEMORY && !vd->want_memory)
+		memory_done(vd);
 	vd->backend = VIRTIO_RUNNING;
 	/* It is said why as soon as it is known, or begun anew. */
 	if (job->err == -EPIPE && vd->vhost->ops->ready)
@@ -216,10 +255,23 @@ static bool lost_step(struct virtio_dev *vd)
 	return job_begin(vd, JOB_RECOVER, 0);
 }
 
+/* One that is started later is told of all there is. Return: whether a job is under way */
+static bool memory_step(struct virtio_dev *vd)
+{
+	vd->want_memory = false;
+	if (vd->backend == VIRTIO_RUNNING && !vd->want_reset && !vd->lost && job_begin(vd, JOB_MEMORY, 0))
+		return true;
+	memory_done(vd);
+	return false;
+}
+
 static void step(struct virtio_dev *vd)
 {
 	while (!vd->job) {
-		if (vd->lost) {
+		if (vd->want_memory) {
+			if (memory_step(vd))
+				return;
+		} else if (vd->lost) {
 			if (lost_step(vd))
 				return;
 		} else if (vd->backend == VIRTIO_RUNNING && !vd->want_reset) {
@@ -286,6 +338,8 @@ void virtio_backend_quiesce(struct virtio_dev *vd)
 		vd->vhost->ops->stop(vd->vhost);
 		vd->backend = VIRTIO_IDLE;
 	}
+	vd->want_memory = false;
+	memory_done(vd);
 }
 
 /* The only word from a back end that a ring is beyond repair. */
@@ -310,6 +364,8 @@ void virtio_backend_init(struct virtio_dev *vd)
 	vd->bh.fn = backend_bh;
 	vd->vhost->vd = vd;
 	vd->vhost->lost = backend_lost;
+	vd->next = devs;
+	devs = vd;
 	for (n = 0; n < vd->nr_queues; n++) {
 		struct virtio_queue *q = &vd->queue[n];
 
@@ -323,8 +379,13 @@ void virtio_backend_init(struct virtio_dev *vd)
 
 void virtio_backend_exit(struct virtio_dev *vd)
 {
+	struct virtio_dev **p = &devs;
 	unsigned int n;
 
+	while (*p && *p != vd)
+		p = &(*p)->next;
+	if (*p)
+		*p = vd->next;
 	for (n = 0; n < vd->nr_queues; n++)
 		if (vd->queue[n].err_watch.fd >= 0)
 			loop_fd_del(vd->pci.vm->loop, &vd->queue[n].err_watch);

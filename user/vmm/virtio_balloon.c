@@ -97,7 +97,7 @@ int balloon_set(uint64_t bytes)
 
 	if (!b)
 		return -1;
-	all = b->user.vu.vm->cfg->mem_size;
+	all = vm_mem_total(b->user.vu.vm);
 	b->target = bytes < all ? (all - bytes) / PAGE * PAGE : 0;
 	snprintf(line, sizeof(line), "target %llu\n", (unsigned long long)b->target);
 	err = process_tell(b->control, line, -1);
@@ -122,7 +122,7 @@ int balloon_get(uint64_t *bytes)
 	/* the driver may say anything */
 	given = b->user.kept ? le32toh(c.actual) * PAGE : 0;
 	vm_unlock(vm);
-	*bytes = given < vm->cfg->mem_size ? vm->cfg->mem_size - given : 0;
+	*bytes = given < vm_mem_total(vm) ? vm_mem_total(vm) - given : 0;
 	return 0;
 }
 

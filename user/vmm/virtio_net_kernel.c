@@ -253,6 +253,20 @@ static void net_ring_stop(struct vhost *vh, unsigned int n)
 		owner->ops->ring_stop(owner, n % 2);
 }
 
+static int net_memory(struct vhost *vh)
+{
+	struct net_kernel *nk = of(struct net_kernel, vhost, vh);
+	unsigned int i, pairs = pairs_of(nk, vh->vd->driver_features);
+	int err = 0;
+
+	vh->why = NULL;
+	for (i = 0; i < pairs && !err; i++)
+		err = pair_vhost(nk, i)->ops->memory(pair_vhost(nk, i));
+	if (!err && vh->vd->driver_features & BIT64(VIRTIO_NET_F_CTRL_VQ))
+		err = ctrl_done(nk, vhost_user_ops.memory(&nk->vu.vhost));
+	return err;
+}
+
 static int net_ready(struct vhost *vh)
 {
 	struct net_kernel *nk = of(struct net_kernel, vhost, vh);
@@ -290,6 +304,7 @@ static const struct vhost_ops net_ops = {
 	.stop = net_stop,
 	.ring_start = net_ring_start,
 	.ring_stop = net_ring_stop,
+	.memory = net_memory,
 	.ready = net_ready,
 	.recover = net_recover,
 	.close = net_close,

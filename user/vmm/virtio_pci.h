@@ -127,6 +127,8 @@ struct virtio_dev {
 	/* private: the back end's life */
 	enum virtio_backend backend;
 	bool want_start, want_reset, lost, logged;
+	bool want_memory, memory_due;
+	struct virtio_dev *next;
 	struct virtio_job *job;
 	struct loop_bh bh;
 	uint64_t notify_addr;
@@ -168,6 +170,12 @@ void virtio_registers_reset(struct virtio_dev *vd);
 void virtio_queue_reset(struct virtio_queue *q);
 /** virtio_broken() - DEVICE_NEEDS_RESET and a configuration interrupt */
 void virtio_broken(struct virtio_dev *vd, const char *why);
+
+/**
+ * virtio_memory_added() - there is more guest memory: tell the back ends that run; main thread, device lock held
+ * @told: all have been told, or stopped; main thread, device lock held. May be called at once
+ */
+void virtio_memory_added(struct vm *vm, void (*told)(void));
 
 /* ---- virtio_backend.c: for the other two ---- */
 

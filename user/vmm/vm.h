@@ -34,16 +34,21 @@ struct fw_cfg;
 #define VM_PIO_BAR_END	0x10000
 #define VM_GSI_PCI	16		/* IOAPIC pins 16..23: PCI INTx, see pci_intx_gsi() */
 #define VM_MAX_VCPUS	64
+#define VM_MAX_DIMMS	6
+#define VM_MAX_SLOTS	(2 + VM_MAX_DIMMS)	/* so many regions fit into one table of vhost-user */
 
 /**
  * struct vm_mem_slot - one KVM memory slot of guest RAM
  * @gpa: @size: guest physical range
  * @host: where it is mapped
- * @fd_off: its offset in the RAM's file
+ * @fd: @fd_off: its file, and its offset there
+ * @hot: a pc-dimm, and not of the memory that -m is about
  */
 struct vm_mem_slot {
 	uint64_t gpa, size;
 	uint8_t *host;
+	int fd;
+	bool hot;
 	uint64_t fd_off;
 };
 
@@ -66,7 +71,8 @@ struct vm {
 
 	int ram_fd;
 	uint64_t ram_size;
-	struct vm_mem_slot slot[2];
+	uint8_t *ram_base;
+	struct vm_mem_slot slot[VM_MAX_SLOTS];	/* grows, and stays */
 	unsigned int nr_slots;
 
 	unsigned int nr_vcpus;
@@ -117,6 +123,11 @@ void vm_hook(struct vm *vm, struct vm_hook *hook);
 void vm_powerdown(struct vm *vm);
 
 /* ---- memory (memory.c) ---- */
+
+/** vm_slots() - @vm->nr_slots, any thread: further ones may come meanwhile */
+static inline unsigned int vm_slots(const struct vm *vm) { return __atomic_load_n(&vm->nr_slots, __ATOMIC_ACQUIRE); }
+/** vm_mem_total() - bytes that the guest has, pc-dimms among them */
+uint64_t vm_mem_total(const struct vm *vm);
 
 /** vm_mem_info() - what backs guest RAM, and the huge pages that were obtained */
 void vm_mem_info(struct vm *vm, FILE *out);
