@@ -86,7 +86,7 @@ bad "whole MiB" "${k[@]}" -m -1
 bad "whole MiB" "${k[@]}" -m many
 bad "whole MiB" "${k[@]}" -m 1500k
 bad "whole MiB" "${k[@]}" -m 999999999T
-bad "no property 'slots'" "${k[@]}" -m 64,slots=2
+bad "slots= goes with maxmem=" "${k[@]}" -m 64,slots=2
 bad "more than this host has" "${k[@]}" -m $(($(awk '/^MemTotal/ { print $2 }' /proc/meminfo) / 1024 + 1024))
 bad "more than this host has" "${k[@]}" -m 1024T
 bad "takes memory-backend" "${k[@]}" -object rng-egd,id=r

@@ -32,7 +32,7 @@ check "rng: it was killed" test $n -ge 2
 bad "-device virtio-rng-pci: rng=r: no such -object" "${base[@]}" -kernel "$top/build/payload/exit.elf" -device virtio-rng-pci,rng=r
 bad "-device virtio-rng-pci: max-bytes" "${base[@]}" -kernel x -device virtio-rng-pci,max-bytes=0
 bad "-object: id r given twice" "${base[@]}" -kernel x -object rng-builtin,id=r -object rng-random,id=r
-bad "-object rng-egd: takes memory-backend-memfd, memory-backend-file, rng-builtin or rng-random" -object rng-egd,id=r
+bad "-object rng-egd: takes memory-backend-memfd, -file or -ram, rng-builtin or rng-random" -object rng-egd,id=r
 run "${base[@]}" -kernel "$top/build/payload/exit.elf" -object rng-random,id=r,filename=/etc/passwd -device virtio-rng-pci,rng=r
 is "$got $(cat out err)" "1 shunt-rng: --source=/etc/passwd: it is not a character device" \
 	"rng: what is no source is refused by the process, with its line only"

@@ -19,7 +19,8 @@
 #define RAM	(2u << 20)
 
 static uint8_t *ram;
-static struct vm vm;
+static struct vm_config cfg;
+static struct vm vm = { .cfg = &cfg };
 
 static uint32_t le32(const uint8_t *p)
 {
@@ -215,7 +216,9 @@ static void test_iasl(void **state)
 	(void)state;
 	if (system("command -v iasl >/dev/null"))
 		skip();
+	cfg.mem_slots = VM_MAX_DIMMS;
 	fadt = table(build(2), "FACP");
+	cfg.mem_slots = 0;
 	dsdt = ram + le32(fadt + 40);
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(chdir(dir), 0);
@@ -232,6 +235,9 @@ static void test_iasl(void **state)
 	assert_int_equal(system("iasl -p again dsdt.dsl >c.log 2>&1"), 0);
 	assert_true(file_has("c.log", " 0 Errors"));
 	assert_true(file_has("dsdt.dsl", "Device (PCI0)"));
+	assert_true(file_has("dsdt.dsl", "Device (MP05)"));
+	assert_true(file_has("dsdt.dsl", "Notify (\\_SB.MP05, One)"));
+	assert_true(file_has("dsdt.dsl", "RES,    384"));
 	assert_true(file_has("dsdt.dsl", "Name (\\_S5, Package (0x04)"));
 	assert_false(file_has("facp.dsl", "**** "));
 	assert_int_equal(chdir("/"), 0);

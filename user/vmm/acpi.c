@@ -11,6 +11,7 @@
 
 #include "../lib/log.h"
 #include "aml.h"
+#include "dimm.h"
 #include "pci.h"
 #include "serial.h"
 
@@ -295,6 +296,9 @@ static uint64_t build_dsdt(struct vm *vm, struct aml *a)
 			dsdt_serial(a, i);
 	aml_end(a, scope);
 
+	if (vm->cfg->mem_slots)
+		dimm_aml(vm, a);
+
 	aml_name(a, "\\_S5_");
 	pkg = aml_package(a, 4);
 	aml_int(a, SLEEP_TYPE_S5);
@@ -317,7 +321,7 @@ static uint64_t build_facs(struct aml *a)
 	return addr;
 }
 
-static uint64_t build_fadt(struct aml *a, uint64_t dsdt, uint64_t facs)
+static uint64_t build_fadt(const struct vm *vm, struct aml *a, uint64_t dsdt, uint64_t facs)
 {
 	size_t mark = table_begin(a, "FACP", 6);
 	struct fadt f = {
@@ -345,6 +349,11 @@ static uint64_t build_fadt(struct aml *a, uint64_t dsdt, uint64_t facs)
 		.x_pm_tmr = GAS_IO(PM_TMR, 32, 3),
 	};
 
+	if (vm->cfg->mem_slots) {
+		f.gpe0 = GPE_BASE;
+		f.gpe0_len = GPE_SIZE;
+		f.x_gpe0 = (struct gas)GAS_IO(GPE_BASE, 8 * GPE_SIZE, 1);
+	}
 	aml_raw(a, (const uint8_t *)&f + sizeof(f.sdt), sizeof(f) - sizeof(f.sdt));
 	has_pointer(a, mark + offsetof(struct fadt, facs), sizeof(f.facs));
 	has_pointer(a, mark + offsetof(struct fadt, dsdt), sizeof(f.dsdt));
@@ -409,7 +418,7 @@ int acpi_tables(struct vm *vm, struct acpi_tables *t, void *buf, size_t size)
 	area_align(a, ACPI_TABLES_AT);
 	dsdt = build_dsdt(vm, a);
 	facs = build_facs(a);
-	tables[0] = build_fadt(a, dsdt, facs);
+	tables[0] = build_fadt(vm, a, dsdt, facs);
 	tables[1] = build_madt(vm, a);
 	build_xsdt(a, tables, 2);
 	return a->full ? log_err("ACPI tables outgrew their %zu bytes", size) : 0;

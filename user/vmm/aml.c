@@ -13,8 +13,17 @@
 #define OP_SCOPE	0x10
 #define OP_BUFFER	0x11
 #define OP_PACKAGE	0x12
+#define OP_METHOD	0x14
 #define OP_EXT		0x5b
+#define OP_REGION	0x80		/* after OP_EXT, as the next two */
+#define OP_FIELD	0x81
 #define OP_DEVICE	0x82
+#define OP_NOTIFY	0x86
+#define OP_IF		0xa0
+#define OP_RETURN	0xa4
+
+#define SPACE_IO	1
+#define FIELD_BYTES	1
 
 #define RES_END		0x79
 #define RES_IO		0x47
@@ -166,6 +175,82 @@ size_t aml_package(struct aml *a, uint8_t elements)
 	mark = open_pkg(a);
 	aml_byte(a, elements);
 	return mark;
+}
+
+/* ---- methods and fields ---- */
+
+size_t aml_method(struct aml *a, const char *name)
+{
+	size_t mark;
+
+	aml_byte(a, OP_METHOD);
+	mark = open_pkg(a);
+	aml_path(a, name);
+	aml_byte(a, 0);			/* no arguments */
+	return mark;
+}
+
+size_t aml_if(struct aml *a, const char *name)
+{
+	size_t mark;
+
+	aml_byte(a, OP_IF);
+	mark = open_pkg(a);
+	aml_path(a, name);
+	return mark;
+}
+
+void aml_method_returns(struct aml *a, const char *name, const char *what)
+{
+	size_t mark = aml_method(a, name);
+
+	aml_byte(a, OP_RETURN);
+	aml_path(a, what);
+	aml_end(a, mark);
+}
+
+void aml_notify(struct aml *a, const char *path, uint8_t value)
+{
+	aml_byte(a, OP_NOTIFY);
+	aml_path(a, path);
+	aml_int(a, value);
+}
+
+void aml_region_io(struct aml *a, const char *name, uint16_t base, uint16_t len)
+{
+	aml_byte(a, OP_EXT);
+	aml_byte(a, OP_REGION);
+	aml_path(a, name);
+	aml_byte(a, SPACE_IO);
+	aml_int(a, base);
+	aml_int(a, len);
+}
+
+size_t aml_field(struct aml *a, const char *region)
+{
+	size_t mark;
+
+	aml_byte(a, OP_EXT);
+	aml_byte(a, OP_FIELD);
+	mark = open_pkg(a);
+	aml_path(a, region);
+	aml_byte(a, FIELD_BYTES);
+	return mark;
+}
+
+/* The number of bits is written as the length of a package is, and counts nothing but them. */
+void aml_field_bits(struct aml *a, const char *name, unsigned int bits)
+{
+	if (name)
+		aml_path(a, name);
+	else
+		aml_byte(a, 0);
+	if (bits < 1 << 6) {
+		aml_byte(a, (uint8_t)bits);
+		return;
+	}
+	aml_byte(a, (uint8_t)(1 << 6 | (bits & 0xf)));
+	aml_byte(a, (uint8_t)(bits >> 4));
 }
 
 /* ---- resources: a buffer whose size constant is patched at the end ---- */

@@ -39,7 +39,20 @@ void aml_name_int(struct aml *a, const char *name, uint64_t v);
 size_t aml_scope(struct aml *a, const char *path);
 size_t aml_device(struct aml *a, const char *name);
 size_t aml_package(struct aml *a, uint8_t elements);
+/** aml_method() - without arguments; aml_if() - what @name holds is not 0 */
+size_t aml_method(struct aml *a, const char *name);
+size_t aml_if(struct aml *a, const char *name);
+/** aml_field() - of region @region, by single bytes; aml_field_bits() follow, @name NULL: so many are left out */
+size_t aml_field(struct aml *a, const char *region);
 void aml_end(struct aml *a, size_t mark);
+
+/** aml_region_io() - a range of ports */
+void aml_region_io(struct aml *a, const char *name, uint16_t base, uint16_t len);
+/** aml_field_bits() - read as a buffer where they are more than an integer has */
+void aml_field_bits(struct aml *a, const char *name, unsigned int bits);
+/** aml_method_returns() - a method that returns what @what holds */
+void aml_method_returns(struct aml *a, const char *name, const char *what);
+void aml_notify(struct aml *a, const char *path, uint8_t value);
 
 /* Resource templates: one buffer a device. */
 

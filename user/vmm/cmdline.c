@@ -297,7 +297,7 @@ static const struct option {
 	{ "initrd", "FILE", "initial RAM disk of the kernel", opt_initrd },
 	{ "kernel", "FILE", "bzImage, or an ELF with a PVH entry", opt_kernel },
 	{ "M", "TYPE[,KEY=VALUE...]", "as -machine", opt_machine },
-	{ "m", "[size=]SIZE", "guest RAM, MiB without suffix (default 128)", opt_m },
+	{ "m", "[size=]SIZE[,slots=N,maxmem=SIZE]", "guest RAM, MiB without suffix (default 128)", opt_m },
 	{ "machine", "TYPE[,KEY=VALUE...]", "the machine (-machine help)", opt_machine },
 	{ "mem-path", "PATH", "guest RAM in a file, or in a folder, hugetlbfs for instance",
 	  opt_mem_path },

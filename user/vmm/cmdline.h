@@ -21,6 +21,9 @@ enum cmdline_verdict {
 enum cmdline_verdict cmdline_parse(struct vm_config *cfg, int argc, char **argv);
 void cmdline_free(struct vm_config *cfg);
 
+/** cmdline_object_add() - -object, while the machine is there. Return: 0, or -1 after one logged line */
+int cmdline_object_add(const char *arg);
+
 /**
  * cmdline_check_id() - what QEMU takes as an id: a letter, then letters, digits, '-', '.', '_'
  * @required: absent (NULL) is an error

@@ -169,11 +169,14 @@ int opt_smp(struct vm_config *cfg, const char *arg)
 /* ---- memory ---- */
 
 struct m_props {
-	char *size;
+	char *size, *maxmem;
+	uint32_t slots;
 };
 
 static const struct prop m_props[] = {
 	PROP("size", PROP_STR, struct m_props, size, .required = true),
+	PROP("slots", PROP_U32, struct m_props, slots, .max = VM_MAX_DIMMS),
+	PROP("maxmem", PROP_STR, struct m_props, maxmem),
 	{ .type = PROP_END },
 };
 
@@ -181,7 +184,7 @@ int opt_m(struct vm_config *cfg, const char *arg)
 {
 	struct m_props p;
 	struct keyvals kvs;
-	uint64_t size;
+	uint64_t size, most = 0;
 	int ret;
 
 	if (keyvals_parse(&kvs, "-m", "size", arg))
@@ -192,8 +195,12 @@ int opt_m(struct vm_config *cfg, const char *arg)
 		return -1;
 	if (parse_size(p.size, MIB, &size) || !size || size % MIB)
 		ret = log_err("-m %s: takes a size in whole MiB, such as 512, 512M or 4G", arg);
+	else if (!p.slots != !p.maxmem || (p.maxmem && (parse_size(p.maxmem, MIB, &most) || most <= size || most >> 46)))
+		ret = log_err("-m %s: slots= goes with maxmem=, which is more than size", arg);
 	else
 		cfg->mem_size = size;
+	cfg->mem_slots = p.slots;
+	cfg->mem_max = most;
 	props_free(m_props, &p);
 	cmdline.m_given = true;
 	return ret;
@@ -418,6 +425,9 @@ int cmdline_machine_finish(struct vm_config *cfg)
 
 	if (cmdline_object_finish(cfg))
 		return -1;
+	if (cfg->mem_slots && cfg->mem_max <= cfg->mem_size)
+		return log_err("-m: maxmem=%lluM is not more than guest RAM, %lluM", (unsigned long long)(cfg->mem_max / MIB),
+			       (unsigned long long)(cfg->mem_size / MIB));
 	if (total && cfg->mem_size > total)
 		return log_err("-m: %lluM is more than this host has, %lluM",
 			       (unsigned long long)(cfg->mem_size / MIB),

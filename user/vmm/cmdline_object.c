@@ -8,10 +8,12 @@
 #include "../lib/log.h"
 #include "cmdline.h"
 #include "cmdline_priv.h"
+#include "dimm.h"
 #include "rng.h"
 
 #define MIB (1ull << 20)
 #define RNG_MAX	16
+#define RAM_MAX	16
 
 static const char *const only_on[] = { "on", NULL };
 
@@ -38,6 +40,16 @@ static const struct prop memfd_props[] = {
 	{ .type = PROP_END },
 };
 
+static const struct prop anon_props[] = {
+	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46,
+	     .required = true, .help = "of guest RAM"),
+	PROP("share", PROP_ENUM, struct ram_props, share, .names = only_on,
+	     .help = "guest RAM is always shared"),
+	PROP("prealloc", PROP_BOOL, struct ram_props, prealloc, .def = "off",
+	     .help = "allocate before the start"),
+	{ .type = PROP_END },
+};
+
 static const struct prop ramfile_props[] = {
 	PROP("size", PROP_SIZE, struct ram_props, size, .min = MIB, .max = 1ull << 46,
 	     .required = true, .help = "of guest RAM"),
@@ -50,28 +62,70 @@ static const struct prop ramfile_props[] = {
 	{ .type = PROP_END },
 };
 
-static struct {
-	bool set;
+static struct ram {
 	struct ram_props p;
 	const struct prop *table;
-} ram;
+} rams[RAM_MAX];
+static unsigned int nr_rams;
+
+static struct ram *ram_find(const char *id)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_rams; i++)
+		if (!strcmp(rams[i].p.id, id))
+			return &rams[i];
+	return NULL;
+}
+
+/* What an option for itself cannot say. Return: 0, or -1 after one logged line */
+static int ram_check(const struct ram_props *p, const char *id)
+{
+	if (p->size % MIB)
+		return log_err("-object %s: size=%llu: takes whole MiB", id, (unsigned long long)p->size);
+	if (p->hugetlbsize && !p->hugetlb)
+		return log_err("-object %s: hugetlbsize= goes with hugetlb=on", id);
+	if (p->hugetlbsize & (p->hugetlbsize - 1))
+		return log_err("-object %s: hugetlbsize=%llu: takes a power of two", id, (unsigned long long)p->hugetlbsize);
+	if (p->hugetlb && !p->hugetlbsize && !cmdline_meminfo("Hugepagesize"))
+		return log_err("-object %s: hugetlb=on: this kernel has no huge pages", id);
+	return 0;
+}
+
+static uint64_t huge_size(const struct ram_props *p)
+{
+	if (!p->hugetlb)
+		return 0;
+	return p->hugetlbsize ? p->hugetlbsize : cmdline_meminfo("Hugepagesize");
+}
 
 static int ram_add(const struct prop *table, const char *opt, const char *id, struct keyvals *kvs)
 {
 	struct ram_props p = { 0 };
 
-	if (ram.set)
-		return log_err("%s: guest RAM is one object, and that is %s", opt, ram.p.id);
+	if (nr_rams == RAM_MAX)
+		return log_err("%s: more than %d", opt, RAM_MAX);
 	if (props_apply(table, &p, opt, kvs))
 		return -1;
-	p.id = strdup(id);
+	p.id = ram_check(&p, id) ? NULL : strdup(id);
 	if (!p.id) {
 		props_free(table, &p);
-		return log_err("%s: out of memory", opt);
+		return -1;
 	}
-	ram.set = true;
-	ram.p = p;
-	ram.table = table;
+	rams[nr_rams++] = (struct ram){ p, table };
+	return 0;
+}
+
+int memory_backend_find(const char *id, struct memory_backend *m)
+{
+	const struct ram *r = ram_find(id);
+
+	if (!r || (cmdline.memory_backend && !strcmp(id, cmdline.memory_backend)))
+		return -1;
+	*m = (struct memory_backend){
+		.id = r->p.id, .mem_path = r->p.mem_path, .size = r->p.size, .hugetlb_size = huge_size(&r->p),
+		.prealloc = r->p.prealloc,
+	};
 	return 0;
 }
 
@@ -141,6 +195,7 @@ static const struct object_type {
 	const struct prop *props;
 	int (*add)(const struct prop *table, const char *opt, const char *id, struct keyvals *kvs);
 } types[] = {
+	{ "memory-backend-ram", "-object memory-backend-ram", anon_props, ram_add },
 	{ "memory-backend-memfd", "-object memory-backend-memfd", memfd_props, ram_add },
 	{ "memory-backend-file", "-object memory-backend-file", ramfile_props, ram_add },
 	{ "rng-builtin", "-object rng-builtin", builtin_props, rng_add },
@@ -152,7 +207,7 @@ static int object_add(const struct object_type *t, const char *id, struct keyval
 {
 	if (cmdline_check_id(t->opt, id, true))
 		return -1;
-	if ((ram.set && !strcmp(ram.p.id, id)) || rng_find(id))
+	if (ram_find(id) || rng_find(id))
 		return log_err("-object: id %s given twice", id);
 	return t->add(t->props, t->opt, id, kvs);
 }
@@ -186,46 +241,43 @@ int opt_object(struct vm_config *cfg, const char *arg)
 	if (t->name)
 		ret = object_add(t, keyvals_take(&kvs, "id"), &kvs);
 	else
-		ret = log_err("-object %s: takes memory-backend-memfd, memory-backend-file, rng-builtin or rng-random",
+		ret = log_err("-object %s: takes memory-backend-memfd, -file or -ram, rng-builtin or rng-random",
 			      type ? type : "");
 	keyvals_free(&kvs);
 	return ret;
 }
 
+int cmdline_object_add(const char *arg)
+{
+	if (!strcmp(arg, "help") || !strcmp(arg, "?"))
+		return log_err("-object help lists the types");
+	return opt_object(NULL, arg);
+}
+
 int cmdline_object_finish(struct vm_config *cfg)
 {
-	const struct ram_props *p = &ram.p;
+	const struct ram *r = cmdline.memory_backend ? ram_find(cmdline.memory_backend) : NULL;
+	const struct ram_props *p = r ? &r->p : NULL;
 
-	if (cmdline.memory_backend && (!ram.set || strcmp(ram.p.id, cmdline.memory_backend)))
+	if (cmdline.memory_backend && !r)
 		return log_err("-machine memory-backend=%s: no -object has this id",
 			       cmdline.memory_backend);
-	if (!ram.set)
-		return 0;
-	if (!cmdline.memory_backend)
+	if (nr_rams > !!r && !cfg->mem_slots)
 		return log_err("-object %s: nothing uses it; pass -machine memory-backend=%s",
-			       p->id, p->id);
+			       rams[r == rams].p.id, rams[r == rams].p.id);
+	if (!r)
+		return 0;
 	if (cfg->mem_path || cfg->mem_prealloc)
 		return log_err("-machine memory-backend=%s: excludes -mem-path and -mem-prealloc",
 			       p->id);
-	if (p->size % MIB)
-		return log_err("-object %s: size=%llu: takes whole MiB", p->id,
-			       (unsigned long long)p->size);
 	if (cmdline.m_given && cfg->mem_size != p->size)
 		return log_err("-m: %lluM is not the size of -object %s, %lluM",
 			       (unsigned long long)(cfg->mem_size / MIB), p->id,
 			       (unsigned long long)(p->size / MIB));
-	if (p->hugetlbsize && !p->hugetlb)
-		return log_err("-object %s: hugetlbsize= goes with hugetlb=on", p->id);
-	if (p->hugetlbsize & (p->hugetlbsize - 1))
-		return log_err("-object %s: hugetlbsize=%llu: takes a power of two", p->id,
-			       (unsigned long long)p->hugetlbsize);
 	cfg->mem_size = p->size;
 	cfg->mem_path = p->mem_path;
 	cfg->mem_prealloc = p->prealloc;
-	if (p->hugetlb)
-		cfg->hugetlb_size = p->hugetlbsize ? p->hugetlbsize : cmdline_meminfo("Hugepagesize");
-	if (p->hugetlb && !cfg->hugetlb_size)
-		return log_err("-object %s: hugetlb=on: this kernel has no huge pages", p->id);
+	cfg->hugetlb_size = huge_size(p);
 	return 0;
 }
 
@@ -236,9 +288,9 @@ void cmdline_object_free(void)
 		free(rngs[nr_rngs].id);
 	}
 	nr_rngs = 0;
-	if (!ram.set)
-		return;
-	props_free(ram.table, &ram.p);
-	free(ram.p.id);
-	memset(&ram, 0, sizeof(ram));
+	while (nr_rams--) {
+		props_free(rams[nr_rams].table, &rams[nr_rams].p);
+		free(rams[nr_rams].p.id);
+	}
+	nr_rams = 0;
 }

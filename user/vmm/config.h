@@ -19,6 +19,8 @@ struct vm_config {
 	const char *process_name;	/* -name process= */
 	const char *uuid;		/* -uuid */
 	uint64_t mem_size;		/* -m, bytes */
+	uint32_t mem_slots;		/* -m slots=: how many pc-dimms there may be */
+	uint64_t mem_max;		/* -m maxmem=: with all of them; 0: there are no slots */
 	const char *mem_path;		/* -mem-path */
 	bool mem_prealloc;		/* -mem-prealloc */
 	uint64_t hugetlb_size;		/* 0, or page size for MFD_HUGETLB */

@@ -26,9 +26,10 @@ static int tell_memory(struct vm *vm)
 		{ vm->slot[0].gpa, vm->slot[0].size, E820_RAM },
 		{ vm->slot[1].gpa, vm->slot[1].size, E820_RAM },
 	};
+	unsigned int nr = vm->nr_slots > 1 && !vm->slot[1].hot ? 3 : 2;
 
 	return fw_cfg_int(vm, FW_CFG_RAM_SIZE, vm->ram_size, 8) ?:
-	       fw_cfg_file(vm, "etc/e820", map, (1 + vm->nr_slots) * sizeof(map[0]));
+	       fw_cfg_file(vm, "etc/e820", map, nr * sizeof(map[0]));
 }
 
 /* --- ACPI tables: a script says where they go, and what is then to be made right in them --- */

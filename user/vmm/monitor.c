@@ -15,6 +15,7 @@
 #include "blockdev.h"
 #include "chardev.h"
 #include "cmdline.h"
+#include "dimm.h"
 #include "netdev.h"
 #include "vm.h"
 
@@ -179,6 +180,35 @@ static void do_eject(struct vm *vm, const char *arg, FILE *out)
 		fprintf(out, "Error: takes the id of a drive\n");
 }
 
+/* What an option says on standard error is the answer here. */
+static void option_run(struct vm *vm, const char *arg, FILE *out, int (*fn)(struct vm *vm, const char *arg))
+{
+	char why[256] = "";
+	int err;
+
+	log_catch(why, sizeof(why));
+	err = fn(vm, arg);
+	log_catch(NULL, 0);
+	if (err)
+		fprintf(out, "Error: %s\n", why);
+}
+
+static int object_add(struct vm *vm, const char *arg)
+{
+	(void)vm;
+	return cmdline_object_add(arg);
+}
+
+static void do_object_add(struct vm *vm, const char *arg, FILE *out)
+{
+	option_run(vm, arg, out, object_add);
+}
+
+static void do_device_add(struct vm *vm, const char *arg, FILE *out)
+{
+	option_run(vm, arg, out, dimm_device_add);
+}
+
 #define NO_BALLOON "Error: there is no -device virtio-balloon-pci\n"
 
 /* As QEMU has it, the number is what the guest is left with. */
@@ -244,6 +274,13 @@ static void info_cpus(struct vm *vm, const char *arg, FILE *out)
 	fprintf(out, "%u CPUs\n", vm->nr_vcpus);
 }
 
+static void info_memory_devices(struct vm *vm, const char *arg, FILE *out)
+{
+	(void)vm;
+	(void)arg;
+	dimm_info(out);
+}
+
 static void info_network(struct vm *vm, const char *arg, FILE *out)
 {
 	(void)vm;
@@ -285,9 +322,11 @@ static const struct command commands[] = {
 	{ "block_resize", "ID SIZE", "give a drive another size", do_block_resize },
 	{ "change", "[-f] ID FILE", "another medium for a scsi-cd; -f: though the guest has locked it", do_change },
 	{ "cont", NULL, "let a stopped machine run", do_cont },
+	{ "device_add", "pc-dimm,memdev=ID", "give the guest more memory", do_device_add },
 	{ "eject", "[-f] ID", "take the medium out", do_eject },
 	{ "help", NULL, "this list", do_help },
 	{ "info", "WHAT", "show something", do_info },
+	{ "object_add", "TYPE,id=ID,...", "memory for a pc-dimm, as -object has it", do_object_add },
 	{ "quit", NULL, "end the process", do_quit },
 	{ "stop", NULL, "pause the machine", do_stop },
 	{ "system_powerdown", NULL, "press the power button", do_powerdown },
@@ -303,6 +342,7 @@ static const struct command infos[] = {
 	{ "cpus", NULL, "how many CPUs", info_cpus },
 	{ "loop", NULL, "what the event loop waits with", info_loop },
 	{ "memory", NULL, "what backs guest RAM, and in pages of which size", info_memory },
+	{ "memory-devices", NULL, "memory besides that of -m", info_memory_devices },
 	{ "name", NULL, "the guest's name", info_name },
 	{ "network", NULL, "network back ends", info_network },
 	{ "status", NULL, "whether the machine runs", info_status },

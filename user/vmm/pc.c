@@ -12,6 +12,7 @@
 
 #include "../lib/log.h"
 #include "chardev.h"
+#include "dimm.h"
 #include "serial.h"
 
 #define PM_TIMER_HZ	3579545ull
@@ -31,10 +32,10 @@
 
 struct pc {
 	struct vm *vm;
-	struct bus_range pm, delay, fast;
+	struct bus_range pm, delay, fast, gpe;
 	struct vm_hook hook;
 	uint16_t sts, en, cnt;
-	uint8_t cf9, port92;
+	uint8_t cf9, port92, gpe_sts, gpe_en;
 	unsigned int warned;
 };
 
@@ -42,7 +43,7 @@ struct pc {
 
 static void sci_update(struct pc *pc)
 {
-	vm_irq_line(pc->vm, PC_SCI_IRQ, !!(pc->sts & pc->en));
+	vm_irq_line(pc->vm, PC_SCI_IRQ, pc->sts & pc->en || pc->gpe_sts & pc->gpe_en);
 }
 
 static uint32_t pm_timer(void)
@@ -114,6 +115,35 @@ void vm_powerdown(struct vm *vm)
 	sci_update(vm->pc);
 }
 
+/* ---- general purpose events: a byte of status, a byte of enable ---- */
+
+static uint64_t gpe_read(void *dev, uint64_t off, unsigned int len)
+{
+	struct pc *pc = dev;
+	unsigned int both = pc->gpe_sts | pc->gpe_en << 8;
+
+	return both >> 8 * off & (len > 1 ? 0xffff : 0xff);
+}
+
+static void gpe_write(void *dev, uint64_t off, uint64_t val, unsigned int len)
+{
+	struct pc *pc = dev;
+
+	if (!off)
+		pc->gpe_sts &= (uint8_t)~val;	/* write one to clear */
+	if (off || len > 1)
+		pc->gpe_en = (uint8_t)(off ? val : val >> 8);
+	sci_update(pc);
+}
+
+static const struct bus_ops gpe_ops = { .read = gpe_read, .write = gpe_write };
+
+void pc_gpe(struct vm *vm, unsigned int n)
+{
+	vm->pc->gpe_sts |= (uint8_t)(1u << n);
+	sci_update(vm->pc);
+}
+
 /* ---- resets and delays ---- */
 
 uint8_t vm_cf9_read(struct vm *vm)
@@ -176,6 +206,8 @@ static void pc_reset(void *dev)
 	pc->sts = 0;
 	pc->en = 0;
 	pc->cnt = 0;
+	pc->gpe_sts = 0;
+	pc->gpe_en = 0;
 	pc->cf9 = 0;
 	pc->port92 = 2;
 	sci_update(pc);
@@ -213,12 +245,15 @@ int pc_create(struct vm *vm)
 	pc->pm = (struct bus_range){ PM_BASE, PM_SIZE, &pm_ops, pc, "pm" };
 	pc->delay = (struct bus_range){ 0x80, 1, &delay_ops, pc, "delay" };
 	pc->fast = (struct bus_range){ 0x92, 1, &fast_ops, pc, "port 92" };
+	pc->gpe = (struct bus_range){ GPE_BASE, GPE_SIZE, &gpe_ops, pc, "gpe" };
 	pc->hook = (struct vm_hook){ .reset = pc_reset, .dev = pc };
 	vm_hook(vm, &pc->hook);
 	pc_reset(pc);
 	if (bus_add(&vm->pio, &pc->pm) || bus_add(&vm->pio, &pc->delay) ||
-	    bus_add(&vm->pio, &pc->fast))
+	    bus_add(&vm->pio, &pc->fast) || (vm->cfg->mem_slots && bus_add(&vm->pio, &pc->gpe)))
 		return log_err("the chipset's ports are taken");
+	if (vm->cfg->mem_slots && dimm_init(vm))
+		return -1;
 	if (rtc_create(vm) || i8042_create(vm))
 		return -1;
 	return serials_create(vm);

@@ -65,4 +65,16 @@ echo "the console" >/dev/hvc0
 echo "the port" >&3
 say deflate=1
 again_and_again more 20000 && say grown=1
+
+# new memory is what there is of a zone of its own, which the kernel takes from first
+total() { sed -n 's/^MemTotal: *\([0-9]*\) kB/\1/p' /proc/meminfo; }
+normal() { awk '/zone +Normal/ { z = 1 } z && /pages free/ { print $3; exit }' /proc/zoneinfo; }
+before=$(total)
+bigger() { [ "$(total)" -ge $((before + 131072)) ]; }
+say plug=1
+again_and_again bigger && say plugged=1
+pages=$(normal)
+disk 200 wrote3
+mount -t virtiofs shared /shared && say shared2="$(cat /shared/back)"
+[ "$(normal)" -lt "$pages" ] && say used=1
 poweroff -f

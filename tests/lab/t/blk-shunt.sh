@@ -159,5 +159,22 @@ if [ ! -d /sys/module/null_blk ] && modprobe -q null_blk nr_devices=1 gb=1 zoned
 else
 	skip "a zoned device" "no null_blk with zones"
 fi
+# More memory, of which the module hears while it serves
+: > serial
+"$SHUNT_TOP/build/bin/shunt" -m 32,slots=1,maxmem=1G -nodefaults -display none -no-reboot -device isa-debug-exit,iobase=0x501,iosize=0x4 \
+	-kernel "$SHUNT_TOP/build/payload/dimm.elf" -serial file:serial -monitor unix:monitor,server=on,wait=off \
+	-object memory-backend-ram,id=m,size=128M -drive file=plain,if=none,id=d,format=raw \
+	-device virtio-blk-pci,drive=d,vhost=on < /dev/null 2> err &
+vmm=$!
+for ((i = 0; i < 100; i++)); do
+	! grep -q "^# ready" serial || break
+	sleep 0.1
+done
+is "$("$SHUNT_TOP/tests/monitor.py" monitor "device_add pc-dimm,memdev=m")" "" "a guest gets more memory"
+wait $vmm
+is "$? $(pgrep -P $vmm) $(cat err)" "1  " "the disk reads and writes it"
+vmm=
+grep "^not ok" serial | sed 's/^/# /'
+
 check "the modules unload" "$SHUNT_TOP/scripts/load.sh" none
 done_testing

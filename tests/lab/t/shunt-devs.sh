@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Devices of shunt on processes, with a stock guest: entropy, a balloon, a console and a port, a SCSI disk; each process is
-# killed once. And a file system on QEMU's virtiofsd, which is not ours.
+# killed once; then there is more memory. And a file system on QEMU's virtiofsd, which is not ours.
 # check on: 6.1
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
@@ -31,7 +31,8 @@ echo hello > shared/there
 fs=$!
 for ((i = 0; i < 100; i++)); do [ ! -S fs ] || break; sleep 0.1; done
 : > serial
-"$SHUNT_TOP/build/bin/shunt" -m 384 -kernel "$guest/vmlinux" -initrd "$guest/initramfs-devs" -append "console=ttyS0 quiet panic=-1" \
+"$SHUNT_TOP/build/bin/shunt" -m 384,slots=1,maxmem=1G -kernel "$guest/vmlinux" -initrd "$guest/initramfs-devs" \
+	-append "console=ttyS0 quiet panic=-1 memhp_default_state=online" -object memory-backend-ram,id=m,size=128M \
 	-nodefaults -display none -serial file:serial -monitor unix:mon,server=on,wait=off \
 	-object rng-random,id=r,filename=/dev/urandom -device virtio-rng-pci,rng=r -device virtio-balloon-pci,deflate-on-oom=on \
 	-chardev file,id=c,path=console -chardev socket,id=p,path=port,server=on,wait=off \
@@ -65,8 +66,12 @@ is "$(tr -d '\r' < console | tr '\n' ' ')" "a console the console " "and its con
 is "$(monitor "info balloon")" "balloon: actual=320" "what it gave is known still"
 monitor "balloon 384" > /dev/null
 check "and it gets it back" heard "grown=" 30
+check "it waits for more memory" heard "plug=" 20
+is "$(monitor "device_add pc-dimm,memdev=m,id=dimm")" "" "which is plugged"
+check "and has it" heard "plugged=" 30
 wait $vmm
 is $? 0 "poweroff"
+is "$(said wrote3) $(said shared2) $(said used)" "1 hello 1" "its SCSI disk and files take it"
 vmm=
 is "$(grep -c "was killed by signal 9$" err) $(grep -vc "was killed by signal 9$" err)" "4 0" "nothing else was said"
 sed 's/^/# /' err | grep -v "was killed by signal 9$"
