@@ -100,7 +100,7 @@ static void queues_new(const struct vu_queue_ops *(*ops)(unsigned int q), void *
 	unsigned int i;
 
 	for (i = 0; i < QUEUES; i++) {
-		device.queue[i] = vu_queue_new(ops(i), dev, i, file, 0);
+		device.queue[i] = vu_queue_new(ops(i), dev, i, file, 0, true);
 		if (!device.queue[i])
 			abort();
 	}

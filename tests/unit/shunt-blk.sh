@@ -225,6 +225,57 @@ before=$(ticks)
 sleep 1
 check "idle, it does not spin" test $(($(ticks) - before)) -lt 10
 stop "in the sandbox"
+
+# --- guest memory as registered buffers ---
+# pinned CODE: Python that has a front-end f, and pin() for KiB that the process has pinned
+pinned() {
+	PYTHONPATH=$top/tests/unit timeout 60 python3 -c "
+import re, sys
+from vhost_user import *
+def pin():
+    return int(re.search(r'VmPin:\s+(\d+)', open('/proc/%s/status' % sys.argv[1]).read())[1])
+with Front('s') as f:
+$1" "$pid"
+}
+start --blk-file=disk --fixed-buffers --cache=none --num-queues=4 --serial="a serial of twenty.."
+check "--fixed-buffers: memory is pinned while a ring runs, and once for each" pinned "
+    f.setup()
+    f.get_id()
+    assert pin() == f.size >> 10, pin()
+    f.base()
+    assert pin() == 0, pin()
+    f.start()
+    assert f.get_id() is not None and pin() == f.size >> 10
+"
+check "--fixed-buffers: blk-req" env BLK_SOCKET=s timeout 120 "$top/build/tests/driver/blk-req" disk
+check "--fixed-buffers: blk-data" env BLK_SOCKET=s timeout 120 "$top/build/tests/driver/blk-data" disk
+for rw in randread randwrite; do
+	check "--fixed-buffers: $rw" "$bench" blk --device s --file disk --wait call --depth 32 --queues 2 --rw $rw --count 20000
+done
+kill $pid
+wait $pid
+pid=''
+if setpriv --bounding-set=-sys_resource true 2>/dev/null; then
+	# What may not be pinned is not; nor is it needed.
+	setpriv --bounding-set=-sys_resource prlimit --memlock=4194304:4194304 "$blk" --socket-path=s --blk-file=disk \
+		--fixed-buffers 2>err &
+	pid=$!
+	for _ in {1..50}; do [ ! -S s ] || break; sleep 0.1; done
+	check "--fixed-buffers: without the right to, it goes without" pinned "
+    f.size = 64 << 20
+    os.ftruncate(f.fd, f.size)
+    f.setup()
+    f.get_id()
+    assert pin() == 0, pin()
+"
+	kill $pid
+	wait $pid
+	pid=''
+	like "$(cat err)" "guest memory cannot be registered.*RLIMIT_MEMLOCK" "--fixed-buffers: it says so"
+else
+	skip "--fixed-buffers: without the right to, it goes without" "no right to give rights up"
+	skip "--fixed-buffers: it says so" "no right to give rights up"
+fi
 blk=${BLK:-$build/bin/shunt-blk}
 
 # --- a socket from outside ---

@@ -16,12 +16,14 @@
  * struct blk_opts - what the command line says
  * @disk: the file
  * @has_fd: which is open already
+ * @fixes: guest memory is registered with the queues' rings
  * @num_queues: 1..VU_QUEUES_MAX
  * @serial: at most VIRTIO_BLK_ID_BYTES bytes, or NULL
  */
 struct blk_opts {
 	struct disk_opts disk;
 	bool has_fd;
+	bool fixes;
 	unsigned int num_queues;
 	const char *serial;
 };

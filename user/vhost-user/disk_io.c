@@ -46,7 +46,24 @@ static void file_submit(struct io_uring_sqe *sqe, void *data)
 	io_uring_sqe_set_data(sqe, data);
 }
 
-static void io_prep(const struct disk_io *io, struct io_uring_sqe *sqe)
+/* One segment, which may be in a registered buffer */
+static void io_prep_one(const struct vu_queue *q, const struct disk_io *io, struct io_uring_sqe *sqe, const struct iovec *v,
+			uint64_t at)
+{
+	int file = io->disk->file, buf = vu_queue_fixed(q, v->iov_base, v->iov_len);
+	unsigned int len = (unsigned int)v->iov_len;
+
+	if (buf >= 0 && io->write)
+		io_uring_prep_write_fixed(sqe, file, v->iov_base, len, at, buf);
+	else if (buf >= 0)
+		io_uring_prep_read_fixed(sqe, file, v->iov_base, len, at, buf);
+	else if (io->write)
+		io_uring_prep_write(sqe, file, v->iov_base, len, at);
+	else
+		io_uring_prep_read(sqe, file, v->iov_base, len, at);
+}
+
+static void io_prep(const struct vu_queue *q, const struct disk_io *io, struct io_uring_sqe *sqe)
 {
 	int file = io->disk->file;
 	uint64_t at = io->at + io->moved;
@@ -59,10 +76,8 @@ static void io_prep(const struct disk_io *io, struct io_uring_sqe *sqe)
 	}
 	if (io->bounce && io->write)
 		iov_read(io->iov, io->nr_iov, io->moved, io->bounce, one.iov_len);
-	if (nr == 1 && io->write)
-		io_uring_prep_write(sqe, file, one.iov_base, (unsigned int)one.iov_len, at);
-	else if (nr == 1)
-		io_uring_prep_read(sqe, file, one.iov_base, (unsigned int)one.iov_len, at);
+	if (nr == 1)
+		io_prep_one(q, io, sqe, &one, at);
 	else if (io->write)
 		io_uring_prep_writev(sqe, file, iov, nr, at);
 	else
@@ -73,7 +88,7 @@ static void io_submit(struct vu_queue *q, struct disk_io *io)
 {
 	struct io_uring_sqe *sqe = vu_queue_sqe(q);
 
-	io_prep(io, sqe);
+	io_prep(q, io, sqe);
 	if (io->write && io->sync)
 		sqe->rw_flags = RWF_DSYNC;
 	file_submit(sqe, io->data);

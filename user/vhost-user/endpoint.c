@@ -192,7 +192,7 @@ static int make_queues(struct vu_device *d)
 		int file = -1;
 		const struct vu_queue_ops *ops = d->queue_ops(d->dev, i, &file);
 
-		d->queue[i] = vu_queue_new(ops, d->dev, i, file, d->poll_us);
+		d->queue[i] = vu_queue_new(ops, d->dev, i, file, d->poll_us, d->fixes);
 		if (!d->queue[i])
 			return -1;
 	}
@@ -206,6 +206,8 @@ int vu_endpoint_serve(struct vu_endpoint *e, struct vu_device *d)
 	int ret;
 
 	vu_backend_signals(d);
+	if (d->fixes)
+		vu_queue_fixed_limit();
 	if (d->no_files)
 		sandbox_files();
 	ret = sandbox_rights() || make_queues(d) || (d->start && d->start(d->dev)) || sandbox_calls(d->calls) ? -1 : 0;

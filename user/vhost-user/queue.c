@@ -185,9 +185,17 @@ static int uring_restrict(struct vu_queue *q)
 		{ .opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_FIXED_FILE | IOSQE_CQE_SKIP_SUCCESS },
 		{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_ENABLE_RINGS },
 	};
+	static const struct io_uring_restriction fixed[] = {
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_BUFFERS },
+		{ .opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_BUFFERS },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_READ_FIXED },
+		{ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = IORING_OP_WRITE_FIXED },
+	};
 	const uint8_t *op;
 	unsigned int n = 2, i;
 
+	for (i = 0; q->fixes && i < ARRAY_SIZE(fixed); i++)
+		r[n++] = fixed[i];
 	for (i = 0; i < ARRAY_SIZE(own); i++)
 		r[n++] = (struct io_uring_restriction){ .opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = own[i] };
 	for (op = q->ops->opcodes; *op != IORING_OP_NOP && n < ARRAY_SIZE(r); op++)
@@ -283,7 +291,7 @@ static void queue_release(struct vu_queue *q)
 }
 
 struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigned int index, int file,
-			      unsigned int poll_us)
+			      unsigned int poll_us, bool fixes)
 {
 	struct vu_queue *q = calloc(1, sizeof(*q));
 	int ret = ENOMEM;
@@ -297,6 +305,7 @@ struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigne
 	q->file = file;
 	q->poll_ns = poll_us * 1000;
 	q->window_ns = q->poll_ns;
+	q->fixes = fixes;
 	q->batch.elem = calloc(VU_BATCH, sizeof(*q->batch.elem));
 	q->batch.iov = calloc(BATCH_IOV, sizeof(*q->batch.iov));
 	q->batch.max_iov = BATCH_IOV;
@@ -423,6 +432,8 @@ static void do_start(struct vu_queue *q, void *arg)
 	__atomic_store_n(&q->broken, false, __ATOMIC_RELAXED);
 	q->window_ns = q->poll_ns;
 	q->running = true;
+	if (q->fixes)
+		vu_queue_fix(q);
 	vu_queue_take_call(q, q->ring.call);
 	if (q->ring.kick >= 0)
 		arm_poll(q, q->ring.kick, TAG_KICK);
@@ -476,6 +487,7 @@ static void do_stop(struct vu_queue *q, void *arg)
 	if (q->vr.packed)
 		*base |= (uint32_t)q->vr.pos.used << 16;
 	vu_inflight_stop(&q->track);
+	vu_queue_unfix(q);
 	free_reqs(q);
 }
 

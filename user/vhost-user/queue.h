@@ -124,6 +124,7 @@ struct vu_queue {
 	const struct vu_queue_ops *ops;
 	int file;
 	unsigned int poll_ns;
+	bool fixes;
 	pthread_t thread;
 	int wake;
 	sem_t worked;
@@ -151,6 +152,8 @@ struct vu_queue {
 	struct vu_req *free;
 	unsigned int inflight;
 	unsigned int window_ns;
+	struct iovec *fixed;
+	unsigned int nr_fixed;
 };
 
 /**
@@ -158,11 +161,12 @@ struct vu_queue {
  * @dev: for vu_queue.dev
  * @file: registered with the ring as file 0; or -1
  * @poll_us: longest time to poll before sleeping, 0 never
+ * @fixes: guest memory is registered with the ring while it runs, if that can be had, for vu_queue_fixed()
  *
  * Return: the queue, not running; or NULL after one logged line
  */
 struct vu_queue *vu_queue_new(const struct vu_queue_ops *ops, void *dev, unsigned int index, int file,
-			      unsigned int poll_us);
+			      unsigned int poll_us, bool fixes);
 /** vu_queue_free() - ends the thread of a queue that is stopped; NULL is fine. Context: control */
 void vu_queue_free(struct vu_queue *q);
 
@@ -234,6 +238,15 @@ static inline bool vu_queue_full(const struct vu_queue *q)
  * Return: our address of them, up to the end of the function that asks; or NULL
  */
 void *vu_queue_va(const struct vu_queue *q, uint64_t gpa, uint64_t *len);
+
+/**
+ * vu_queue_fixed() - where our address is among the buffers that are registered. Context: queue
+ *
+ * Return: the number of the one that has all of [@addr, @addr + @len), for READ_FIXED or WRITE_FIXED; or -1
+ */
+int vu_queue_fixed(const struct vu_queue *q, const void *addr, size_t len);
+/** vu_queue_fixed_limit() - allow as much to be registered as may be allowed. Context: control, with the rights of the start */
+void vu_queue_fixed_limit(void);
 
 /** vu_queue_wake() - have @run called if the ring runs. Context: any */
 void vu_queue_wake(struct vu_queue *q);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Inside a queue: queue.c is its thread, queue_buf.c the way of its buffers. Context of all here: queue. */
+/*
+ * Inside a queue: queue.c is its thread, queue_buf.c the way of its buffers, queue_fixed.c has memory that is registered.
+ * Context of all here: queue.
+ */
 #ifndef VHOST_USER_QUEUE_PRIV_H
 #define VHOST_USER_QUEUE_PRIV_H
 
@@ -27,5 +30,9 @@ void vu_queue_take_call(struct vu_queue *q, int fd);
 void vu_queue_check_memory(struct vu_queue *q);
 /** vu_queue_log_ring() - the ring may have been written to */
 void vu_queue_log_ring(struct vu_queue *q);
+/** vu_queue_fix() - register guest memory; or go without, after one logged line */
+void vu_queue_fix(struct vu_queue *q);
+/** vu_queue_unfix() - nothing is registered any more; no operation is under way */
+void vu_queue_unfix(struct vu_queue *q);
 
 #endif

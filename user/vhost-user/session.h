@@ -22,6 +22,7 @@
  * @queue_num: that GET_QUEUE_NUM tells of, where that is another number: a NIC counts pairs; or 0
  * @queue_ops: what it does with queue @index, see queue.h. @file: out, the queue's file 0; or left at -1
  * @poll_us: longest time a queue polls before it sleeps
+ * @fixes: guest memory is registered with rings, see vu_queue_new()
  * @start: make threads of its own, which inherit what the process has given up; 0, or -1 after one logged
  *	line. May be NULL
  * @finish: end them; the queues are about to go. May be NULL
@@ -54,6 +55,7 @@ struct vu_device {
 	unsigned int queue_num;
 	const struct vu_queue_ops *(*queue_ops)(void *dev, unsigned int index, int *file);
 	unsigned int poll_us;
+	bool fixes;
 	int (*start)(void *dev);
 	void (*finish)(void *dev);
 	const struct sandbox_call *calls;

@@ -22,6 +22,7 @@ static const char usage[] =
 	"                        around the host's page cache, or through it (writeback)\n"
 	"  --discard=unmap|ignore\n"
 	"                        what a guest discards is deallocated (unmap), or kept\n"
+	"  --fixed-buffers       pin guest memory once, and not for each request; not with a balloon\n"
 	"  --num-queues=1..64    request queues, each with a thread of its own (1)\n"
 	"  --serial=TEXT         serial number, at most 20 bytes\n"
 	VU_HELP_COMMON;
@@ -32,7 +33,7 @@ static const char capabilities[] =
 	"  \"features\": [ \"read-only\", \"blk-file\" ]\n"
 	"}\n";
 
-enum { OPT_FILE = 1, OPT_FILE_FD, OPT_RDONLY, OPT_CACHE, OPT_DISCARD, OPT_QUEUES, OPT_SERIAL };
+enum { OPT_FILE = 1, OPT_FILE_FD, OPT_RDONLY, OPT_CACHE, OPT_DISCARD, OPT_QUEUES, OPT_SERIAL, OPT_FIXED };
 
 static const struct option options[] = {
 	{ "blk-file", required_argument, NULL, OPT_FILE },
@@ -40,6 +41,7 @@ static const struct option options[] = {
 	{ "read-only", no_argument, NULL, OPT_RDONLY },
 	{ "cache", required_argument, NULL, OPT_CACHE },
 	{ "discard", required_argument, NULL, OPT_DISCARD },
+	{ "fixed-buffers", no_argument, NULL, OPT_FIXED },
 	{ "num-queues", required_argument, NULL, OPT_QUEUES },
 	{ "serial", required_argument, NULL, OPT_SERIAL },
 	{ NULL, 0, NULL, 0 },
@@ -65,6 +67,9 @@ static int option(void *opts, int val, const char *name, char *arg)
 	case OPT_DISCARD:
 		o->disk.keep = !strcmp(arg, "ignore");
 		return o->disk.keep || !strcmp(arg, "unmap") ? 0 : vu_option_bad(name, arg, "unmap or ignore");
+	case OPT_FIXED:
+		o->fixes = true;
+		return 0;
 	case OPT_QUEUES:
 		return vu_option_uint(name, arg, 1, VU_QUEUES_MAX, &o->num_queues);
 	default:
@@ -123,6 +128,12 @@ static const struct vu_queue_ops *queue_ops(void *dev, unsigned int index, int *
 	return &blk_queue_ops;
 }
 
+/* Buffers are registered and unregistered while rings run: 0 and 1. */
+static const struct sandbox_call fixed_calls[] = {
+	{ "io_uring_register", 1, UINT32_MAX & ~1U, IORING_REGISTER_BUFFERS },
+	{ 0 },
+};
+
 int main(int argc, char **argv)
 {
 	struct blk_opts o = { .disk.option = "--blk-file", .num_queues = 1 };
@@ -153,5 +164,7 @@ int main(int argc, char **argv)
 		return 1;
 	d.features = b.features;
 	d.num_queues = o.num_queues;
+	d.fixes = o.fixes;
+	d.calls = o.fixes ? fixed_calls : NULL;
 	return vu_endpoint_serve(&end, &d) ? 1 : 0;
 }
