@@ -108,7 +108,7 @@ $(B)/bin/shunt: $(call obj,$(vmm_src)) $(B)/lib/libshunt.a $(B)/lib/libvmm.list
 
 # A process is what all of them have, and a device.
 session_src := $(addprefix user/vhost-user/,dirty.c guard.c inflight.c memory.c queue.c queue_buf.c queue_fixed.c \
-	session.c session_backend.c session_inflight.c session_log.c session_ring.c thread.c)
+	session.c session_backend.c session_inflight.c session_log.c session_ring.c session_state.c thread.c)
 process_src := $(session_src) $(addprefix user/vhost-user/,endpoint.c program.c)
 
 define process

@@ -171,6 +171,90 @@ with nic:
     report(nic.config(0, 6) == MAC, "nor what was set under other features")
 report(p.end()[0] == 0, "SIGTERM")
 
+# --- migrated: the state goes to another process ---
+def nic_of(p, features=KEPT, start=True, **how):
+    return p.nic(features=features, ctrl=True, num=256, start=start, protocol=1 << DEVICE_STATE, **how)
+
+p = on_tap()
+with nic_of(p) as nic:
+    report(all(nic.command(*c) == OK for c in ((RX, 0, b"\0"), (TABLES, 1, OTHER), (TABLES, 0, table() + table(GROUP)), (VLAN, 0, b"\5\0"),
+                                               (OFFLOADS, 0, u64(1 << GUEST_CSUM)))), "state: commands")
+    report(nic.save_state() is None, "while rings run there is no state to be had")
+    report(not nic.load_state(b"x"), "nor to be given")
+    # As a migration begins: everything that was sent is written to a log
+    assert not nic.acked(SET_FEATURES, u64(nic.features | 1 << 26))
+    for i in range(3):
+        nic.stop_ring(i)
+    saved = nic.save_state()
+    report(saved and 100 < len(saved) <= 4096, "it is saved: %d bytes" % len(saved or b""))
+    report(nic.save_state() == saved, "and once more")
+    r, w = os.pipe()
+    report(nic.transfer(2, w) == 0x101 and nic.transfer(0, w, 1) == 0x101, "no such direction, no such phase")
+    report(nic.ask(CHECK_DEVICE_STATE) == 1, "nothing was to be checked")
+    os.close(r)
+    report(nic.transfer(0, w) == 0x100 and nic.ask(CHECK_DEVICE_STATE) == 1, "a pipe that nobody reads from")
+    os.close(w)
+    with open("/dev/zero") as zero:
+        report(nic.transfer(1, zero.fileno()) == 0x101, "nothing to read a state from")
+report(p.end()[0] == 0, "SIGTERM")
+
+for early in False, True:
+    p = on_tap()
+    with nic_of(p, start=False, region="new") as nic:
+        if not early:
+            assert not nic.acked(SET_FEATURES, u64(nic.features))
+        report(nic.load_state(saved), "it is loaded, before features are negotiated: %d" % early)
+        nic.go()
+        wire, big = Wire("t2"), Wire("t2", vnet=True)
+        nic.post(200)
+        report(nic.config(0, 6) == OTHER, "the address")
+        report([comes(nic, to(m)) for m in (OTHER, MAC, GROUP, GROUP2)] == [True, False, True, False], "the table and the mode")
+        report([comes(nic, to(OTHER, t)) for t in (5, 6)] == [True, False], "the VLAN")
+        report(largest() == 1054, "the offloads")
+        region = nic.region
+        for i in range(3):
+            nic.stop_ring(i)
+        if early:
+            report(nic.save_state() == saved, "it can be saved again")
+        p.kill()
+    p = on_tap()
+    with nic_of(p, region=region) as nic:
+        report(nic.config(0, 6) == OTHER, "killed, it leaves it to its successor")
+    report(p.end()[0] == 0, "SIGTERM")
+
+def field(n, value):
+    return saved[:8 + 8 * n] + u64(value) + saved[16 + 8 * n:]
+
+p = on_tap()
+with nic_of(p, start=False) as nic:
+    for what, data in (("nothing", b""), ("too short", saved[:-1]), ("too long", saved + b"\0"), ("far too long", saved * 100),
+                       ("another format", b"\0" + saved[1:]), ("another version", saved[:4] + b"\2" + saved[5:]),
+                       ("features that are not offered", field(0, 1 << 55)), ("offloads that were not negotiated", field(1, 1 << 10)),
+                       ("an address of a group", field(2, 1)), ("an address of seven bytes", field(2, 1 << 48)),
+                       ("no such mode", field(5, 64)), ("no pair", field(6, 0)), ("two pairs", field(6, 2))):
+        report(not nic.load_state(data), "refused: %s" % what)
+    r, w = os.pipe()
+    os.write(w, saved)
+    report(nic.transfer(1, r) == 0x100 and nic.ask(CHECK_DEVICE_STATE) == 1, "refused: one that has not ended")
+    os.close(r)
+    os.close(w)
+    assert not nic.acked(SET_FEATURES, u64(nic.features))
+    report(nic.config(0, 6) == MAC, "nothing has changed")
+    report(nic.load_state(saved) and nic.config(0, 6) == OTHER, "the good one is taken")
+    nic.go()
+    assert nic.command(TABLES, 1, MAC) == OK
+    assert not nic.acked(SET_FEATURES, u64(nic.features & ~(1 << CTRL_VLAN))) and not nic.acked(SET_FEATURES, u64(nic.features))
+    report(nic.config(0, 6) == MAC, "after a command it is not to be had again")
+with nic_of(p, start=False) as nic:
+    assert nic.load_state(saved) and not nic.acked(SET_FEATURES, u64(nic.features & ~(1 << CTRL_VLAN)))
+    report(nic.config(0, 6) == MAC, "with other features it means nothing")
+    assert not nic.acked(SET_FEATURES, u64(nic.features))
+    report(nic.config(0, 6) == OTHER, "with its own it does")
+with nic_of(p, start=False) as nic:
+    assert not nic.acked(SET_FEATURES, u64(nic.features))
+    report(nic.config(0, 6) == MAC, "the next session knows nothing of it")
+report(p.end()[0] == 0, "SIGTERM")
+
 # --- pairs ---
 def flows(n):
     """Datagrams of as many flows"""
@@ -203,6 +287,18 @@ with p.nic(pairs=4, features=[F_MQ]) as nic:
     while not (got and all(got)) and time.monotonic() < end:
         got = flows(32)
     report(sum(got) == 32 and all(got), "without a control queue, all that run: %s" % got)
+with p.nic(pairs=4, features=ALL + [F_MQ], ctrl=True, protocol=1 << DEVICE_STATE) as nic:
+    assert nic.command(MQ_PAIRS, 0, b"\4\0") == OK
+    for i in range(9):
+        nic.stop_ring(i)
+    four = nic.save_state()
+with p.nic(pairs=4, features=ALL + [F_MQ], ctrl=True, protocol=1 << DEVICE_STATE, start=False) as nic:
+    report(nic.load_state(four), "four pairs are loaded")
+    nic.go()
+    for pair in range(4):
+        nic.post(40, pair)
+    got = flows(32)
+    report(sum(got) == 32 and all(got), "all of them receive, without a command: %s" % got)
 with p.nic(pairs=1, features=ALL, ctrl=True) as nic:
     report(nic.command(RX, 0, b"\1") == OK, "without MQ, the control queue is the third of nine")
 report(p.end() == (0, ""), "SIGTERM")

@@ -149,7 +149,8 @@ class PackedRing(Ring):
 
 class Nic(Front):
     """Queue 2n receives, 2n + 1 sends, one more has commands. @region: of inflight(), or "new" for one"""
-    def __init__(self, path, pairs=1, features=(), packed=False, num=64, ctrl=False, size=2048, start=True, region=None):
+    def __init__(self, path, pairs=1, features=(), packed=False, num=64, ctrl=False, size=2048, start=True, region=None,
+                 protocol=0):
         self.size = QUEUE * (2 * pairs + 1)
         super().__init__(path)
         self.features = VERSION_1 | PROTOCOL | sum(1 << f for f in features)
@@ -161,7 +162,8 @@ class Nic(Front):
         self.rings = [ring(self, i, num) for i in range(2 * pairs + (1 if ctrl else 0))]
         self.room, self.posted, self.next = size, [{} for _ in range(pairs)], 0
         self.tell(SET_OWNER)
-        self.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | (1 << INFLIGHT if region else 0)))
+        self.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << CONFIG | (1 << INFLIGHT if region else 0) |
+                                            protocol))
         self.region = region
         if start:
             self.go()

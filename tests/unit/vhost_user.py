@@ -21,9 +21,10 @@ GET_INFLIGHT_FD, SET_INFLIGHT_FD = 31, 32
 RESET_DEVICE = 34
 GET_MAX_MEM_SLOTS, ADD_MEM_REG, REM_MEM_REG = 36, 37, 38
 SET_STATUS, GET_STATUS = 39, 40
+SET_DEVICE_STATE_FD, CHECK_DEVICE_STATE = 42, 43
 # Protocol features
 MQ, LOG, RARP, REPLY_ACK, NET_MTU, BACKEND_REQ = 0, 1, 2, 3, 4, 5
-CONFIG, INFLIGHT, RESET, MEM_SLOTS, STATUS = 9, 12, 13, 15, 16
+CONFIG, INFLIGHT, RESET, MEM_SLOTS, STATUS, DEVICE_STATE = 9, 12, 13, 15, 16, 19
 
 GPA, UADDR, SIZE = 0x40000000, 0x7f0000000000, 1 << 16
 AVAIL, USED, DATA = 4096, 8192, 12288
@@ -113,6 +114,32 @@ class Front:
 
     def set_inflight(self, region):
         self.tell(SET_INFLIGHT_FD, region[0], [region[1]])
+
+    def transfer(self, direction, fd, phase=0):
+        """SET_DEVICE_STATE_FD. Return: the answer; 0x100 is that it is done with our descriptor"""
+        self.tell(SET_DEVICE_STATE_FD, struct.pack("<II", direction, phase), [fd])
+        return struct.unpack("<Q", self.reply())[0]
+
+    def save_state(self):
+        """Return: the device's state, or None"""
+        r, w = os.pipe()
+        good = self.transfer(0, w) == 0x100
+        os.close(w)
+        with open(r, "rb") as f:
+            data = f.read() if good else None
+        return data if good and self.ask(CHECK_DEVICE_STATE) == 0 else None
+
+    def load_state(self, data):
+        """Return: whether it was taken"""
+        r, w = os.pipe()
+        good = self.transfer(1, r) == 0x100
+        os.close(r)
+        try:
+            os.write(w, data)
+        except BrokenPipeError:
+            pass
+        os.close(w)
+        return self.ask(CHECK_DEVICE_STATE) == 0 and good
 
     def ended(self, seconds):
         self.sock.settimeout(seconds)

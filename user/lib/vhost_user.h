@@ -38,6 +38,7 @@ enum vhost_user_protocol_feature {
 	VHOST_USER_PROTOCOL_F_RESET_DEVICE = 13,
 	VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS = 15,
 	VHOST_USER_PROTOCOL_F_STATUS = 16,
+	VHOST_USER_PROTOCOL_F_DEVICE_STATE = 19,
 	/*
 	 * Not the specification's. Of a NIC's back-end: it serves the control queue, which comes after the data
 	 * queues, and has CONFIG, too. VIRTIO_NET_F_CTRL_VQ does not say that: back-ends offer it for front-ends
@@ -87,6 +88,8 @@ enum vhost_user_request {
 	VHOST_USER_REM_MEM_REG = 38,
 	VHOST_USER_SET_STATUS = 39,
 	VHOST_USER_GET_STATUS = 40,
+	VHOST_USER_SET_DEVICE_STATE_FD = 42,
+	VHOST_USER_CHECK_DEVICE_STATE = 43,
 };
 
 /* From the back-end, over a socket of its own */
@@ -185,6 +188,10 @@ struct vhost_user_msg {
 			uint16_t num_queues;
 			uint16_t queue_size;
 		} inflight;
+		struct {
+			uint32_t direction;
+			uint32_t phase;
+		} transfer;
 		struct vhost_user_net_ctrl net_ctrl;
 	};
 	int fds[VHOST_USER_FDS];

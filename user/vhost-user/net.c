@@ -4,6 +4,7 @@
 #include "net.h"
 
 #include <errno.h>
+#include <linux/vhost.h>
 #include <linux/virtio_config.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,14 +130,19 @@ static void begin(struct net *n)
 	n->offloads = n->features & NET_GUEST_OFFLOADS;
 	if (n->backend->offload)
 		n->backend->offload(n, n->features);
+	net_state_apply(n);
 }
 
+/* That a migration begins is no reason to forget what commands have set. */
 static void set_features(void *dev, uint64_t features)
 {
 	struct net *n = dev;
+	uint64_t changed = (n->features ^ features) & ~BIT64(VHOST_F_LOG_ALL);
 
 	n->features = features;
-	begin(n);
+	if (changed || n->fresh)
+		begin(n);
+	n->fresh = false;
 }
 
 /* From the front-end, what the driver is shown (VHOST_USER_PROTOCOL_F_NET_CTRL_VQ); the driver itself has nothing to write. */
@@ -162,6 +168,8 @@ static void reset(void *dev)
 {
 	struct net *n = dev;
 
+	net_state_drop(n);
+	n->fresh = true;
 	n->shown = n->pairs;
 	memcpy(n->config.mac, n->opts->mac, ETH_ALEN);
 	n->config.status = htole16(VIRTIO_NET_S_LINK_UP);
@@ -259,7 +267,10 @@ void net_device(struct net *n, struct vu_device *d)
 		/* What the front-end has heard of, it keeps. */
 		d->kept_size = net_kept_size();
 		d->keep = net_keep;
-		d->protocol |= BIT64(VHOST_USER_PROTOCOL_F_NET_MTU);
+		d->state_size = net_state_size();
+		d->save = net_state_save;
+		d->load = net_state_load;
+		d->protocol |= BIT64(VHOST_USER_PROTOCOL_F_NET_MTU) | BIT64(VHOST_USER_PROTOCOL_F_DEVICE_STATE);
 		d->set_mtu = set_mtu;
 	}
 	if (n->backend->announce) {

@@ -173,6 +173,7 @@ struct net_rx {
 };
 
 struct net_kept;
+struct net_state;
 
 /**
  * struct net - a NIC
@@ -189,6 +190,8 @@ struct net_kept;
  * @filter: what it wants to receive
  * @offloads: of NET_GUEST_OFFLOADS, those that are on
  * @kept: where that is kept, or NULL; @kept_in: which of its copies is good. Context: the control queue, or control
+ * @loaded: what another process has sent, until a command changes it; or NULL. Context: control, or the control queue
+ * @fresh: nothing was negotiated since the last reset
  * @config: the configuration space, but for the address
  * @queue: the queues
  * @mq: a command that changes @active, and that ends when each pair has heard of it: @left have not; of the control
@@ -214,6 +217,8 @@ struct net {
 	uint64_t offloads;
 	struct net_kept *kept;
 	unsigned int kept_in;
+	struct net_state *loaded;
+	bool fresh;
 	struct virtio_net_config config;
 	struct vu_queue *const *queue;
 	struct {
@@ -251,6 +256,17 @@ size_t net_kept_size(void);
 void net_keep(void *net, void *kept);
 /** net_kept_save() - a command was done, and the driver has not heard of it. Context: the control queue */
 void net_kept_save(struct net *n);
+
+/** net_state_size() - Return: bytes of a state that is sent */
+size_t net_state_size(void);
+/** net_state_save() - see vu_device.save */
+size_t net_state_save(void *net, void *to);
+/** net_state_load() - see vu_device.load. It is in force while what was negotiated fits, up to the first command */
+int net_state_load(void *net, const void *from, size_t len);
+/** net_state_apply() - the device is as new: what has been loaded comes into force, if it fits. Context: control */
+void net_state_apply(struct net *n);
+/** net_state_drop() - what was loaded is not to be had again. Context: control, or the control queue */
+void net_state_drop(struct net *n);
 
 /* The operations of the control queue, but for what all queues have in common */
 extern const struct vu_queue_ops net_ctrl_ops;

@@ -429,6 +429,9 @@ static const struct message {
 	MSG(REM_MEM_REG, rem_mem_reg, 8 + sizeof(struct vhost_user_region), 8 + sizeof(struct vhost_user_region),
 	    .fds_max = 1, .needs = BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)),
 	MSG(SET_STATUS, set_status, 8, 8, .needs = BIT64(VHOST_USER_PROTOCOL_F_STATUS)),
+	MSG(SET_DEVICE_STATE_FD, vu_set_device_state_fd, 8, 8, .fds_min = 1, .fds_max = 1,
+	    .needs = BIT64(VHOST_USER_PROTOCOL_F_DEVICE_STATE), .replies = true),
+	MSG(CHECK_DEVICE_STATE, vu_check_device_state, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_DEVICE_STATE), .replies = true),
 	MSG(GET_STATUS, get_status, 0, 0, .needs = BIT64(VHOST_USER_PROTOCOL_F_STATUS), .replies = true),
 #undef MSG
 };
@@ -491,6 +494,8 @@ int vu_session_run(const struct vu_device *d, int sock)
 	for (i = 0; i < d->num_queues; i++)
 		s->vring[i] = (struct vu_vring){ .kick = -1, .call = -1, .err = -1 };
 	s->backend.fd = -1;
+	s->state.fd = -1;
+	vu_state_end(s);
 	device_reset(s);
 	if (d->refresh)
 		d->refresh(d->dev);
@@ -505,6 +510,7 @@ int vu_session_run(const struct vu_device *d, int sock)
 	for (i = 0; i < d->num_queues; i++)
 		vu_vring_reset(s, &s->vring[i]);
 	vu_backend_set(s, -1);
+	vu_state_end(s);
 	vu_inflight_unmap(s);
 	vu_log_unmap(s);
 	vu_mem_free(s->mem);

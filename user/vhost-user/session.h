@@ -13,6 +13,8 @@
 #include "queue.h"
 
 #define VU_QUEUES_MAX 64
+/* Bytes of a device's state */
+#define VU_STATE_MAX 4096
 
 /**
  * struct vu_device - a kind of device, and one of it
@@ -46,6 +48,10 @@
  * @keep: here it is, a multiple of 64; its first 8 bytes are 0 while nothing is kept in it. What a process before has
  *	kept is to be taken over, and is as little to be trusted as any message. NULL: there is none any more. Features
  *	are negotiated; no queue runs. Context: control
+ * @state_size: bytes of its own state at most, with VHOST_USER_PROTOCOL_F_DEVICE_STATE, up to VU_STATE_MAX
+ * @save: fill in the state; no queue runs. Return: bytes. Context: control
+ * @load: a state that has come, up to @state_size bytes, and is as little to be trusted as any message; no queue runs. It may
+ *	come before features are negotiated. Return: 0; or -EINVAL, and nothing has changed. Context: control
  * @reset: a session begins, or the driver has reset the device; no queue runs. May be NULL. Context: control
  */
 struct vu_device {
@@ -70,6 +76,9 @@ struct vu_device {
 	void (*set_features)(void *dev, uint64_t features);
 	size_t kept_size;
 	void (*keep)(void *dev, void *kept);
+	size_t state_size;
+	size_t (*save)(void *dev, void *state);
+	int (*load)(void *dev, const void *state, size_t len);
 	void (*reset)(void *dev);
 	void (*channel)(void *dev, int fd);
 	int (*set_mtu)(void *dev, uint64_t mtu);

@@ -118,9 +118,10 @@ int vu_backend_wait(struct vu_session *s, int sock)
 	sigprocmask(SIG_BLOCK, NULL, &mask);
 	sigdelset(&mask, SIGHUP);
 	for (;;) {
-		struct pollfd p[2] = { { sock, POLLIN, 0 }, { s->d->channel ? -1 : s->backend.fd, POLLIN, 0 } };
+		struct pollfd p[3] = { { sock, POLLIN, 0 }, { s->d->channel ? -1 : s->backend.fd, POLLIN, 0 },
+				       { s->state.fd, vu_state_events(s), 0 } };
 		bool look = s->d->refresh && s->backend.fd >= 0;
-		int n = ppoll(p, 2, look ? &period : NULL, &mask);
+		int n = ppoll(p, 3, look ? &period : NULL, &mask);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
@@ -130,6 +131,8 @@ int vu_backend_wait(struct vu_session *s, int sock)
 		}
 		if (n > 0 && p[1].revents)
 			hear(s);
+		if (n > 0 && p[2].revents)
+			vu_state_go(s);
 		tell(s);
 		if (n > 0 && p[0].revents)
 			return 0;

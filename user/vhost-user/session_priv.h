@@ -2,7 +2,7 @@
 /*
  * Inside a session: its state, and what its files have from each other. session.c has the table of messages and
  * the plain ones, session_ring.c the life of rings, session_inflight.c what is under way when a process dies,
- * session_backend.c what the front-end is told, session_log.c the dirty log of a migration.
+ * session_state.c the device's own state, session_backend.c what the front-end is told, session_log.c the dirty log of a migration.
  */
 #ifndef VHOST_USER_SESSION_PRIV_H
 #define VHOST_USER_SESSION_PRIV_H
@@ -45,6 +45,19 @@ struct vu_backend {
 	bool awaited;
 };
 
+/*
+ * The device's state on its way, @fd -1: not any more. @load: to us, @len bytes of it so far; or else from us, @done of @len
+ * bytes. @bad: there is none
+ */
+struct vu_state {
+	int fd;
+	bool load;
+	bool bad;
+	size_t len;
+	size_t done;
+	unsigned char data[VU_STATE_MAX + 1];
+};
+
 struct vu_session {
 	const struct vu_device *d;
 	uint64_t features;
@@ -52,6 +65,7 @@ struct vu_session {
 	struct vu_mem *mem;
 	struct vu_inflight_mem inflight;
 	struct vu_backend backend;
+	struct vu_state state;
 	uint8_t status;
 	void *log_map;
 	size_t log_map_len;
@@ -91,6 +105,15 @@ int vu_get_inflight_fd(struct vu_session *s, struct vhost_user_msg *m);
 int vu_set_inflight_fd(struct vu_session *s, struct vhost_user_msg *m);
 int vu_set_backend_req_fd(struct vu_session *s, struct vhost_user_msg *m);
 int vu_set_log_base(struct vu_session *s, struct vhost_user_msg *m);
+int vu_set_device_state_fd(struct vu_session *s, struct vhost_user_msg *m);
+int vu_check_device_state(struct vu_session *s, struct vhost_user_msg *m);
+
+/** vu_state_events() - Return: what its descriptor is polled for */
+short vu_state_events(const struct vu_session *s);
+/** vu_state_go() - move what can be moved now */
+void vu_state_go(struct vu_session *s);
+/** vu_state_end() - there is none on its way, nor one that has come */
+void vu_state_end(struct vu_session *s);
 
 /** vu_log_unmap() - let go of the dirty log */
 void vu_log_unmap(struct vu_session *s);
