@@ -15,9 +15,11 @@
  *	request()	a request in queue @q, good but for what the input has different
  *	begin(), end()	the session is about to begin, and has ended
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +45,7 @@
 /* All that are offered */
 #define PROTOCOL	(1 << VHOST_USER_PROTOCOL_F_MQ | 1 << VHOST_USER_PROTOCOL_F_REPLY_ACK | \
 			 1 << VHOST_USER_PROTOCOL_F_BACKEND_REQ | 1 << VHOST_USER_PROTOCOL_F_LOG_SHMFD | \
-			 1 << VHOST_USER_PROTOCOL_F_STATUS | \
+			 1 << VHOST_USER_PROTOCOL_F_STATUS | 1 << VHOST_USER_PROTOCOL_F_DEVICE_STATE | \
 			 1 << VHOST_USER_PROTOCOL_F_CONFIG | 1 << VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD | \
 			 1 << VHOST_USER_PROTOCOL_F_RESET_DEVICE | 1 << VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS)
 /* Of the inflight region, in guest memory, so that all that writes there may write here */
@@ -99,6 +101,7 @@ static void queues_new(const struct vu_queue_ops *(*ops)(unsigned int q), void *
 {
 	unsigned int i;
 
+	signal(SIGPIPE, SIG_IGN);
 	for (i = 0; i < QUEUES; i++) {
 		device.queue[i] = vu_queue_new(ops(i), dev, i, file, 0, true);
 		if (!device.queue[i])
@@ -277,13 +280,31 @@ static void dirty_log(void)
 	tell(VHOST_USER_SET_LOG_BASE, &r, sizeof(r), odd & 4 ? f.mem : f.log);
 }
 
+/* From a pipe of what the input has, or to one that nobody reads from, or to a file; then the question whether it was good */
+static void device_state(void)
+{
+	struct { uint32_t direction, phase; } t = { get8() % 3, get8() / 250 };
+	char data[512] = { 0 };
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC | O_NONBLOCK))
+		abort();
+	take(data, get8());
+	if (write(p[1], data, get8() * 2) < 0 && errno != EAGAIN)
+		abort();
+	tell(VHOST_USER_SET_DEVICE_STATE_FD, &t, sizeof(t), t.direction == 1 ? p[0] : get8() & 1 ? p[1] : f.mem);
+	close(p[0]);
+	close(p[1]);
+	tell(VHOST_USER_CHECK_DEVICE_STATE, "", 0, -1);
+}
+
 static void step(void)
 {
 	unsigned int q = get8() % QUEUES;
 	struct vhost_vring_state state = { q, 0 };
 	size_t at;
 
-	switch (get8() % 11) {
+	switch (get8() % 12) {
 	case 0:
 		any_message();
 		break;
@@ -306,7 +327,7 @@ static void step(void)
 			 (uint64_t)(get8() & 4) << 32 | (uint64_t)(get8() & 1) << VHOST_F_LOG_ALL, -1);
 		break;
 	case 7:
-		tell_u64(VHOST_USER_SET_PROTOCOL_FEATURES, get8() ? PROTOCOL : get32(), -1);
+		tell_u64(VHOST_USER_SET_PROTOCOL_FEATURES, get8() ? PROTOCOL & ~(device.protocol ? 0 : 1U << 19) : get32(), -1);
 		break;
 	case 8:
 		inflight();
@@ -316,6 +337,9 @@ static void step(void)
 		break;
 	case 10:
 		tell_u64(VHOST_USER_SET_STATUS, get8(), -1);
+		break;
+	case 11:
+		device_state();
 		break;
 	}
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* shunt-blk before a hostile front-end and a hostile driver, see front.h. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <linux/virtio_blk.h>
 
+#include "lib/vhost_user.h"
 #include "vhost-user/blk.h"
 #include "vhost-user/session.h"
 
@@ -35,6 +37,18 @@ static void set_features(void *dev, uint64_t features)
 	((struct blk *)dev)->always_sync = !(features >> VIRTIO_BLK_F_FLUSH & 1);
 }
 
+static size_t save(void *dev, void *state)
+{
+	memcpy(state, &((struct blk *)dev)->config, sizeof(blk.config));
+	return sizeof(blk.config);
+}
+
+static int load(void *dev, const void *state, size_t len)
+{
+	(void)dev;
+	return len && *(const uint8_t *)state == 1 ? 0 : -EINVAL;
+}
+
 static struct vu_device device = {
 	.name = "fuzz",
 	.dev = &blk,
@@ -44,6 +58,10 @@ static struct vu_device device = {
 	.set_config = set_config,
 	.set_features = set_features,
 	.refresh = refresh,
+	.protocol = 1ULL << VHOST_USER_PROTOCOL_F_DEVICE_STATE,
+	.state_size = 200,
+	.save = save,
+	.load = load,
 };
 
 #include "front.h"
