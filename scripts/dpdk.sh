@@ -3,8 +3,8 @@
 #
 #	scripts/dpdk.sh		prints the command of DPDK's testpmd; fetched if missing
 #
-# Its virtio-user driver is a client of vhost-net that is not ours. The package that has testpmd asks
-# for two hundred others (160 MB); the thirty libraries that it really loads are unpacked in the
+# Its virtio-user driver is a client of vhost-net that is not ours, its vhost driver a back end of vhost-user. The package
+# that has testpmd asks for two hundred others (160 MB); the thirty-odd libraries that it really loads are unpacked in the
 # cache (8 MB to fetch) and used from there.
 set -eu -o pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -52,13 +52,13 @@ fetch() {
 	local root version libs todo
 
 	version=$(apt_candidate dpdk-dev) || return 1
-	cache_new "$SHUNT_CACHE/dpdk" || return 1
+	cache_new "$SHUNT_CACHE/testpmd" || return 1
 	root=$tmp/root
 	mkdir "$root"
 	say "dpdk: unpacking testpmd $version into the cache"
 	libs=$(apt-cache depends dpdk-dev | sed -n 's/.*Depends: \(librte-eal\)/\1/p')
 	unpack "$root" dpdk-dev "librte-net-virtio${libs#librte-eal}" \
-		"librte-mempool-ring${libs#librte-eal}" || return 1
+		"librte-net-vhost${libs#librte-eal}" "librte-mempool-ring${libs#librte-eal}" || return 1
 	while todo=$(missing "$root") && [ -n "$todo" ]; do
 		# shellcheck disable=SC2046 # one word a package
 		unpack "$root" $(for p in $todo; do package "$p"; done) || return 1
@@ -70,14 +70,16 @@ fetch() {
 	l=$d/usr/lib/x86_64-linux-gnu
 	LD_LIBRARY_PATH=$l:$d/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 	export LD_LIBRARY_PATH
-	virtio=$(echo "$l"/librte_net_virtio.so.*.*) ring=$(echo "$l"/librte_mempool_ring.so.*.*)
-	exec "$d/usr/bin/dpdk-testpmd" -d "$virtio" -d "$ring" "$@"
+	for i in net_virtio net_vhost mempool_ring; do
+		set -- -d "$(echo "$l/librte_$i".so.*.*)" "$@"
+	done
+	exec "$d/usr/bin/dpdk-testpmd" "$@"
 	END
 	chmod +x "$root/run"
 	"$root/run" --help >/dev/null 2>&1 || { say "dpdk: testpmd does not start here"; return 1; }
-	mv -T "$root" "$SHUNT_CACHE/dpdk/${version#*:}"
+	mv -T "$root" "$SHUNT_CACHE/testpmd/${version#*:}"
 }
 
-cache_program dpdk
+cache_program testpmd
 [ -n "$run" ] || die "no testpmd (run: make setup)"
 echo "$run"
