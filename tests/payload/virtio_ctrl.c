@@ -4,11 +4,12 @@
  * what they change, and whether that stays, as it has to when the process that was told is killed meanwhile.
  *
  * packed: rings of that layout; pairs=n: there are so many; rounds=n, pause=ms: look again and again; kernel: that has
- * the data queues, and filters less, but its queues can be reset
+ * the data queues, and filters less, but its queues can be reset; announce: somebody asks for that, twice, pause= between what is
+ * asked and what the driver says to it
  */
 #include "rt/net.h"
 
-enum { RX, MAC, VLAN, MQ = 4 };
+enum { RX, MAC, VLAN, ANNOUNCE, MQ };
 
 #define GATEWAY	2
 
@@ -70,6 +71,28 @@ static void reset_queue(void)
 	report(good == i, "the control queue was reset %u times, and works", good);
 }
 
+static u16 status(void)
+{
+	return mmio_r16(n.v.dev + 6);
+}
+
+/* As a driver does it: at an interrupt it looks, and says when it has told the network. */
+static void announce(void)
+{
+	u32 before, i, good = 0;
+
+	for (i = 0; i < 2; i++) {
+		before = irq_count[VEC_CONFIG];
+		rt_printf("# announce\n");
+		if (!wait_until(irq_count[VEC_CONFIG] != before, 15000) || status() != 3)
+			break;
+		let_irqs(cmdline_num("pause", 0));
+		good += status() == 3 && !net_command(&n, ANNOUNCE, 0, "", 0) && status() == 1;
+	}
+	report(good == 2, "it was asked to announce itself, and has: %u times", good);
+	report(net_command(&n, ANNOUNCE, 1, "", 0) == 1 && net_command(&n, ANNOUNCE, 0, "", 1) == 1, "nothing else is acknowledged");
+}
+
 static void address(u32 rounds)
 {
 	u8 mac[6];
@@ -117,7 +140,7 @@ static void pairs(u16 nr)
 
 int main(void)
 {
-	u64 want = NF_CTRL_VQ | NF_CTRL_RX | NF_CTRL_MAC;
+	u64 want = NF_CTRL_VQ | NF_CTRL_RX | NF_CTRL_MAC | NF_STATUS | NF_GUEST_ANNOUNCE;
 	u32 nr = cmdline_num("pairs", 1);
 	u8 mac[6];
 
@@ -132,6 +155,8 @@ int main(void)
 		return 0;
 	report(mmio_r16(n.v.common + VC_NUMQ) == 2 * nr + 1, "%u queues", mmio_r16(n.v.common + VC_NUMQ));
 	commands();
+	if (cmdline_has("announce"))
+		announce();
 	if (nr > 1) {
 		pairs(nr);
 	} else {

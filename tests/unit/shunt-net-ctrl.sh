@@ -9,7 +9,7 @@ python_tap 100 "$net" "$top/build/bin/shunt-net" <<'P'
 import threading
 from vhost_net import *
 
-RX, TABLES, VLAN, MQ_PAIRS, OFFLOADS = 0, 1, 2, 4, 5
+RX, TABLES, VLAN, ANNOUNCE, MQ_PAIRS, OFFLOADS = range(6)
 OK, ERR = 0, 1
 ALL = [MRG_RXBUF, CTRL_RX, 20, CTRL_VLAN, CTRL_MAC]
 OTHER, GROUP, GROUP2 = b"\x52\x54\0\0\0\1", b"\1\0\x5e\0\0\1", b"\1\0\x5e\0\0\x2a"
@@ -98,6 +98,23 @@ with p.nic(features=ALL, ctrl=True) as nic:
     wire.send(to(OTHER))
     report(nic.receive_all(to(OTHER)) == [to(OTHER)], "no broadcast")
 
+# --- announcements ---
+def shown(nic, status, offset=6):
+    """SET_CONFIG while rings run; Return: whether it was taken"""
+    return nic.acked(SET_CONFIG, struct.pack("<IIIH", offset, 2, 0, status)) == 0
+
+with p.nic(features=ALL + [F_STATUS, GUEST_ANNOUNCE], ctrl=True) as nic:
+    report(nic.config(6, 2) == b"\1\0" and nic.command(ANNOUNCE, 0) == OK, "nothing to announce")
+    report([shown(nic, s) for s in (4, 0x103)] == [False] * 2 and not shown(nic, 3, 8), "no such status, nor anything else while rings run")
+    nic.command(TABLES, 1, OTHER)
+    report(shown(nic, 3) and nic.config(0, 8) == OTHER + b"\3\0", "the front-end wants an announcement: the status has it, and the address stays")
+    report([nic.command(ANNOUNCE, c, d) for c, d in ((0, b"\0"), (1, b""))] == [ERR] * 2 and nic.config(6, 2) == b"\3\0", "what does not acknowledge that")
+    report(nic.command(ANNOUNCE, 0) == OK and nic.config(6, 2) == b"\1\0", "what does")
+    nic.post(4)
+    report(nic.send(frame(5)) and comes(nic, to(OTHER)), "rings went on")
+with p.nic(features=ALL, ctrl=True) as nic:
+    report(not shown(nic, 3) and shown(nic, 1), "it was not negotiated")
+
 # --- offloads ---
 big = Wire("t0", vnet=True)
 hdr, data = gso(60000)
@@ -111,11 +128,11 @@ with p.nic(features=ALL + [CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4], ctrl=Tr
     report(nic.command(OFFLOADS, 0, u64(1 << GUEST_CSUM)) == OK and largest() == 1054, "GSO is off")
     report(nic.command(OFFLOADS, 0, u64(1 << GUEST_TSO6)) == ERR, "one that was not negotiated")
     report(nic.command(OFFLOADS, 0, u64(1 << GUEST_CSUM | 1 << GUEST_TSO4)) == OK and largest() == len(data), "GSO is on again")
-report(p.end() == (0, open("err").read()) and len(open("err").read().splitlines()) == 2, "SIGTERM")
+report(p.end() == (0, open("err").read()) and len(open("err").read().splitlines()) == 6, "SIGTERM")
 
 # --- killed: what commands have set outlives the process, in the inflight memory ---
 # The successor's rings are new; what that memory says of the old ones does not fit, and the queue of commands is given up.
-KEPT = ALL + [CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4]
+KEPT = ALL + [CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4, GUEST_ANNOUNCE]
 
 def on_tap():
     # The io_uring of the one before ends a while after it, and the tap with that.
@@ -131,6 +148,7 @@ def killed(features, spoil=None, again=None, packed=False):
     with p.nic(features=features, ctrl=True, packed=packed, num=256, region="new") as nic:
         report(all(nic.command(*c) == OK for c in ((RX, 0, b"\0"), (TABLES, 1, OTHER), (TABLES, 0, table() + table(GROUP)), (VLAN, 0, b"\5\0"),
                                                    (OFFLOADS, 0, u64(1 << GUEST_CSUM)))), "commands, packed: %d" % packed)
+        report(shown(nic, 3) == (GUEST_ANNOUNCE in features), "an announcement is wanted")
         region = nic.region
         for i in range(3):
             nic.stop_ring(i)
@@ -154,7 +172,7 @@ for packed in False, True:
     with nic:
         wire, big = Wire("t2"), Wire("t2", vnet=True)
         nic.post(200)
-        report(nic.config(0, 6) == OTHER, "its successor has the address, packed: %d" % packed)
+        report(nic.config(0, 8) == OTHER + b"\3\0", "its successor has the address, and wants the announcement, packed: %d" % packed)
         report([comes(nic, to(m)) for m in (OTHER, MAC, GROUP, GROUP2)] == [True, False, True, False], "the table and the mode")
         report([comes(nic, to(OTHER, t)) for t in (5, 6)] == [True, False], "the VLAN")
         report(largest() == 1054, "the offloads")
@@ -310,7 +328,7 @@ class Control(Nic):
     """@answer(question): what the question is answered with; None: not at all"""
     def __init__(self, answer, **how):
         self.asked, self.answer = [], answer
-        super().__init__("s", pairs=0, features=[CTRL_RX, CTRL_MAC, CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4, F_MQ], ctrl=True, start=False, **how)
+        super().__init__("s", pairs=0, features=[CTRL_RX, CTRL_MAC, CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4, GUEST_ANNOUNCE, F_MQ], ctrl=True, start=False, **how)
         self.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << BACKEND_REQ | 1 << CONFIG | 1 << 62 | 1 << CTRL_ONLY))
         self.open()
         self.go()
@@ -343,7 +361,8 @@ def number(mac):
 for packed, binary in (True, plain), (False, program):
     p = Process(binary, "--backend=control", "--queue-pairs=4")
     with Control(lambda q: 0, packed=packed) as nic:
-        commands = ((MQ_PAIRS, 0, b"\3\0", 3), (RX, 0, b"\0", 0), (RX, 1, b"\1", 1), (TABLES, 1, OTHER, number(OTHER)), (OFFLOADS, 0, u64(1 << GUEST_CSUM), 1 << GUEST_CSUM))
+        commands = ((MQ_PAIRS, 0, b"\3\0", 3), (RX, 0, b"\0", 0), (RX, 1, b"\1", 1), (TABLES, 1, OTHER, number(OTHER)), (OFFLOADS, 0, u64(1 << GUEST_CSUM), 1 << GUEST_CSUM),
+                    (ANNOUNCE, 0, b"", 0))
         report(all(nic.command(*c[:3]) == OK for c in commands) and [q[:5] for q in nic.asked] == [(c[0], c[1], 0, 0, c[3]) for c in commands],
                "the front-end is asked, packed: %d" % packed)
         def tables(*t):
@@ -356,7 +375,7 @@ for packed, binary in (True, plain), (False, program):
         report(tables(some[:31], [GROUP, GROUP2])[:2] == (31, MANY), "and of the other")
         nic.asked.clear()
         report([nic.command(*c) for c in ((MQ_PAIRS, 0, b"\0\0"), (MQ_PAIRS, 0, b"\5\0"), (VLAN, 0, b"\5\0"), (RX, 2, b"\1"), (TABLES, 1, GROUP),
-                (OFFLOADS, 0, u64(1 << GUEST_TSO6)))] == [ERR] * 6 and not nic.asked, "what makes no sense, it is not asked")
+                (OFFLOADS, 0, u64(1 << GUEST_TSO6)), (ANNOUNCE, 1))] == [ERR] * 7 and not nic.asked, "what makes no sense, it is not asked")
     report(not packed or p.end() == (0, ""), "SIGTERM")
 with Control(lambda q: q[4] == 3) as nic:
     report([nic.command(MQ_PAIRS, 0, d) for d in (b"\3\0", b"\2\0")] == [ERR, OK], "what it refuses, the driver hears")

@@ -44,7 +44,8 @@ enum vhost_user_protocol_feature {
 	 * queues, and has CONFIG, too. VIRTIO_NET_F_CTRL_VQ does not say that: back-ends offer it for front-ends
 	 * that serve the queue themselves. SET_CONFIG of the configuration's first ten bytes, before rings run,
 	 * says what the driver is shown: its address, and how many pairs there are, after which the control queue
-	 * is if MQ is negotiated.
+	 * is if MQ is negotiated. SET_CONFIG of the status alone, while rings run, may say VIRTIO_NET_S_ANNOUNCE, which is
+	 * in GET_CONFIG's answers until the driver has acknowledged that.
 	 */
 	VHOST_USER_PROTOCOL_F_NET_CTRL_VQ = 62,
 	/*

@@ -16,6 +16,8 @@
 #define NO_QUEUE	(~0U)
 /* Bytes of the configuration that a front-end may write: address, status, pairs */
 #define CONFIG_TOLD	offsetof(struct virtio_net_config, mtu)
+/* What the status may be */
+#define STATUS		(VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE)
 
 /* --- queues: which is what, is up to what was negotiated --- */
 
@@ -112,6 +114,8 @@ static void get_config(void *dev, void *config)
 	uint64_t mac = __atomic_load_n(&n->filter.mac, __ATOMIC_RELAXED);
 
 	memcpy(c.mac, &mac, sizeof(c.mac));
+	if (__atomic_load_n(&n->announce, __ATOMIC_RELAXED))
+		c.status |= htole16(VIRTIO_NET_S_ANNOUNCE);
 	memcpy(config, &c, sizeof(c));
 }
 
@@ -128,6 +132,7 @@ static void begin(struct net *n)
 	net_filter_reset(&n->filter, net_has(n, VIRTIO_NET_F_CTRL_RX), net_has(n, VIRTIO_NET_F_CTRL_VLAN),
 			 net_mac(n->config.mac));
 	n->offloads = n->features & NET_GUEST_OFFLOADS;
+	net_set_announce(n, false);
 	if (n->backend->offload)
 		n->backend->offload(n, n->features);
 	net_state_apply(n);
@@ -145,6 +150,21 @@ static void set_features(void *dev, uint64_t features)
 	n->fresh = false;
 }
 
+/* From the front-end, while the rings run but for this moment: the driver has to announce itself, until it says that it has. */
+static int set_status(struct net *n, const uint8_t *data)
+{
+	uint16_t status;
+
+	memcpy(&status, data, sizeof(status));
+	status = le16toh(status);
+	if (status & ~STATUS || (status & VIRTIO_NET_S_ANNOUNCE && !net_has(n, VIRTIO_NET_F_GUEST_ANNOUNCE)))
+		return -EINVAL;
+	n->config.status = htole16(status & VIRTIO_NET_S_LINK_UP);
+	net_set_announce(n, status & VIRTIO_NET_S_ANNOUNCE);
+	net_kept_save(n);
+	return 0;
+}
+
 /* From the front-end, what the driver is shown (VHOST_USER_PROTOCOL_F_NET_CTRL_VQ); the driver itself has nothing to write. */
 static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t size)
 {
@@ -152,11 +172,13 @@ static int set_config(void *dev, uint32_t offset, const uint8_t *data, uint32_t 
 	struct net *n = dev;
 	unsigned int pairs;
 
+	if (offset == offsetof(struct virtio_net_config, status) && size == sizeof(c.status))
+		return set_status(n, data);
 	if (offset || size != CONFIG_TOLD)
 		return -EINVAL;
 	memcpy(&c, data, size);
 	pairs = le16toh(c.max_virtqueue_pairs);
-	if (c.mac[0] & 1 || !pairs || pairs > n->pairs)
+	if (c.mac[0] & 1 || !pairs || pairs > n->pairs || le16toh(c.status) & ~VIRTIO_NET_S_LINK_UP)
 		return -EINVAL;
 	memcpy(&n->config, &c, size);
 	n->shown = pairs;
@@ -219,7 +241,8 @@ int net_open(struct net *n, const struct net_opts *o)
 	n->channel = -1;
 	n->link = -1;
 	n->offered = n->backend->offloads | BIT64(VIRTIO_NET_F_STATUS) | BIT64(VIRTIO_NET_F_MRG_RXBUF) |
-		     BIT64(VIRTIO_NET_F_CTRL_VQ) | BIT64(VIRTIO_NET_F_CTRL_RX) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR);
+		     BIT64(VIRTIO_NET_F_CTRL_VQ) | BIT64(VIRTIO_NET_F_CTRL_RX) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR) |
+		     BIT64(VIRTIO_NET_F_GUEST_ANNOUNCE);
 	/* Kernels have no such filters. */
 	if (!n->backend->ask)
 		n->offered |= BIT64(VIRTIO_NET_F_CTRL_RX_EXTRA) | BIT64(VIRTIO_NET_F_CTRL_VLAN);

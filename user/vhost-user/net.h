@@ -192,7 +192,8 @@ struct net_state;
  * @kept: where that is kept, or NULL; @kept_in: which of its copies is good. Context: the control queue, or control
  * @loaded: what another process has sent, until a command changes it; or NULL. Context: control, or the control queue
  * @fresh: nothing was negotiated since the last reset
- * @config: the configuration space, but for the address
+ * @config: the configuration space, but for the address and
+ * @announce: of its status, VIRTIO_NET_S_ANNOUNCE; atomic
  * @queue: the queues
  * @mq: a command that changes @active, and that ends when each pair has heard of it: @left have not; of the control
  *	queue, but for the mail that is on its way
@@ -220,6 +221,7 @@ struct net {
 	struct net_state *loaded;
 	bool fresh;
 	struct virtio_net_config config;
+	bool announce;
 	struct vu_queue *const *queue;
 	struct {
 		struct vu_req *req;
@@ -248,13 +250,19 @@ static inline bool net_pair_used(const struct net *n, unsigned int pair)
 	return pair < __atomic_load_n(&n->active, __ATOMIC_RELAXED);
 }
 
+/** net_set_announce() - whether the driver has yet to tell the network where it is. Context: any */
+static inline void net_set_announce(struct net *n, bool on)
+{
+	__atomic_store_n(&n->announce, on, __ATOMIC_RELAXED);
+}
+
 /* --- net_keep.c --- */
 
 /** net_kept_size() - Return: bytes for the state that commands have made */
 size_t net_kept_size(void);
 /** net_keep() - see vu_device.keep */
 void net_keep(void *net, void *kept);
-/** net_kept_save() - a command was done, and the driver has not heard of it. Context: the control queue */
+/** net_kept_save() - a command was done, and the driver has not heard of it. Context: the control queue, or it is stopped */
 void net_kept_save(struct net *n);
 
 /** net_state_size() - Return: bytes of a state that is sent */

@@ -115,6 +115,13 @@ static int vlan(struct command *c)
 	return 0;
 }
 
+/* The driver has told the network where it is. */
+static int announced(struct command *c)
+{
+	net_set_announce(c->n, false);
+	return 0;
+}
+
 /* One less that has not heard of it; the last one lets the driver know. */
 static void mq_heard(struct vu_queue *q, struct vu_mail *mail)
 {
@@ -194,6 +201,7 @@ static const struct {
 	CMD(MAC, ADDR_SET, CTRL_MAC_ADDR, ETH_ALEN, ETH_ALEN, mac_addr),
 	CMD(VLAN, ADD, CTRL_VLAN, 2, 2, vlan),
 	CMD(VLAN, DEL, CTRL_VLAN, 2, 2, vlan),
+	CMD(ANNOUNCE, ACK, GUEST_ANNOUNCE, 0, 0, announced),
 	CMD(MQ, VQ_PAIRS_SET, MQ, 2, 2, mq_pairs),
 	CMD(GUEST_OFFLOADS, SET, CTRL_GUEST_OFFLOADS, 8, 8, guest_offloads),
 #undef CMD

@@ -14,7 +14,6 @@
 #include "net_file.h"
 
 #include <errno.h>
-#include <netinet/if_ether.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +23,7 @@
 #include "iov.h"
 #include "lib/bits.h"
 #include "lib/log.h"
+#include "lib/rarp.h"
 
 #define FIRST_DEPTH	8
 
@@ -526,19 +526,10 @@ unsigned int net_file_mtu(const struct net *n)
 
 void net_file_announce(const struct net *n, const uint8_t *mac)
 {
-	struct ethhdr eth = { .h_proto = htobe16(ETH_P_RARP) };
-	struct ether_arp arp = {
-		.ea_hdr = { htobe16(ARPHRD_ETHER), htobe16(ETH_P_IP), ETH_ALEN, sizeof(arp.arp_spa), htobe16(ARPOP_RREQUEST) },
-	};
 	size_t hdr = n->hdr_len - hdr_gap(n);
-	char packet[sizeof(struct virtio_net_hdr_mrg_rxbuf) + ETH_ZLEN] = { 0 };
+	uint8_t packet[sizeof(struct virtio_net_hdr_mrg_rxbuf) + RARP_BYTES] = { 0 };
 
-	memset(eth.h_dest, 0xff, ETH_ALEN);
-	memcpy(eth.h_source, mac, ETH_ALEN);
-	memcpy(arp.arp_sha, mac, ETH_ALEN);
-	memcpy(arp.arp_tha, mac, ETH_ALEN);
-	memcpy(packet + hdr, &eth, sizeof(eth));
-	memcpy(packet + hdr + sizeof(eth), &arp, sizeof(arp));
-	if (write(n->file[0], packet, hdr + ETH_ZLEN) < 0)
+	rarp_frame(packet + hdr, mac);
+	if (write(n->file[0], packet, hdr + RARP_BYTES) < 0)
 		log_warn("announcing the driver's address: %s", strerror(errno));
 }

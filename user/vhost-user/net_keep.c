@@ -31,6 +31,7 @@ struct net_state {
 	uint64_t multicast;
 	uint64_t modes;
 	uint64_t active;
+	uint64_t announce;
 	uint64_t vlan[NET_VLANS / 64];
 };
 
@@ -64,6 +65,7 @@ static struct net_state state_of(const struct net *n)
 		.multicast = n->filter.multicast,
 		.modes = n->filter.modes,
 		.active = n->active,
+		.announce = n->announce,
 	};
 
 	memcpy(s.vlan, n->filter.vlan, sizeof(s.vlan));
@@ -94,7 +96,8 @@ static bool state_ok(const struct net *n, const struct net_state *s)
 	unsigned int most = s->features & BIT64(VIRTIO_NET_F_MQ) ? n->shown : 1;
 
 	return !(s->offloads & ~(s->features & NET_GUEST_OFFLOADS)) && !(s->mac & 1) && !(s->mac >> 8 * ETH_ALEN) &&
-	       !(s->modes & ~MODES) && s->active && s->active <= most;
+	       !(s->modes & ~MODES) && s->active && s->active <= most &&
+	       s->announce <= (s->features >> VIRTIO_NET_F_GUEST_ANNOUNCE & 1);
 }
 
 /* No queue runs: nobody looks. */
@@ -106,6 +109,7 @@ static void state_take(struct net *n, const struct net_state *s)
 	n->filter.modes = (uint8_t)s->modes;
 	memcpy(n->filter.vlan, s->vlan, sizeof(s->vlan));
 	n->active = (unsigned int)s->active;
+	net_set_announce(n, s->announce);
 	n->offloads = s->offloads;
 	if (n->backend->offload && net_has(n, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS))
 		n->backend->offload(n, s->offloads);

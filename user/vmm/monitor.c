@@ -17,6 +17,7 @@
 #include "cmdline.h"
 #include "dimm.h"
 #include "netdev.h"
+#include "nic.h"
 #include "vm.h"
 
 #define LINE_MAX_BYTES	256
@@ -209,6 +210,12 @@ static void do_device_add(struct vm *vm, const char *arg, FILE *out)
 	option_run(vm, arg, out, dimm_device_add);
 }
 
+static void do_announce_self(struct vm *vm, const char *arg, FILE *out)
+{
+	(void)arg;
+	nic_announce_all(vm, out);
+}
+
 #define NO_BALLOON "Error: there is no -device virtio-balloon-pci\n"
 
 /* As QEMU has it, the number is what the guest is left with. */
@@ -318,6 +325,7 @@ static void info_loop(struct vm *vm, const char *arg, FILE *out)
 }
 
 static const struct command commands[] = {
+	{ "announce_self", NULL, "tell networks where the guest's addresses are", do_announce_self },
 	{ "balloon", "SIZE", "memory that the guest is to have, in MiB", do_balloon },
 	{ "block_resize", "ID SIZE", "give a drive another size", do_block_resize },
 	{ "change", "[-f] ID FILE", "another medium for a scsi-cd; -f: though the guest has locked it", do_change },

@@ -215,6 +215,11 @@ int netdev_set_filter(struct netdev *nd, const uint8_t (*mac)[6], unsigned int n
 	return tap_set_filter(nd->tap_fd[0], mac, nr, allmulti);
 }
 
+int netdev_announce(struct netdev *nd, const uint8_t *mac)
+{
+	return tap_announce(nd->tap_fd[0], mac);
+}
+
 void netdev_info(FILE *out)
 {
 	unsigned int i;

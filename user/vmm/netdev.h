@@ -62,6 +62,9 @@ int netdev_set_pairs(struct netdev *nd, unsigned int nr);
  */
 int netdev_set_filter(struct netdev *nd, const uint8_t (*mac)[6], unsigned int nr, bool allmulti);
 
+/** netdev_announce() - tell the network that @mac is here now, by the tap. Return: 0 or -errno */
+int netdev_announce(struct netdev *nd, const uint8_t *mac);
+
 /* ---- main.c and cmdline.c: command line, opening, end ---- */
 
 /** netdev_add() - one -netdev argument, checked. Return: 0, or -1 after one logged line */

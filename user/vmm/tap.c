@@ -22,6 +22,7 @@
 #include "netdev.h"
 #include "../lib/bits.h"
 #include "../lib/log.h"
+#include "../lib/rarp.h"
 
 #define TUN_DEV		"/dev/net/tun"
 
@@ -234,6 +235,19 @@ int tap_set_filter(int fd, const uint8_t (*mac)[6], unsigned int nr, bool allmul
 	if (nr)
 		memcpy(u.bytes + sizeof(u.f), mac, nr * sizeof(*mac));
 	return ioctl(fd, TUNSETTXFILTER, &u) < 0 ? -errno : 0;
+}
+
+int tap_announce(int fd, const uint8_t *mac)
+{
+	uint8_t packet[sizeof(struct virtio_net_hdr_mrg_rxbuf) + RARP_BYTES] = { 0 };
+	int hdr;
+
+	if (ioctl(fd, TUNGETVNETHDRSZ, &hdr))
+		return -errno;
+	if (hdr < 0 || (size_t)hdr > sizeof(packet) - RARP_BYTES)
+		return -EINVAL;
+	rarp_frame(packet + hdr, mac);
+	return write(fd, packet, (size_t)hdr + RARP_BYTES) < 0 ? -errno : 0;
 }
 
 int tap_use_queue(int fd, bool on)

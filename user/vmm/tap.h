@@ -23,10 +23,11 @@ int tap_run_script(const char *id, const char *script, const char *ifname);
 /** tap_mtu() - Return: bytes, 0 if unknown */
 uint32_t tap_mtu(const char *ifname);
 
-/* see netdev_set_offload(), netdev_offloads(), netdev_set_filter() */
+/* see netdev_set_offload(), netdev_offloads(), netdev_set_filter(), netdev_announce() */
 int tap_set_offload(int fd, uint64_t virtio_features);
 uint64_t tap_offloads(int fd);
 int tap_set_filter(int fd, const uint8_t (*mac)[6], unsigned int nr, bool allmulti);
+int tap_announce(int fd, const uint8_t *mac);
 /** tap_use_queue() - whether packets come by this queue of several. Return: 0 or -errno */
 int tap_use_queue(int fd, bool on);
 

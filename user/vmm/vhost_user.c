@@ -36,6 +36,8 @@
 #define PROTOCOL (BIT64(VHOST_USER_PROTOCOL_F_MQ) | BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
 		  BIT64(VHOST_USER_PROTOCOL_F_CONFIG) | BIT64(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
 		  BIT64(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD) | BIT64(VHOST_USER_PROTOCOL_F_CONFIGURE_MEM_SLOTS))
+/* and of a NIC */
+#define NIC (BIT64(VHOST_USER_PROTOCOL_F_RARP) | BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_VQ))
 #define CHANNEL (BIT64(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | BIT64(VHOST_USER_PROTOCOL_F_CONFIG))
 
 void vhost_user_lock(struct vhost_user *vu)
@@ -165,6 +167,21 @@ static int tell_empty(struct vhost_user *vu, uint32_t request)
 	return vhost_user_tell(vu, &m);
 }
 
+int vhost_user_rarp(struct vhost_user *vu, const uint8_t *mac)
+{
+	uint64_t payload = 0;
+	int err = -EPIPE;
+
+	memcpy(&payload, mac, 6);
+	vhost_user_lock(vu);
+	if (!vhost_user_speaks(vu, VHOST_USER_PROTOCOL_F_RARP))
+		err = -ENOTSUP;
+	else if (!vu->dead && vu->greeted)
+		err = tell_u64(vu, VHOST_USER_SEND_RARP, payload);
+	pthread_mutex_unlock(&vu->lock);
+	return err;
+}
+
 /* ---- first words ---- */
 
 static int channel_open(struct vhost_user *vu)
@@ -203,7 +220,7 @@ static void channel_shut(struct vhost_user *vu)
 /* What it can do. Return: 0 or -errno */
 static int features_ask(struct vhost_user *vu)
 {
-	uint64_t protocol = PROTOCOL | (vu->nic ? BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_VQ) : 0) |
+	uint64_t protocol = PROTOCOL | (vu->nic ? NIC : 0) |
 			    (vu->asked ? BIT64(VHOST_USER_PROTOCOL_F_NET_CTRL_ONLY) : 0), has;
 	int err;
 

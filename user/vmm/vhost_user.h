@@ -121,6 +121,15 @@ int vhost_user_set_config(struct vhost_user *vu, uint32_t off, const void *data,
  */
 int vhost_user_config_now(struct vhost_user *vu, void *data, uint32_t len);
 
+/**
+ * vhost_user_set_config_now() - the other way: what is said by us, and not by the driver; any thread
+ * Return: 0; -EPIPE: nobody is there; -EINVAL: refused
+ */
+int vhost_user_set_config_now(struct vhost_user *vu, uint32_t off, const void *data, uint32_t len);
+
+/** vhost_user_rarp() - have a NIC's process announce @mac to the network; any thread. Return: 0 or -errno */
+int vhost_user_rarp(struct vhost_user *vu, const uint8_t *mac);
+
 /** vhost_user_fetch_config() - ask for the configuration again, away from here: @config_changed */
 void vhost_user_fetch_config(struct vhost_user *vu);
 

@@ -51,6 +51,17 @@ int vhost_user_config_now(struct vhost_user *vu, void *data, uint32_t len)
 	return err;
 }
 
+int vhost_user_set_config_now(struct vhost_user *vu, uint32_t off, const void *data, uint32_t len)
+{
+	int err = -EPIPE;
+
+	vhost_user_lock(vu);
+	if (!vu->dead && vu->served_ns && vhost_user_any_ran(vu))
+		err = vhost_user_tell_config(vu, off, data, len);
+	pthread_mutex_unlock(&vu->lock);
+	return err;
+}
+
 int vhost_user_tell_config(struct vhost_user *vu, uint32_t off, const void *data, uint32_t len)
 {
 	struct vhost_user_msg m = {

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "device.h"
 #include "netdev.h"
+#include "nic.h"
 #include "vhost_user.h"
 #include "virtio_net_kernel.h"
 #include "virtio_pci.h"
@@ -31,6 +32,8 @@
 #define CTRL_SIZE	64
 /* What a process is told: address, status, pairs */
 #define NET_TOLD	offsetof(struct virtio_net_config, mtu)
+/* What commands change of that */
+#define NET_COMMANDED	offsetof(struct virtio_net_config, max_virtqueue_pairs)
 
 struct net_props {
 	struct virtio_pci_props pci;
@@ -39,7 +42,7 @@ struct net_props {
 	bool csum, gso, guest_csum, mrg_rxbuf, status;
 	bool guest_tso4, guest_tso6, guest_ecn, guest_ufo;
 	bool host_tso4, host_tso6, host_ecn, host_ufo;
-	bool mq, ctrl_vq, ctrl_rx, ctrl_rx_extra, ctrl_vlan, ctrl_mac_addr, ctrl_guest_offloads;
+	bool mq, ctrl_vq, ctrl_rx, ctrl_rx_extra, ctrl_vlan, ctrl_mac_addr, ctrl_guest_offloads, guest_announce;
 	uint32_t host_mtu, rx_queue_size, tx_queue_size;
 };
 
@@ -48,8 +51,10 @@ struct net_props {
  * @nk: @vu: the one that serves it
  * @config: what the driver reads
  * @told: the same at reset, as a process is told
+ * @next: of all there are
  */
 struct virtio_net {
+	struct virtio_net *next;
 	struct virtio_dev vd;
 	struct net_kernel nk;
 	struct vhost_user vu;
@@ -57,6 +62,8 @@ struct virtio_net {
 	struct virtio_net_config config, told;
 	char name[64];
 };
+
+static struct virtio_net *nics;
 
 #define to_net(_vd)	((struct virtio_net *)((char *)(_vd) - offsetof(struct virtio_net, vd)))
 
@@ -75,6 +82,7 @@ static const struct {
 	{ VIRTIO_NET_F_CTRL_VLAN, VIRTIO_NET_F_CTRL_VQ },
 	{ VIRTIO_NET_F_CTRL_MAC_ADDR, VIRTIO_NET_F_CTRL_VQ },
 	{ VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, VIRTIO_NET_F_CTRL_VQ },
+	{ VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_VQ },
 	{ VIRTIO_NET_F_MQ, VIRTIO_NET_F_CTRL_VQ },
 };
 
@@ -107,24 +115,37 @@ static bool in_kernel(const struct virtio_net *net)
 	return net->nd->vhost_fd[0] >= 0;
 }
 
-/* The address is the one that the driver has set by a command: where a process has the tap, it alone knows. */
+/* The driver runs, and has settled on this. */
+static bool in_use(const struct virtio_dev *vd, unsigned int feature)
+{
+	return vd->status & VIRTIO_CONFIG_S_DRIVER_OK && virtio_negotiated(vd, feature);
+}
+
+/* The address and the status are what the driver has made of them by commands: where a process has the tap, it alone knows. */
 static void net_config_read(struct virtio_dev *vd, unsigned int off, unsigned int len)
 {
 	struct virtio_net *net = to_net(vd);
+	bool mac = in_use(vd, VIRTIO_NET_F_CTRL_MAC_ADDR), status = in_use(vd, VIRTIO_NET_F_GUEST_ANNOUNCE);
+	struct virtio_net_config now = net->config;
 
 	(void)len;
-	if (off >= sizeof(net->config.mac))
+	if (off >= NET_COMMANDED)
 		return;
-	if (!virtio_negotiated(vd, VIRTIO_NET_F_CTRL_MAC_ADDR) || !(vd->status & VIRTIO_CONFIG_S_DRIVER_OK))
-		memcpy(net->config.mac, net->told.mac, sizeof(net->config.mac));
-	else if (!in_kernel(net))
-		vhost_user_config_now(&net->vu, net->config.mac, sizeof(net->config.mac));
+	if (!in_kernel(net) && (mac || status))
+		vhost_user_config_now(&net->vu, &now, NET_COMMANDED);
+	memcpy(net->config.mac, mac ? now.mac : net->told.mac, sizeof(now.mac));
+	net->config.status = status ? now.status : net->told.status;
 }
 
 static void net_destroy(struct virtio_dev *vd)
 {
 	struct virtio_net *net = to_net(vd);
 
+	struct virtio_net **at = &nics;
+
+	while (*at != net)
+		at = &(*at)->next;
+	*at = net->next;
 	net->nd->user = NULL;
 	free(net);
 }
@@ -148,6 +169,7 @@ static uint64_t ctrl_features(const struct virtio_net *net, const struct net_pro
 		{ p->ctrl_vlan, VIRTIO_NET_F_CTRL_VLAN },
 		{ p->ctrl_mac_addr, VIRTIO_NET_F_CTRL_MAC_ADDR },
 		{ p->ctrl_guest_offloads, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS },
+		{ p->guest_announce && p->status, VIRTIO_NET_F_GUEST_ANNOUNCE },
 		{ p->mq && net->nd->queues > 1, VIRTIO_NET_F_MQ },
 	};
 	uint64_t features = 0;
@@ -358,12 +380,55 @@ static int net_create(const struct device_type *type, struct vm *vm, const char 
 		goto out;
 	if (!net_setup(net, p) && !net_plug(net, vm, p)) {
 		net->nd->user = net->name;
+		net->next = nics;
+		nics = net;
 		return 0;
 	}
 	net->vd.vhost->ops->close(net->vd.vhost);
 out:
 	free(net);
 	return -1;
+}
+
+/* ---- announce_self; device lock ---- */
+
+/* By the driver, which says when it has. Return: 0 or -errno */
+static int announce_by_guest(struct virtio_net *net)
+{
+	uint16_t status = net->config.status | VIRTIO_NET_S_ANNOUNCE;
+	int err = 0;
+
+	if (!in_kernel(net))
+		err = vhost_user_set_config_now(&net->vu, offsetof(struct virtio_net_config, status), &status, sizeof(status));
+	if (err)
+		return err;
+	net->config.status = status;
+	virtio_config_changed(&net->vd);
+	return 0;
+}
+
+/* Return: 0 or -errno */
+static int announce(struct virtio_net *net)
+{
+	net_config_read(&net->vd, 0, 0);
+	if (in_use(&net->vd, VIRTIO_NET_F_GUEST_ANNOUNCE) && virtio_negotiated(&net->vd, VIRTIO_NET_F_STATUS))
+		return announce_by_guest(net);
+	return in_kernel(net) ? netdev_announce(net->nd, net->config.mac) : vhost_user_rarp(&net->vu, net->config.mac);
+}
+
+void nic_announce_all(struct vm *vm, FILE *out)
+{
+	struct virtio_net *net;
+	int err;
+
+	vm_lock(vm);
+	for (net = nics; net; net = net->next) {
+		err = announce(net);
+		if (err)
+			fprintf(out, "%s: %s\n", net->name, err == -ENOTSUP ? "neither its driver nor its back end does that" :
+				err == -EPIPE ? "its process is not there" : strerror(-err));
+	}
+	vm_unlock(vm);
 }
 
 #define NET_BOOL(_name, _field, _def, _help) \
@@ -399,6 +464,7 @@ static const struct prop net_props[] = {
 	NET_BOOL("ctrl_vlan", ctrl_vlan, "on", NULL),
 	NET_BOOL("ctrl_mac_addr", ctrl_mac_addr, "on", "the guest may change its address"),
 	NET_BOOL("ctrl_guest_offloads", ctrl_guest_offloads, "on", "the guest may change guest_* while it runs"),
+	NET_BOOL("guest_announce", guest_announce, "on", "the guest tells the network where it is, when asked"),
 	NET_BOOL("mq", mq, "off", "the guest may use all queues= of the -netdev"),
 	VIRTIO_PCI_PROPS(struct net_props, pci),
 	{ 0 },

@@ -55,7 +55,8 @@ start() {
 	: > out
 	peer_up
 	ram_file ram 32
-	"$shunt" "${base[@]}" -serial stdio -kernel "$payload/$1.elf" -append "$2" "${tap[@]}" \
+	rm -f mon
+	"$shunt" "${base[@]}" -monitor unix:mon,server=on,wait=off -serial stdio -kernel "$payload/$1.elf" -append "$2" "${tap[@]}" \
 		-device "virtio-net-pci,netdev=n0$3" -mem-path ram < /dev/null > out 2> err &
 	pid=$!
 }
@@ -144,6 +145,18 @@ for _ in 1 2; do
 	! ends virtio_ctrl || break
 done
 is "$rc $(grep -c '^not ok' out) $(cat err)" "1 0 " "control queue: commands"
+for _ in 1 2; do
+	start virtio_ctrl "kernel announce" ""
+	for n in 1 2; do
+		for ((i = 0; i < 300; i++)); do
+			[ "$(grep -c '^# announce' out)" != $n ] || break
+			sleep 0.1
+		done
+		"$SHUNT_TOP/tests/monitor.py" mon announce_self
+	done
+	! ends virtio_ctrl || break
+done
+is "$rc $(grep -c '^not ok' out) $(grep -c 'and has: 2 times' out) $(cat err)" "1 0 1 " "control queue: announce_self"
 for _ in 1 2; do
 	start virtio_ctrl "kernel packed rounds=40 pause=100" ",packed=on"
 	ready > /dev/null

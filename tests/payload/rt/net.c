@@ -74,6 +74,7 @@ u8 net_command(struct net *n, u8 class, u8 cmd, const void *data, u32 len)
 {
 	static u8 *buf;
 	struct vbuf b[3];
+	u32 out = len ? 2 : 1;
 
 	if (!buf)
 		buf = alloc_pages(1);
@@ -83,8 +84,8 @@ u8 net_command(struct net *n, u8 class, u8 cmd, const void *data, u32 len)
 	buf[2048] = 0x55;
 	b[0] = (struct vbuf){ buf, 2 };
 	b[1] = (struct vbuf){ buf + 16, len };
-	b[2] = (struct vbuf){ buf + 2048, 1 };
-	if (!vq_add(&n->ctrl, b, 2, 1, buf))
+	b[out] = (struct vbuf){ buf + 2048, 1 };
+	if (!vq_add(&n->ctrl, b, out, 1, buf))
 		return 0x55;
 	vq_kick(&n->ctrl);
 	return wait_until(vq_pop(&n->ctrl, NULL), 15000) ? buf[2048] : 0x55;

@@ -15,6 +15,7 @@
 #define NF_CTRL_RX	(1ull << 18)
 #define NF_CTRL_VLAN	(1ull << 19)
 #define NF_CTRL_RX_EXTRA (1ull << 20)
+#define NF_GUEST_ANNOUNCE (1ull << 21)
 #define NF_MQ		(1ull << 22)
 #define NF_CTRL_MAC	(1ull << 23)
 
