@@ -45,7 +45,7 @@ LDFLAGS ?=
 
 lib_src := $(wildcard user/lib/*.c)
 ring_src := $(wildcard ring/*.c)
-vmm_src := $(wildcard user/vmm/*.c)
+vmm_src := $(filter-out %.bpf.c,$(wildcard user/vmm/*.c))
 bench_src := $(wildcard tools/shunt-bench*.c)
 unit_src := $(wildcard tests/unit/*.c)
 
@@ -102,6 +102,18 @@ $(eval $(call members,libvmm,$(call obj,$(filter-out user/vmm/main.c,$(vmm_src))
 force:
 
 link = $(call quiet,LD)mkdir -p $(@D); $(CC) $(ldflags) $(LDFLAGS) -o $@ $(1) $(libs) $(2)
+
+# Without clang and libbpf there is no rss=on.
+bpf_has := $(and $(shell command -v clang),$(shell pkg-config --libs libbpf 2>/dev/null))
+rss_object := $(B)/obj/user/vmm/rss.bpf.o
+$(rss_object): user/vmm/rss.bpf.c Makefile
+	@mkdir -p $(@D)
+	$(call quiet,BPF)clang -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -MMD -MP \
+		-I/usr/include/$(shell gcc -print-multiarch) -c -o $@ $<
+$(if $(bpf_has),$(call obj,user/vmm/tap_rss.c): $(rss_object))
+$(call obj,user/vmm/tap_rss.c): cflags += $(if $(bpf_has),-DRSS_OBJECT='"$(rss_object)"')
+$(call obj,user/vmm/tap_rss.c): $(B)/lib/libbpf.list
+$(eval $(call list,libbpf,$(bpf_has)))
 
 $(B)/bin/shunt: $(call obj,$(vmm_src)) $(B)/lib/libshunt.a $(B)/lib/libvmm.list
 	$(call link,$(filter %.o %.a,$^))

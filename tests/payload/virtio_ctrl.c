@@ -5,7 +5,7 @@
  *
  * packed: rings of that layout; pairs=n: there are so many; rounds=n, pause=ms: look again and again; kernel: that has
  * the data queues, and filters less, but its queues can be reset; announce: somebody asks for that, twice, pause= between what is
- * asked and what the driver says to it
+ * asked and what the driver says to it; rss: with pairs=, of which packets go where the driver says
  */
 #include "rt/net.h"
 
@@ -138,6 +138,66 @@ static void pairs(u16 nr)
 	       "what they sent has come to the tap");
 }
 
+#define RSS_TABLE	128
+#define RSS_KEY		40
+
+/* RSS_CONFIG: frames of net_peer.py are no IP. @spoil: a byte of it to change */
+static u8 rss_config(u16 unclassified, u16 tx, u32 spoil, u8 with)
+{
+	struct {
+		u32 types;
+		u16 mask, unclassified, queue[RSS_TABLE], tx;
+		u8 key_len, key[RSS_KEY];
+	} __attribute__((packed)) c = {
+		.types = 0x3f, .mask = RSS_TABLE - 1, .unclassified = unclassified, .tx = tx, .key_len = RSS_KEY,
+	};
+	u32 i;
+
+	for (i = 0; i < RSS_TABLE; i++)
+		c.queue[i] = i % n.pairs;
+	if (spoil < sizeof(c))
+		((u8 *)&c)[spoil] = with;
+	return net_command(&n, MQ, 1, &c, sizeof(c));
+}
+
+/* Whether the answer to a question comes by pair @nr */
+static bool answered_by(u16 nr)
+{
+	static u8 *buf;
+	struct vq *rx = &n.more[2 * nr];
+	struct vbuf b;
+	u32 l;
+
+	buf = buf ?: alloc_pages(1);
+	b = (struct vbuf){ buf, 2048 };
+	if (nr && !vq_add(rx, &b, 0, 1, buf))
+		return false;
+	if (nr)
+		vq_kick(rx);
+	net_send(&n, 'Q', 0, 0, 60, true);
+	return nr ? wait_until(vq_pop(rx, NULL), 15000) : wait_until(net_recv(&n, 'q', &l), 15000);
+}
+
+static void rss(u64 want)
+{
+	u16 one = 1;
+
+	report(mmio_r8(n.v.dev + 17) == RSS_KEY && mmio_r16(n.v.dev + 18) == RSS_TABLE && mmio_r32(n.v.dev + 20) == 0x3f,
+	       "what the device can do is in the configuration space");
+	report(!rss_config(2, 3, ~0u, 0) && answered_by(2), "packets that are not hashed come by the third pair");
+	report(!rss_config(1, 1, ~0u, 0) && answered_by(1), "and by the second, where one sends");
+	report(rss_config(3, 1, ~0u, 0) == 1 && rss_config(0, 4, ~0u, 0) == 1 && rss_config(0, 0, ~0u, 0) == 1,
+	       "pairs that there are not are refused");
+	report(rss_config(0, 1, 1, 1) == 1 && rss_config(0, 1, 4, 0x7e) == 1 && rss_config(0, 1, 5, 1) == 1 &&
+	       rss_config(0, 1, 8 + 5 * 2, 3) == 1 && rss_config(0, 1, 8 + 2 * RSS_TABLE + 2, RSS_KEY + 1) == 1,
+	       "and types, masks, table entries and keys that there are not");
+	report(answered_by(1), "it is as before");
+	report(!net_command(&n, MQ, 0, &one, 2) && answered_by(0), "a number of pairs turns it off");
+	virtio_reset(&n.v);
+	report(net_start(&n, want & ~NF_MQ) && answered_by(0), "it starts anew, without MQ, and packets come by the first");
+	report(net_command(&n, MQ, 0, &one, 2) == 1 && !rss_config(2, 3, ~0u, 0) && answered_by(2), "it has the command still");
+}
+
 int main(void)
 {
 	u64 want = NF_CTRL_VQ | NF_CTRL_RX | NF_CTRL_MAC | NF_STATUS | NF_GUEST_ANNOUNCE;
@@ -149,6 +209,7 @@ int main(void)
 	want |= kernel ? VF_RING_RESET : NF_CTRL_RX_EXTRA | NF_CTRL_VLAN;
 	want |= cmdline_has("packed") ? VF_PACKED : VF_EVENT_IDX;
 	want |= nr > 1 ? NF_MQ : 0;
+	want |= cmdline_has("rss") ? NF_RSS : 0;
 	if (!report((virtio_offered(&n.v) & want) == want, "the control queue is offered"))
 		return 0;
 	if (!report(net_start(&n, want), "it starts"))
@@ -159,6 +220,8 @@ int main(void)
 		announce();
 	if (nr > 1) {
 		pairs(nr);
+		if (cmdline_has("rss"))
+			rss(want);
 	} else {
 		address(cmdline_num("rounds", 3));
 		virtio_reset(&n.v);

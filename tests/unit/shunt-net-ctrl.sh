@@ -328,7 +328,7 @@ class Control(Nic):
     """@answer(question): what the question is answered with; None: not at all"""
     def __init__(self, answer, **how):
         self.asked, self.answer = [], answer
-        super().__init__("s", pairs=0, features=[CTRL_RX, CTRL_MAC, CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4, GUEST_ANNOUNCE, F_MQ], ctrl=True, start=False, **how)
+        super().__init__("s", pairs=0, features=[CTRL_RX, CTRL_MAC, CTRL_GUEST_OFFLOADS, GUEST_CSUM, GUEST_TSO4, GUEST_ANNOUNCE, F_MQ, F_RSS], ctrl=True, start=False, **how)
         self.tell(SET_PROTOCOL_FEATURES, u64(1 << MQ | 1 << REPLY_ACK | 1 << BACKEND_REQ | 1 << CONFIG | 1 << 62 | 1 << CTRL_ONLY))
         self.open()
         self.go()
@@ -370,12 +370,29 @@ for packed, binary in (True, plain), (False, program):
             return nic.command(TABLES, 0, b"".join(table(*macs) for macs in t)) == OK and nic.asked[0][2:4] + (nic.asked[0][5],)
         some = [b"\2" + struct.pack(">IB", i, 0) for i in range(40)]
         full = tables(some[:31], [GROUP])
-        report(full[:2] == (31, 1) and full[2] == b"".join(some[:31]) + GROUP, "tables of 32 addresses")
+        report(full[:2] == (31, 1) and full[2][:6 * 32] == b"".join(some[:31]) + GROUP, "tables of 32 addresses")
         report(tables(some, [GROUP])[:2] == (MANY, 1) and nic.asked[0][5][:6] == GROUP, "too many of the one kind")
         report(tables(some[:31], [GROUP, GROUP2])[:2] == (31, MANY), "and of the other")
         nic.asked.clear()
         report([nic.command(*c) for c in ((MQ_PAIRS, 0, b"\0\0"), (MQ_PAIRS, 0, b"\5\0"), (VLAN, 0, b"\5\0"), (RX, 2, b"\1"), (TABLES, 1, GROUP),
                 (OFFLOADS, 0, u64(1 << GUEST_TSO6)), (ANNOUNCE, 1))] == [ERR] * 7 and not nic.asked, "what makes no sense, it is not asked")
+        def rss(types=0x3f, mask=127, other=3, queues=None, pairs=4, key=bytes(range(40)), key_len=None, more=b""):
+            queues = [i % 4 for i in range(mask + 1)] if queues is None else queues
+            nic.asked.clear()
+            return nic.command(MQ_PAIRS, 1, struct.pack("<IHH%dHHB" % len(queues), types, mask, other, *queues, pairs,
+                                                        len(key) if key_len is None else key_len) + key + more)
+        for what, queues, how in (("", [i % 4 for i in range(128)], {}), ("a short table and key", [3], {"mask": 0, "queues": [3], "key": b"\1"}),
+                                  ("nothing hashed", [0] * 2, {"types": 0, "mask": 1, "queues": [0] * 2, "other": 0, "pairs": 1, "key": b""})):
+            ok = rss(**how) == OK
+            want = struct.pack("<IHHHH40s128H", how.get("types", 0x3f), len(queues) - 1, how.get("other", 3), how.get("pairs", 4), 0,
+                               how.get("key", bytes(range(40))), *queues, *[0] * (128 - len(queues)))
+            report(ok and nic.asked[0][:5] == (MQ_PAIRS, 1, 0, 0, 0) and nic.asked[0][5][:len(want)] == want, "RSS: %s" % (what or "all of it"))
+        for what, how in (("another type", {"types": 0x40}), ("a mask that is none", {"mask": 126}), ("a table too long", {"mask": 255}),
+                          ("the longest mask", {"mask": 0xffff, "queues": [0] * 128}), ("no such pair", {"other": 4}),
+                          ("no such pair in the table", {"queues": [0] * 127 + [4]}), ("a table too short", {"queues": [0] * 100}), ("no pair to send", {"pairs": 0}),
+                          ("too many", {"pairs": 5}), ("a key too long", {"key": bytes(41)}), ("a key longer than it says", {"key_len": 39}),
+                          ("and shorter", {"key_len": 40, "key": bytes(39)}), ("something behind it", {"more": b"\0"})):
+            report(rss(**how) == ERR and not nic.asked, "RSS: %s: refused" % what)
     report(not packed or p.end() == (0, ""), "SIGTERM")
 with Control(lambda q: q[4] == 3) as nic:
     report([nic.command(MQ_PAIRS, 0, d) for d in (b"\3\0", b"\2\0")] == [ERR, OK], "what it refuses, the driver hears")

@@ -124,12 +124,36 @@ struct vhost_user_region {
 /* Instead of a number of addresses: more than there is room for */
 #define VHOST_USER_NET_MANY	UINT16_MAX
 
+/* Receive-side scaling: sizes, and VIRTIO_NET_RSS_HASH_TYPE_* that there are: all but those of extension headers */
+#define VHOST_USER_NET_RSS_TABLE	128U
+#define VHOST_USER_NET_RSS_KEY		40U
+#define VHOST_USER_NET_RSS_TYPES	0x3fU
+
+/**
+ * struct vhost_user_net_rss - RSS_CONFIG of a driver's
+ * @hash_types: of VHOST_USER_NET_RSS_TYPES
+ * @mask: of a hash: where in @queue the pair is
+ * @unclassified: pair of packets that are not hashed
+ * @pairs: that are used to send
+ * @key: zeroes behind its end
+ */
+struct vhost_user_net_rss {
+	uint32_t hash_types;
+	uint16_t mask;
+	uint16_t unclassified;
+	uint16_t pairs;
+	uint16_t padding;
+	uint8_t key[VHOST_USER_NET_RSS_KEY];
+	uint16_t queue[VHOST_USER_NET_RSS_TABLE];
+};
+
 /**
  * struct vhost_user_net_ctrl - what a driver wants, and whether that can be done
  * @class: @cmd: of virtio-net's control queue; the command is whole, and one that was negotiated
  * @unicast: @multicast: addresses in the tables of MAC_TABLE_SET
  * @value: of any other command, as a number; an address (MAC_ADDR_SET) with its first byte lowest
  * @mac: addresses, unicast ones first
+ * @rss: of RSS_CONFIG
  */
 struct vhost_user_net_ctrl {
 	uint8_t class;
@@ -138,7 +162,10 @@ struct vhost_user_net_ctrl {
 	uint16_t multicast;
 	uint16_t padding;
 	uint64_t value;
-	uint8_t mac[VHOST_USER_NET_MACS][6];
+	union {
+		uint8_t mac[VHOST_USER_NET_MACS][6];
+		struct vhost_user_net_rss rss;
+	};
 };
 
 struct vhost_user_hdr {

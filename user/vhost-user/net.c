@@ -246,6 +246,8 @@ int net_open(struct net *n, const struct net_opts *o)
 	/* Kernels have no such filters. */
 	if (!n->backend->ask)
 		n->offered |= BIT64(VIRTIO_NET_F_CTRL_RX_EXTRA) | BIT64(VIRTIO_NET_F_CTRL_VLAN);
+	else
+		n->offered |= BIT64(VIRTIO_NET_F_RSS);
 	if (n->backend->offload)
 		n->offered |= BIT64(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
 	reset(n);

@@ -165,6 +165,50 @@ static int mq_pairs(struct command *c)
 	return LATER;
 }
 
+/* A table of pairs at @off, @nr of them. Return: whether there are such pairs */
+static bool rss_table(struct command *c, size_t off, unsigned int nr)
+{
+	uint16_t *queue = c->ask.rss.queue;
+	unsigned int i;
+
+	data_of(c, off, queue, nr * sizeof(*queue));
+	for (i = 0; i < nr; i++) {
+		queue[i] = le16toh(queue[i]);
+		if (queue[i] >= c->n->shown)
+			return false;
+	}
+	return true;
+}
+
+/* What is hashed, a table, how many pairs send, and a key: 5.1.6.5.7.1. Kernels have it, by a program of the front-end's. */
+static int rss(struct command *c)
+{
+	struct vhost_user_net_rss *r = &c->ask.rss;
+	struct virtio_net_rss_config head;
+	struct __attribute__((packed)) {
+		uint16_t pairs;
+		uint8_t key_len;
+	} tail;
+	const size_t table = offsetof(struct virtio_net_rss_config, indirection_table);
+	unsigned int nr;
+
+	data_of(c, 0, &head, table);
+	r->hash_types = le32toh(head.hash_types);
+	r->mask = le16toh(head.indirection_table_mask);
+	r->unclassified = le16toh(head.unclassified_queue);
+	nr = r->mask + 1U;
+	if (r->hash_types & ~VHOST_USER_NET_RSS_TYPES || r->unclassified >= c->n->shown || nr & r->mask ||
+	    nr > VHOST_USER_NET_RSS_TABLE || c->len < table + nr * sizeof(uint16_t) + sizeof(tail))
+		return -1;
+	data_of(c, table + nr * sizeof(uint16_t), &tail, sizeof(tail));
+	r->pairs = le16toh(tail.pairs);
+	if (!r->pairs || r->pairs > c->n->shown || tail.key_len > sizeof(r->key) ||
+	    c->len != table + nr * sizeof(uint16_t) + sizeof(tail) + tail.key_len)
+		return -1;
+	data_of(c, c->len - tail.key_len, r->key, tail.key_len);
+	return rss_table(c, table, nr) ? 0 : -1;
+}
+
 /* Offloads of those that were negotiated */
 static int guest_offloads(struct command *c)
 {
@@ -203,6 +247,7 @@ static const struct {
 	CMD(VLAN, DEL, CTRL_VLAN, 2, 2, vlan),
 	CMD(ANNOUNCE, ACK, GUEST_ANNOUNCE, 0, 0, announced),
 	CMD(MQ, VQ_PAIRS_SET, MQ, 2, 2, mq_pairs),
+	CMD(MQ, RSS_CONFIG, RSS, 13, COMMAND_MAX, rss),
 	CMD(GUEST_OFFLOADS, SET, CTRL_GUEST_OFFLOADS, 8, 8, guest_offloads),
 #undef CMD
 };

@@ -5,6 +5,7 @@
  * What is offered is what the properties and the back end, tap and module or process, have.
  */
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +43,7 @@ struct net_props {
 	bool csum, gso, guest_csum, mrg_rxbuf, status;
 	bool guest_tso4, guest_tso6, guest_ecn, guest_ufo;
 	bool host_tso4, host_tso6, host_ecn, host_ufo;
-	bool mq, ctrl_vq, ctrl_rx, ctrl_rx_extra, ctrl_vlan, ctrl_mac_addr, ctrl_guest_offloads, guest_announce;
+	bool mq, ctrl_vq, ctrl_rx, ctrl_rx_extra, ctrl_vlan, ctrl_mac_addr, ctrl_guest_offloads, guest_announce, rss;
 	uint32_t host_mtu, rx_queue_size, tx_queue_size;
 };
 
@@ -84,6 +85,7 @@ static const struct {
 	{ VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, VIRTIO_NET_F_CTRL_VQ },
 	{ VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_CTRL_VQ },
 	{ VIRTIO_NET_F_MQ, VIRTIO_NET_F_CTRL_VQ },
+	{ VIRTIO_NET_F_RSS, VIRTIO_NET_F_CTRL_VQ },
 };
 
 #define GUEST_TSO	(BIT64(VIRTIO_NET_F_GUEST_TSO4) | BIT64(VIRTIO_NET_F_GUEST_TSO6))
@@ -171,6 +173,7 @@ static uint64_t ctrl_features(const struct virtio_net *net, const struct net_pro
 		{ p->ctrl_guest_offloads, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS },
 		{ p->guest_announce && p->status, VIRTIO_NET_F_GUEST_ANNOUNCE },
 		{ p->mq && net->nd->queues > 1, VIRTIO_NET_F_MQ },
+		{ p->rss, VIRTIO_NET_F_RSS },
 	};
 	uint64_t features = 0;
 	unsigned int i;
@@ -253,6 +256,9 @@ static int props_check(struct virtio_net *net, const struct net_props *p)
 		log_warn("-device %s: host_mtu=%u is more than the %u of %s", name, p->host_mtu, nd->mtu,
 			 nd->ifname);
 	net->nd = nd;
+	if (p->rss && (!in_kernel(net) || nd->queues < 2 || !p->mq || !p->ctrl_vq))
+		return log_err("-device %s: rss=on: takes mq=on, ctrl_vq=on, and a -netdev tap with queues= and vhost=on that is in force",
+			       name);
 	return 0;
 }
 
@@ -296,11 +302,11 @@ static int process_open(struct virtio_net *net, struct vm *vm)
 }
 
 /* Return: 0 or -1 after one logged line */
-static int backend_open(struct virtio_net *net, struct vm *vm, bool ctrl)
+static int backend_open(struct virtio_net *net, struct vm *vm, const struct net_props *p)
 {
 	if (in_kernel(net)) {
 		net->vd.vhost = &net->nk.vhost;
-		return net_kernel_open(&net->nk, vm, net->name, net->nd, &net->config, ctrl);
+		return net_kernel_open(&net->nk, vm, net->name, net->nd, &net->config, p->ctrl_vq, p->rss);
 	}
 	net->vd.vhost = &net->vu.vhost;
 	return process_open(net, vm);
@@ -319,6 +325,11 @@ static void config_init(struct virtio_net *net, const struct net_props *p)
 	net->config.mtu = p->host_mtu;
 	if (!p->host_mtu && nd->mtu != MTU_DEFAULT && nd->mtu >= MTU_MIN && nd->mtu <= UINT16_MAX)
 		net->config.mtu = nd->mtu;
+	net->config.speed = (uint32_t)SPEED_UNKNOWN;
+	net->config.duplex = DUPLEX_UNKNOWN;
+	net->config.rss_max_key_size = VHOST_USER_NET_RSS_KEY;
+	net->config.rss_max_indirection_table_length = VHOST_USER_NET_RSS_TABLE;
+	net->config.supported_hash_types = VHOST_USER_NET_RSS_TYPES;
 }
 
 /* The back end has been asked. Return: 0 or -1 after one logged line */
@@ -361,7 +372,8 @@ static int net_plug(struct virtio_net *net, struct vm *vm, const struct net_prop
 	net->vd.name = net->name;
 	net->vd.ioeventfd = p->pci.ioeventfd;
 	net->vd.config = &net->config;
-	net->vd.config_len = offsetof(struct virtio_net_config, mtu) + sizeof(net->config.mtu);
+	net->vd.config_len = net->vd.features & BIT64(VIRTIO_NET_F_RSS) ? sizeof(net->config) :
+			     offsetof(struct virtio_net_config, speed);
 	return virtio_pci_create(vm, &net->vd, &init);
 }
 
@@ -376,7 +388,7 @@ static int net_create(const struct device_type *type, struct vm *vm, const char 
 	if (props_check(net, p))
 		goto out;
 	config_init(net, p);
-	if (backend_open(net, vm, p->ctrl_vq))
+	if (backend_open(net, vm, p))
 		goto out;
 	if (!net_setup(net, p) && !net_plug(net, vm, p)) {
 		net->nd->user = net->name;
@@ -466,6 +478,7 @@ static const struct prop net_props[] = {
 	NET_BOOL("ctrl_guest_offloads", ctrl_guest_offloads, "on", "the guest may change guest_* while it runs"),
 	NET_BOOL("guest_announce", guest_announce, "on", "the guest tells the network where it is, when asked"),
 	NET_BOOL("mq", mq, "off", "the guest may use all queues= of the -netdev"),
+	NET_BOOL("rss", rss, "off", "the guest says which packets go to which queue; takes mq=on, a tap with vhost=on, and CAP_BPF"),
 	VIRTIO_PCI_PROPS(struct net_props, pci),
 	{ 0 },
 };

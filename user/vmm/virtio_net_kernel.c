@@ -20,7 +20,8 @@
 		       BIT64(VIRTIO_RING_F_EVENT_IDX) | BIT64(VIRTIO_F_RING_PACKED) | BIT64(VIRTIO_F_IN_ORDER))
 /* What only a control queue makes of use */
 #define CTRL_FEATURES (BIT64(VIRTIO_NET_F_CTRL_VQ) | BIT64(VIRTIO_NET_F_CTRL_RX) | BIT64(VIRTIO_NET_F_CTRL_MAC_ADDR) | \
-		       BIT64(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | BIT64(VIRTIO_NET_F_MQ) | BIT64(VIRTIO_NET_F_GUEST_ANNOUNCE))
+		       BIT64(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | BIT64(VIRTIO_NET_F_MQ) | BIT64(VIRTIO_NET_F_GUEST_ANNOUNCE) | \
+		       BIT64(VIRTIO_NET_F_RSS))
 #define GUEST_OFFLOADS (BIT64(VIRTIO_NET_F_GUEST_CSUM) | BIT64(VIRTIO_NET_F_GUEST_TSO4) | \
 			BIT64(VIRTIO_NET_F_GUEST_TSO6) | BIT64(VIRTIO_NET_F_GUEST_ECN) | BIT64(VIRTIO_NET_F_GUEST_UFO))
 
@@ -101,11 +102,51 @@ static int want_mac(struct net_kernel *nk, const struct vhost_user_net_ctrl *wha
 	return err;
 }
 
+/* How packets find their pair is up to the tap, from now on. */
+static int pairs_set(struct net_kernel *nk, unsigned int nr)
+{
+	nk->active = nr;
+	/* also what a process that was killed has left there */
+	if (nk->pairs > 1)
+		tap_rss_off(nk->nd->tap_fd[0]);
+	return netdev_set_pairs(nk->nd, nr);
+}
+
 static int want_pairs(struct net_kernel *nk, const struct vhost_user_net_ctrl *what)
 {
 	if (!what->value || what->value > nk->pairs)
 		return -EINVAL;
-	return netdev_set_pairs(nk->nd, (unsigned int)what->value);
+	return pairs_set(nk, (unsigned int)what->value);
+}
+
+/* Pairs that are to receive or to send: as many as the highest of them. 0: it makes no sense */
+static unsigned int rss_pairs(const struct net_kernel *nk, const struct vhost_user_net_rss *c)
+{
+	unsigned int most = c->unclassified + 1U, i;
+
+	if (c->hash_types & ~VHOST_USER_NET_RSS_TYPES || !c->pairs || c->mask & (c->mask + 1U) || c->mask >= VHOST_USER_NET_RSS_TABLE)
+		return 0;
+	for (i = 0; i <= c->mask; i++)
+		if (c->queue[i] >= most)
+			most = c->queue[i] + 1U;
+	if (c->pairs > most)
+		most = c->pairs;
+	return most <= nk->pairs ? most : 0;
+}
+
+static int want_rss(struct net_kernel *nk, const struct vhost_user_net_ctrl *what)
+{
+	unsigned int nr = rss_pairs(nk, &what->rss);
+	int err;
+
+	if (!nr || !nk->rss)
+		return -EINVAL;
+	err = netdev_set_pairs(nk->nd, nr) ?: tap_rss_set(nk->rss, nk->nd->tap_fd[0], &what->rss);
+	if (err)
+		netdev_set_pairs(nk->nd, nk->active);
+	else
+		nk->active = nr;
+	return err;
 }
 
 static int want_offloads(struct net_kernel *nk, const struct vhost_user_net_ctrl *what)
@@ -135,6 +176,7 @@ static const struct {
 	{ VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, VIRTIO_NET_F_CTRL_MAC_ADDR, want_mac },
 	{ VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK, VIRTIO_NET_F_GUEST_ANNOUNCE, announced },
 	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, VIRTIO_NET_F_MQ, want_pairs },
+	{ VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, VIRTIO_NET_F_RSS, want_rss },
 	{ VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS,
 	  want_offloads },
 };
@@ -175,7 +217,7 @@ static struct vhost *pair_vhost(const struct net_kernel *nk, unsigned int i)
 /* Pairs that this driver may use, and where the control queue is behind them */
 static unsigned int pairs_of(const struct net_kernel *nk, uint64_t features)
 {
-	return features & BIT64(VIRTIO_NET_F_MQ) ? nk->pairs : 1;
+	return features & (BIT64(VIRTIO_NET_F_MQ) | BIT64(VIRTIO_NET_F_RSS)) ? nk->pairs : 1;
 }
 
 static int ctrl_done(struct net_kernel *nk, int err)
@@ -192,7 +234,7 @@ static int tap_begin(struct net_kernel *nk, uint64_t features)
 	nk->filter = (struct net_filter){ .promisc = true };
 	if (!err && nk->vhost.features & BIT64(VIRTIO_NET_F_CTRL_RX))
 		err = filter_apply(nk);
-	return err ?: netdev_set_pairs(nk->nd, 1);
+	return err ?: pairs_set(nk, 1);
 }
 
 static int net_start(struct vhost *vh, uint64_t features, struct vhost_ring *ring, unsigned int nr)
@@ -220,9 +262,11 @@ static void net_stop(struct vhost *vh)
 		vhost_user_ops.stop(&nk->vu.vhost);
 	for (i = 0; i < nk->pairs; i++)
 		pair_vhost(nk, i)->ops->stop(pair_vhost(nk, i));
-	/* Whoever has the tap next need not have one. */
+	/* Whoever has the tap next need not have such. */
 	if (nk->vhost.features & BIT64(VIRTIO_NET_F_CTRL_RX))
 		netdev_set_filter(nk->nd, NULL, 0, false);
+	if (nk->rss)
+		tap_rss_off(nk->nd->tap_fd[0]);
 }
 
 /* Who has ring @n: a pair, or the process; NULL: nobody, it is one that a driver without MQ has no use for */
@@ -304,6 +348,7 @@ static void net_close(struct vhost *vh)
 		vhost_user_ops.close(&nk->vu.vhost);
 	for (i = 0; i < nk->pairs; i++)
 		pair_vhost(nk, i)->ops->close(pair_vhost(nk, i));
+	tap_rss_close(nk->rss);
 	free(nk->pair);
 }
 
@@ -362,10 +407,12 @@ static void features_join(struct net_kernel *nk)
 	nk->vhost.features |= CTRL_FEATURES & nk->vu.vhost.features;
 	if (netdev_set_filter(nk->nd, NULL, 0, false))
 		nk->vhost.features &= ~BIT64(VIRTIO_NET_F_CTRL_RX);
+	if (!nk->rss)
+		nk->vhost.features &= ~BIT64(VIRTIO_NET_F_RSS);
 }
 
 int net_kernel_open(struct net_kernel *nk, struct vm *vm, const char *name, struct netdev *nd,
-		    struct virtio_net_config *config, bool ctrl)
+		    struct virtio_net_config *config, bool ctrl, bool rss)
 {
 	nk->vhost.ops = &net_ops;
 	nk->vhost.name = name;
@@ -379,6 +426,9 @@ int net_kernel_open(struct net_kernel *nk, struct vm *vm, const char *name, stru
 		if (vhost_kernel_init(&nk->pair[nk->pairs].vk, vm, name, nd->vhost_fd[nk->pairs], &net_kernel_ops))
 			goto fail;
 	}
+	nk->rss = rss ? tap_rss_open(name) : NULL;
+	if (rss && !nk->rss)
+		goto fail;
 	if (ctrl && ctrl_open(nk, vm))
 		goto fail;
 	nk->ctrl = ctrl;

@@ -11,6 +11,7 @@
 
 #include <linux/virtio_net.h>
 #include "netdev.h"
+#include "tap_rss.h"
 #include "vhost_kernel.h"
 #include "vhost_user.h"
 
@@ -36,23 +37,26 @@ struct net_kernel {
 	struct vhost vhost;
 	struct virtio_net_config *config;
 
-	/* private: @pair: @pairs of them. @ctrl: there is @vu. @filter: device lock */
+	/* private: @pair: @pairs of them. @ctrl: there is @vu. @filter: @active: pairs that receive: device lock. @rss: or NULL */
 	struct netdev *nd;
 	unsigned int pairs;
 	struct net_pair *pair;
 	bool ctrl;
 	struct vhost_user vu;
 	struct net_filter filter;
+	unsigned int active;
+	struct tap_rss *rss;
 };
 
 /**
  * net_kernel_open() - take over the vhost devices of @nd, and start the process if there is to be a control queue
  * @name: begins messages, and is kept
  * @config: with the address, and is kept
+ * @ctrl: @rss: there is to be a control queue, and receive-side scaling by its commands
  *
  * Return: 0; -1 after one logged line
  */
 int net_kernel_open(struct net_kernel *nk, struct vm *vm, const char *name, struct netdev *nd,
-		    struct virtio_net_config *config, bool ctrl);
+		    struct virtio_net_config *config, bool ctrl, bool rss);
 
 #endif

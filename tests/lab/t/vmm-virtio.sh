@@ -182,6 +182,15 @@ for _ in 1 2; do
 done
 is "$rc $(grep -c '^not ok' out) $(cat err)" "1 0 " "three pairs"
 for _ in 1 2; do
+	start virtio_ctrl "kernel pairs=3 rss" ",mq=on,rss=on"
+	! ends virtio_ctrl || break
+done
+is "$rc $(grep -c '^not ok' out) $(cat err)" "1 0 " "three pairs: the driver says which packets go where"
+setpriv --bounding-set=-bpf,-sys_admin --inh-caps=-bpf,-sys_admin "$shunt" "${base[@]}" -kernel "$payload/exit.elf" "${tap[@]}" \
+	-device virtio-net-pci,netdev=n0,mq=on,rss=on < /dev/null > out 2> err
+is "$? $(cat err)" "1 shunt: -device virtio-net-pci: rss=on: the program that steers packets: Operation not permitted: takes CAP_BPF" \
+	"rss=on: not permitted"
+for _ in 1 2; do
 	start virtio_qreset "idle rounds=4" ",mq=on"
 	! ends virtio_qreset || break
 done

@@ -52,13 +52,13 @@ void net_mac(struct net *n, u8 *mac)
 		mac[i] = mmio_r8(n->v.dev + i);
 }
 
-/* Pairs behind the first one, and the control queue, polled: behind all pairs with MQ, behind the first without. */
+/* Pairs behind the first one, and the control queue, polled: behind all pairs with MQ or RSS, behind the first without. */
 static bool start_more(struct net *n)
 {
 	u16 i, nr = 2;
 
 	n->pairs = 1;
-	if (n->v.features & NF_MQ) {
+	if (n->v.features & (NF_MQ | NF_RSS)) {
 		n->pairs = mmio_r16(n->v.dev + 8);
 		if (n->pairs > NET_MAX_PAIRS)
 			return false;

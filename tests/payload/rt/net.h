@@ -18,6 +18,7 @@
 #define NF_GUEST_ANNOUNCE (1ull << 21)
 #define NF_MQ		(1ull << 22)
 #define NF_CTRL_MAC	(1ull << 23)
+#define NF_RSS		(1ull << 60)
 
 #define NET_MAX_RX	256
 #define NET_MAX_PAIRS	4
@@ -43,8 +44,8 @@ struct frame {
 struct net {
 	struct virtio v;
 	struct vq rx, tx;
-	u16 pairs;		/* that the device has, with MQ */
-	struct vq more[2 * NET_MAX_PAIRS];	/* from [2] on, with MQ */
+	u16 pairs;		/* that the device has, with MQ or RSS */
+	struct vq more[2 * NET_MAX_PAIRS];	/* from [2] on, with those */
 	struct vq ctrl;
 	u8 mac[6];
 	u32 rx_size;		/* bytes of a receive buffer */
