@@ -17,7 +17,7 @@ packages=(
 	linux-headers-amd64 linux-headers-6.12-amd64 kmod xz-utils zstd dkms
 	# the lab, the guest in it and what measures
 	qemu-system-x86 qemu-system-common qemu-utils busybox-static cpio iproute2 iputils-ping iperf3 procps psmisc
-	dmsetup grub-pc-bin grub-common e2fsprogs xfsprogs fio hdparm sg3-utils
+	dmsetup seabios grub-pc-bin grub-common e2fsprogs xfsprogs fio hdparm sg3-utils
 	# unit tests, fuzzers, static checks
 	libcmocka-dev clang llvm libclang-rt-14-dev acpica-tools sparse git perl python3
 	# the debug kernel
