@@ -25,6 +25,26 @@ static void poke_first(void *arg)
 	apic_icr(smp_apic_id(0), ICR_FIXED | 0x60);
 }
 
+/* What leaf 0xb says of threads and cores, and APIC ids made of these in fields of a power of two. */
+static void topology(u32 cpus)
+{
+	u32 threads = cmdline_num("threads", 1), cores = cmdline_num("cores", cpus), r[4], s[4], i, j, id;
+	bool good = true;
+
+	cpuid(0xb, 0, r);
+	cpuid(0xb, 1, s);
+	report((r[1] & 0xffff) == threads && (s[1] & 0xffff) == threads * cores && 1u << r[0] >= threads &&
+	       1u << s[0] >= threads * cores, "leaf 0xb: %u threads, %u in a socket", r[1] & 0xffff, s[1] & 0xffff);
+	for (i = 0; i < cpus; i++) {
+		id = i / (cores * threads) << s[0] | i / threads % cores << r[0] | i % threads;
+		/* they have come up in any order */
+		for (j = 0; j < cpus && smp_apic_id(j) != id; j++)
+			;
+		good &= j < cpus;
+	}
+	report(good, "APIC ids say which thread, core and socket");
+}
+
 int main(void)
 {
 	u32 want = cmdline_num("cpus", 1), r[4];
@@ -36,6 +56,8 @@ int main(void)
 	report(n == want, "%u of %u processors came up", n, want);
 	cpuid(1, 0, r);
 	report(r[1] >> 24 == (apic_id() & 0xff), "CPUID's initial APIC id is the APIC's");
+
+	topology(n);
 
 	for (i = 1; i < n; i++)
 		smp_call_async(i, work, (void *)(u64)i);

@@ -101,7 +101,7 @@ bad "power of two" "${k[@]}" -object memory-backend-memfd,id=r,size=64M,hugetlb=
 bad "goes with hugetlb=on" "${k[@]}" -object memory-backend-memfd,id=r,size=64M,hugetlbsize=2M -machine memory-backend=r
 
 # --- CPUs and machine
-for bad_smp in 0 65 -1 x 2,cores=3 2,maxcpus=4 2,sockets=2 4,threads=2 2,nosuch=1; do
+for bad_smp in 0 65 -1 x 2,cores=3 2,maxcpus=4 3,sockets=2 sockets=9,cores=8 2,dies=2 2,nosuch=1; do
 	bad "-smp" "${k[@]}" -smp "$bad_smp"
 done
 bad "takes kvm" "${k[@]}" -accel tcg
@@ -115,7 +115,13 @@ bad "base=never" "${k[@]}" -rtc base=never
 bad "clock=vm: takes host" "${k[@]}" -rtc clock=vm
 bad "takes none" "${k[@]}" -display gtk
 bad "takes none" "${k[@]}" -vga std
-bad "takes none" "${k[@]}" -net user
+bad "bridge: no such type" "${k[@]}" -net bridge
+bad "vlan=16: takes 0 to 15" "${k[@]}" -net user,vlan=16
+bad "vlan=3: no -net has this number" "${k[@]}" -net user,vlan=2 -net nic,vlan=3
+bad "vlan=0 has a NIC already" "${k[@]}" -net nic -net user -device virtio-net-pci,vlan=0
+bad "vlan=1 has a network already" "${k[@]}" -net user,vlan=1 -net tap,vlan=1
+bad "model=e1000: takes virtio" "${k[@]}" -net nic,model=e1000 -net user
+bad "takes nothing else" "${k[@]}" -net none,vlan=1
 bad "-boot" "${k[@]}" -boot order=c
 bad "-boot" "${k[@]}" -boot menu=on
 bad "no property 'nosuch'" "${k[@]}" -name x,nosuch=1

@@ -360,7 +360,7 @@ static bool is_high(void) { return intx_high(); }
 
 static int setup(void **state)
 {
-	static const struct vm_config cfg = { .mem_size = 16 << 20, .cpus = 1, .cpu_model = "host",
+	static const struct vm_config cfg = { .mem_size = 16 << 20, .cpus = 1, .cores = 1, .threads = 1, .cpu_model = "host",
 					      .nodefaults = true };
 	static const uint16_t sizes[NQ] = { 256, 256, 64 };
 	struct virtio_pci_init init = { .device_id = 42, .class_code = 0xff0000, .vectors = 3,

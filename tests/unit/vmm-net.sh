@@ -31,6 +31,11 @@ is "$(cat err)" "" "user: nothing is said"
 start virtio_arp "packed gateway=9" -netdev user,id=n,net=10.0.2.0/24,host=10.0.2.9,dns=10.0.2.4,ipv6=off,restrict=on \
 	-device virtio-net-pci,netdev=n,packed=on,mac=52:54:00:00:00:77
 verdict "user: packed rings, and addresses of one's own"
+start virtio_arp "" -net nic,model=virtio,macaddr=52:54:00:00:00:78 -net user
+verdict "-net nic -net user: the gateway answers"
+is "$(cat err)" "" "-net nic -net user: nothing is said"
+start virtio_arp "" -M pc-0.13 -enable-kvm -nodefconfig -device virtio-net-pci,vlan=3,id=net0,bus=pci.0,addr=0x3 -net user,vlan=3,name=h0
+verdict "vlan=3: the gateway answers"
 run "${base[@]}" -kernel "$top/build/payload/exit.elf" -netdev user,id=n,net=nowhere "${nic[@]}"
 is "$got $(cat out err)" "1 shunt-net: --net=nowhere: it takes a network, like 10.0.2.0/24, of 8 to 29 bits" \
 	"what is no network is refused by the process, with its line only"

@@ -53,6 +53,8 @@ static const uint8_t *build(unsigned int cpus)
 
 	memset(ram, 0xa5, RAM);
 	vm.nr_vcpus = cpus;
+	cfg.cores = cpus;
+	cfg.threads = 1;
 	vm.slot[0] = (struct vm_mem_slot){ .size = RAM, .host = ram };
 	vm.nr_slots = 1;
 	vm.ram_size = RAM;

@@ -175,6 +175,7 @@ int main(void)
 	fd = memfd_create("image", 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	cfg.kernel = path;
+	cfg.cores = cfg.threads = 1;
 	vm.cfg = &cfg;
 	vm.ram_fd = -1;
 	vm.nr_vcpus = 1;

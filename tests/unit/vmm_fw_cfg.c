@@ -337,7 +337,7 @@ static void test_shadow(void **state)
 
 int main(void)
 {
-	static struct vm_config cfg = { .mem_size = RAM, .cpus = 2, .rtc_base = -1 };
+	static struct vm_config cfg = { .mem_size = RAM, .cpus = 2, .cores = 2, .threads = 1, .rtc_base = -1 };
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ports), cmocka_unit_test(test_dma), cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_e820), cmocka_unit_test(test_acpi), cmocka_unit_test(test_shadow),

@@ -173,7 +173,7 @@ int main(void)
 {
 	static const struct vm_config cfg = {
 		.mem_size = 16 << 20,
-		.cpus = 1,
+		.cpus = 1, .cores = 1, .threads = 1,
 		.rtc_base = -1,
 		.kernel = "/nonexistent",
 		.serial = { "null" },

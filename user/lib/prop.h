@@ -34,6 +34,7 @@ struct prop_mac {
 struct prop_pciaddr {
 	uint8_t slot, fn;
 	bool set;
+	int bus;	/* for a PROP_ENUM beside it */
 };
 
 /**

@@ -373,7 +373,7 @@ static uint64_t build_madt(struct vm *vm, struct aml *a)
 
 	aml_raw(a, head, sizeof(head));
 	for (unsigned int i = 0; i < vm->nr_vcpus; i++) {
-		struct madt_lapic lapic = { 0, sizeof(lapic), (uint8_t)i, (uint8_t)i, 1 };
+		struct madt_lapic lapic = { 0, sizeof(lapic), (uint8_t)i, (uint8_t)cpu_apic_id(vm->cfg, i), 1 };
 
 		aml_raw(a, &lapic, sizeof(lapic));
 	}

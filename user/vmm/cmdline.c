@@ -114,7 +114,7 @@ fail:
 	return -1;
 }
 
-static int opt_device(struct vm_config *cfg, const char *arg)
+int opt_device(struct vm_config *cfg, const char *arg)
 {
 	int ret = device_help(arg);
 	const struct device_type *type;
@@ -131,6 +131,8 @@ static int opt_device(struct vm_config *cfg, const char *arg)
 		ret = log_err("-device: driver= is missing");
 	else if (!type)
 		ret = log_err("-device %s: no such device (-device help lists all)", name);
+	else if (type == &virtio_net_pci_type && cmdline_net_join(&kvs, "-device virtio-net-pci"))
+		ret = -1;
 	else
 		ret = device_make(cfg, type, keyvals_take(&kvs, "id"), &kvs);
 	keyvals_free(&kvs);
@@ -157,12 +159,6 @@ static int opt_drive(struct vm_config *cfg, const char *arg)
 		return 1;
 	}
 	return blockdev_add(arg);
-}
-
-static int opt_net(struct vm_config *cfg, const char *arg)
-{
-	(void)cfg;
-	return strcmp(arg, "none") ? log_err("-net %s: takes none (see -netdev)", arg) : 0;
 }
 
 static int opt_chardev(struct vm_config *cfg, const char *arg)
@@ -304,10 +300,11 @@ static const struct option {
 	{ "mem-prealloc", NULL, "allocate guest RAM before the start", opt_mem_prealloc },
 	{ "monitor", "CHARDEV", "human monitor: words as for -serial", opt_monitor },
 	{ "name", "[guest=]NAME[,process=NAME]", "name of the guest", opt_name },
-	{ "net", "none", "no default network; there is none anyway", opt_net },
+	{ "net", "nic|tap|user|none[,vlan=N][,KEY=VALUE...]", "a NIC, or what it leads to (older form of -netdev)", opt_net },
 	{ "netdev", "TYPE,id=ID[,KEY=VALUE...]", "a network back end (-netdev help)", opt_netdev },
 	{ "no-reboot", NULL, "end where the guest resets", opt_no_reboot },
 	{ "no-user-config", NULL, "there are no configuration files anyway", opt_nothing },
+	{ "nodefconfig", NULL, "the same, as it was called before", opt_nothing },
 	{ "nodefaults", NULL, "no serial port or monitor that was not asked for", opt_nodefaults },
 	{ "nographic", NULL, "serial port and monitor on standard input and output",
 	  opt_nographic },
@@ -412,20 +409,19 @@ static int check_devices(const struct vm_config *cfg)
 static enum cmdline_verdict finish(struct vm_config *cfg)
 {
 	defaults(cfg);
+	cmdline_net_finish();
 	if (virtio_drives(cfg) || check_devices(cfg) || check_chardevs(cfg) || cmdline_machine_finish(cfg))
 		return CMDLINE_BAD;
 	return CMDLINE_RUN;
 }
 
-enum cmdline_verdict cmdline_parse(struct vm_config *cfg, int argc, char **argv)
+/* -net for itself, then all others: -device looks at what it made. */
+static enum cmdline_verdict parse_pass(struct vm_config *cfg, int argc, char **argv, bool net)
 {
 	const char *name, *arg;
 	size_t o;
 	int i, ret;
 
-	memset(cfg, 0, sizeof(*cfg));
-	cmdline = (struct cmdline_state){ 0 };
-	cmdline_machine_defaults(cfg);
 	for (i = 1; i < argc; i++) {
 		name = argv[i];
 		if (*name != '-') {
@@ -447,11 +443,26 @@ enum cmdline_verdict cmdline_parse(struct vm_config *cfg, int argc, char **argv)
 			}
 			arg = argv[++i];
 		}
-		ret = options[o].fn(cfg, arg);
+		ret = net == (options[o].fn == opt_net) ? options[o].fn(cfg, arg) : 0;
 		if (ret)
 			return ret < 0 ? CMDLINE_BAD : CMDLINE_DONE;
 	}
-	return finish(cfg);
+	return CMDLINE_RUN;
+}
+
+enum cmdline_verdict cmdline_parse(struct vm_config *cfg, int argc, char **argv)
+{
+	enum cmdline_verdict v;
+
+	memset(cfg, 0, sizeof(*cfg));
+	cmdline = (struct cmdline_state){ 0 };
+	cmdline_machine_defaults(cfg);
+	v = parse_pass(cfg, argc, argv, true);
+	if (v == CMDLINE_RUN && cmdline_net_nics(cfg))
+		v = CMDLINE_BAD;
+	if (v == CMDLINE_RUN)
+		v = parse_pass(cfg, argc, argv, false);
+	return v == CMDLINE_RUN ? finish(cfg) : v;
 }
 
 void cmdline_free(struct vm_config *cfg)

@@ -24,16 +24,14 @@ static bool wants_help(const char *s)
 
 static const char *const only_on[] = { "on", NULL };
 static const char *const only_off[] = { "off", NULL };
-static const char *const machine_types[] = { "pc", NULL };
 
 struct machine_props {
-	int type, on, off;
-	char *accel, *memory_backend;
+	int on, off;
+	char *type, *accel, *memory_backend;
 };
 
 static const struct prop machine_props[] = {
-	PROP("type", PROP_ENUM, struct machine_props, type, .names = machine_types, .def = "pc",
-	     .help = "machine"),
+	PROP("type", PROP_STR, struct machine_props, type, .def = "pc", .help = "machine"),
 	PROP("accel", PROP_STR, struct machine_props, accel, .help = "kvm"),
 	PROP("memory-backend", PROP_STR, struct machine_props, memory_backend,
 	     .help = "id of the -object that is guest RAM"),
@@ -52,6 +50,14 @@ static const struct prop machine_props[] = {
 	{ .type = PROP_END },
 };
 
+/* QEMU's names of the same machine in its versions, pc-0.13 and pc-i440fx-7.2 for instance */
+static int check_machine(const char *type)
+{
+	if (!strcmp(type, "pc") || !strncmp(type, "pc-0.", 5) || !strncmp(type, "pc-1.", 5) || !strncmp(type, "pc-i440fx-", 10))
+		return 0;
+	return log_err("-machine type=%s: takes pc, or an older name of it: pc-i440fx-*, pc-0.*, pc-1.*", type);
+}
+
 /* "kvm:tcg" says: the first that works. */
 static int check_accel(const char *opt, const char *list)
 {
@@ -69,7 +75,8 @@ int opt_machine(struct vm_config *cfg, const char *arg)
 	(void)cfg;
 	if (wants_help(arg)) {
 		printf("Supported machines are:\n"
-		       "pc                   PC that boots by firmware, or -kernel without (default)\n");
+		       "pc                   PC that boots by firmware, or -kernel without (default)\n"
+		       "pc-i440fx-*, pc-0.*, pc-1.*   the same\n");
 		return 1;
 	}
 	if (!strcmp(arg, "pc,help")) {
@@ -81,6 +88,8 @@ int opt_machine(struct vm_config *cfg, const char *arg)
 		return -1;
 	if (props_apply(machine_props, &p, "-machine", &kvs))
 		goto out;
+	if (check_machine(p.type))
+		goto out_props;
 	if (p.accel && check_accel("-machine accel", p.accel))
 		goto out_props;
 	if (p.memory_backend) {
@@ -139,11 +148,34 @@ static const struct prop smp_props[] = {
 	{ .type = PROP_END },
 };
 
+/* What is missing follows from the rest: cores first, then sockets, as QEMU has it since 6.2. */
+static int smp_fill(struct vm_config *cfg, const struct smp_props *p, const char *arg)
+{
+	uint32_t cpus = p->cpus ?: p->maxcpus, sockets = p->sockets ?: 1, cores = p->cores, threads = p->threads ?: 1;
+	uint64_t product;
+
+	if (p->dies > 1)
+		return log_err("-smp %s: dies takes 1", arg);
+	if (!cores)
+		cores = cpus / (sockets * threads) ?: 1;
+	else if (!p->sockets)
+		sockets = cpus / (cores * threads) ?: 1;
+	product = (uint64_t)sockets * cores * threads;
+	if (!cpus)
+		cpus = product > VM_MAX_VCPUS ? 0 : (uint32_t)product;
+	if (product != cpus || (p->maxcpus && p->maxcpus != cpus))
+		return log_err("-smp %s: takes up to %d cpus, as many as sockets * cores * threads and as maxcpus: none is plugged later",
+			       arg, VM_MAX_VCPUS);
+	cfg->cpus = cpus;
+	cfg->cores = cores;
+	cfg->threads = threads;
+	return 0;
+}
+
 int opt_smp(struct vm_config *cfg, const char *arg)
 {
 	struct smp_props p;
 	struct keyvals kvs;
-	uint64_t product;
 	int ret;
 
 	if (keyvals_parse(&kvs, "-smp", "cpus", arg))
@@ -152,18 +184,7 @@ int opt_smp(struct vm_config *cfg, const char *arg)
 	keyvals_free(&kvs);
 	if (ret)
 		return -1;
-	/* CPUID describes cores of one package */
-	if (p.threads > 1 || p.sockets > 1 || p.dies > 1)
-		return log_err(
-			"-smp %s: sockets, dies and threads take 1: CPUs are cores of one socket",
-			arg);
-	product = p.cores ? p.cores : p.cpus ? p.cpus : p.maxcpus ? p.maxcpus : 1;
-	if ((p.cpus && p.cpus != product) || (p.maxcpus && p.maxcpus != product))
-		return log_err(
-			"-smp %s: cpus, maxcpus and cores are not the same number, and CPUs are not plugged later",
-			arg);
-	cfg->cpus = (uint32_t)product;
-	return 0;
+	return smp_fill(cfg, &p, arg);
 }
 
 /* ---- memory ---- */
@@ -397,7 +418,7 @@ int opt_uuid(struct vm_config *cfg, const char *arg)
 void cmdline_machine_defaults(struct vm_config *cfg)
 {
 	cfg->mem_size = 128 * MIB;
-	cfg->cpus = 1;
+	cfg->cpus = cfg->cores = cfg->threads = 1;
 	cfg->rtc_base = -1;
 }
 

@@ -24,7 +24,8 @@ struct vm_config {
 	const char *mem_path;		/* -mem-path */
 	bool mem_prealloc;		/* -mem-prealloc */
 	uint64_t hugetlb_size;		/* 0, or page size for MFD_HUGETLB */
-	uint32_t cpus;			/* -smp: cores of one socket, without threads */
+	uint32_t cpus;			/* -smp: in all */
+	uint32_t cores, threads;	/* of a socket, of a core */
 	const char *cpu_model;		/* -cpu, as given */
 	const char *kernel, *initrd, *append;
 	const char *bios;		/* -bios, a file; NULL: the kernel is entered directly */

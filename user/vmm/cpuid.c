@@ -345,20 +345,36 @@ static unsigned int id_bits(unsigned int cpus)
 	return bits;
 }
 
-/* Cache levels 1 and 2 belong to one core, the third to all. */
-static uint32_t cache_sharing(uint32_t eax, unsigned int cpus)
+uint32_t cpu_apic_id(const struct vm_config *cfg, unsigned int n)
+{
+	unsigned int thread = id_bits(cfg->threads), core = id_bits(cfg->cores);
+	unsigned int socket = n / (cfg->cores * cfg->threads);
+
+	return socket << (thread + core) | n / cfg->threads % cfg->cores << thread | n % cfg->threads;
+}
+
+/* Cache levels 1 and 2 belong to one core, the third to a socket. */
+static uint32_t cache_sharing(uint32_t eax, unsigned int threads, unsigned int bits)
 {
 	unsigned int level = eax >> 5 & 7;
 
 	eax &= ~(0xfffu << 14);
-	if (level >= 3)
-		eax |= ((1u << id_bits(cpus)) - 1) << 14;
-	return eax;
+	return eax | ((1u << (level >= 3 ? bits : threads)) - 1) << 14;
 }
 
-static void topology_apply(struct kvm_cpuid_entry2 *e, unsigned int id, unsigned int cpus)
+/* Leaf 0xb: level 0 are threads of a core, 1 CPUs of a socket, 2 ends the list. */
+static void levels_apply(struct kvm_cpuid_entry2 *e, const struct vm_config *cfg, unsigned int bits, uint32_t id)
 {
-	unsigned int bits = id_bits(cpus);
+	e->eax = e->index == 2 ? 0 : e->index ? bits : id_bits(cfg->threads);
+	e->ebx = e->index == 2 ? 0 : e->index ? cfg->cores * cfg->threads : cfg->threads;
+	e->ecx = e->index == 2 ? 2 : e->index | (e->index + 1) << 8;
+	e->edx = id;
+}
+
+static void topology_apply(struct kvm_cpuid_entry2 *e, const struct vm_config *cfg, uint32_t id)
+{
+	unsigned int cpus = cfg->cores * cfg->threads;	/* of a socket */
+	unsigned int threads = id_bits(cfg->threads), bits = id_bits(cfg->cores) + threads;
 
 	switch (e->function) {
 	case 1:
@@ -370,18 +386,11 @@ static void topology_apply(struct kvm_cpuid_entry2 *e, unsigned int id, unsigned
 	case 4:
 		if (!(e->eax & 0x1f))
 			break;
-		e->eax = cache_sharing(e->eax, cpus) & 0x03ffffff;
-		e->eax |= ((1u << bits) - 1) << 26;
+		e->eax = cache_sharing(e->eax, threads, bits) & 0x03ffffff;
+		e->eax |= ((1u << (bits - threads)) - 1) << 26;
 		break;
 	case 0xb:
-		e->eax = e->index ? bits : 0;
-		e->ebx = e->index ? cpus : 1;
-		e->ecx = e->index | (e->index + 1) << 8;
-		e->edx = id;
-		if (e->index == 2) {
-			e->eax = e->ebx = 0;
-			e->ecx = 2;
-		}
+		levels_apply(e, cfg, bits, id);
 		break;
 	case 0x80000001:
 		/* CMP_LEGACY: leaf 1's count is of cores, not of threads; AMD's only. */
@@ -395,12 +404,12 @@ static void topology_apply(struct kvm_cpuid_entry2 *e, unsigned int id, unsigned
 		break;
 	case 0x8000001d:
 		if (e->eax & 0x1f)
-			e->eax = cache_sharing(e->eax, cpus);
+			e->eax = cache_sharing(e->eax, threads, bits);
 		break;
 	case 0x8000001e:
 		e->eax = id;
-		e->ebx = id;
-		e->ecx = 0;
+		e->ebx = (id >> threads & ((1u << (bits - threads)) - 1)) | (cfg->threads - 1) << 8;
+		e->ecx = id >> bits;
 		e->edx = 0;
 		break;
 	}
@@ -416,7 +425,7 @@ int cpuid_set(struct vm *vm, unsigned int id, int vcpu_fd)
 		return log_err("out of memory");
 	memcpy(mine, cpuid.table, size);
 	for (unsigned int i = 0; i < mine->nent; i++)
-		topology_apply(&mine->entries[i], id, vm->cfg->cpus);
+		topology_apply(&mine->entries[i], vm->cfg, cpu_apic_id(vm->cfg, id));
 	if (ioctl(vcpu_fd, KVM_SET_CPUID2, mine))
 		ret = log_err("CPU %u: KVM_SET_CPUID2: %s", id, strerror(errno));
 	free(mine);

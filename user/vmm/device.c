@@ -7,7 +7,7 @@
 #include "device.h"
 #include "../lib/log.h"
 
-extern const struct device_type virtio_net_pci_type, virtio_blk_pci_type, vhost_blk_pci_type;
+extern const struct device_type virtio_blk_pci_type, vhost_blk_pci_type;
 extern const struct device_type vhost_scsi_pci_type;
 extern const struct device_type virtconsole_type, virtserialport_type, scsi_hd_type, scsi_cd_type;
 extern const struct device_type pc_dimm_type, testdev_type, isa_debug_exit_type, isa_debugcon_type, isa_serial_type;

@@ -155,7 +155,7 @@ int firmware_begin(struct vm *vm)
 {
 	return fw_cfg_int(vm, FW_CFG_NOGRAPHIC, serial_ports(vm) & 1, 2) ?:
 	       fw_cfg_int(vm, FW_CFG_NB_CPUS, vm->nr_vcpus, 2) ?:
-	       fw_cfg_int(vm, FW_CFG_MAX_CPUS, vm->nr_vcpus, 2) ?:
+	       fw_cfg_int(vm, FW_CFG_MAX_CPUS, cpu_apic_id(vm->cfg, vm->nr_vcpus - 1) + 1, 2) ?:
 	       fw_cfg_int(vm, FW_CFG_IRQ0_OVERRIDE, 1, 1) ?:
 	       tell_memory(vm) ?: tell_acpi(vm) ?: rom_shadow(vm);
 }

@@ -98,6 +98,8 @@ void vcpu_kick(struct vcpu *v);
 
 /** cpuid_prepare() - read -cpu, make the table all vCPUs share. Return: 0 or -1 */
 int cpuid_prepare(struct vm *vm);
+/** cpu_apic_id() - of the @n-th CPU: its thread, core and socket in fields as wide as these are many */
+uint32_t cpu_apic_id(const struct vm_config *cfg, unsigned int n);
 /** cpuid_set() - program vCPU @id. Return: 0 or -1 */
 int cpuid_set(struct vm *vm, unsigned int id, int vcpu_fd);
 void cpuid_free(void);

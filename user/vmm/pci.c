@@ -57,6 +57,8 @@ static unsigned int bar_reg(unsigned int bar)
 	return PCI_BASE_ADDRESS_0 + 4 * bar;
 }
 
+const char *const pci_buses[] = { "pci.0", "pci", NULL };
+
 /* ---- BARs ---- */
 
 static void bar_unmap(struct pci_dev *d, unsigned int n)

@@ -97,7 +97,10 @@ static inline unsigned int pci_intx_gsi(unsigned int slot, unsigned int pin)
 /** pci_intx() - drive INTA; respects the command register's disable bit */
 void pci_intx(struct pci_dev *d, int level);
 
+extern const char *const pci_buses[];	/* NULL-terminated */
+
 #define DEVICE_PCI_PROPS(_struct, _addr) \
-	PROP("addr", PROP_PCIADDR, _struct, _addr, .help = "slot[.function]")
+	PROP("addr", PROP_PCIADDR, _struct, _addr, .help = "slot[.function]"), \
+	PROP("bus", PROP_ENUM, _struct, _addr.bus, .names = pci_buses, .help = "the one there is")
 
 #endif

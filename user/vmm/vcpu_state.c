@@ -219,7 +219,7 @@ static int vcpu_create(struct vm *vm, struct vcpu *v, unsigned int id, size_t ru
 {
 	v->vm = vm;
 	v->id = id;
-	v->fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, id);
+	v->fd = ioctl(vm->vm_fd, KVM_CREATE_VCPU, cpu_apic_id(vm->cfg, id));
 	if (v->fd < 0)
 		return log_err("KVM cannot make CPU %u: %s", id, strerror(errno));
 	v->run = mmap(NULL, run_size, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
