@@ -27,7 +27,7 @@
 /* The kernel ends a ring's operations, which hold the file, a while after a process that was killed. */
 #define LOCK_MS		2000
 
-enum { IF_NONE, IF_VIRTIO };
+enum { IF_NONE, IF_VIRTIO, IF_IDE };
 static const char *const ifs[] = { "none", "virtio", "ide", "scsi", "floppy", "pflash", "mtd", "sd", "xen",
 				   NULL };
 
@@ -50,15 +50,15 @@ static const char *const formats[] = { "raw", "qcow2", "vmdk", "vdi", "vhdx", "v
 struct drive_props {
 	char *file, *format;
 	int interface, media, cache, aio, discard, off, report;
-	uint32_t index;
-	bool readonly, read_only;
+	uint32_t index, bus, unit;
+	bool readonly, read_only, boot;
 };
 
 static const struct prop drive_props[] = {
-	PROP("file", PROP_STR, struct drive_props, file, .required = true,
-	     .help = "a file or a block device"),
+	PROP("file", PROP_STR, struct drive_props, file, .def = "",
+	     .help = "a file or a block device; a CD-ROM drive can do without"),
 	PROP("if", PROP_ENUM, struct drive_props, interface, .names = ifs, .def = "ide",
-	     .help = "none, for a -device, or virtio: a virtio-blk-pci"),
+	     .help = "none, for a -device; virtio: a virtio-blk-pci; ide: an ide-hd or ide-cd"),
 	PROP("format", PROP_STR, struct drive_props, format, .help = "raw; qcow2, vmdk, vdi, vhdx, vpc, qed, qcow, parallels, dmg, bochs, cloop: served by qemu-storage-daemon"),
 	PROP("readonly", PROP_BOOL, struct drive_props, readonly, .help = "the guest cannot write"),
 	PROP("read-only", PROP_BOOL, struct drive_props, read_only, .help = "the same"),
@@ -70,7 +70,10 @@ static const struct prop drive_props[] = {
 	PROP("aio", PROP_ENUM, struct drive_props, aio, .names = aios, .def = "threads",
 	     .help = "no effect"),
 	PROP("index", PROP_U32, struct drive_props, index, .max = DRIVE_MAX - 1,
-	     .help = "number in the id that is made up where id= is missing"),
+	     .help = "number in the id that is made up where id= is missing; if=ide: place, two on a channel"),
+	PROP("bus", PROP_U32, struct drive_props, bus, .max = 1, .help = "if=ide: channel"),
+	PROP("unit", PROP_U32, struct drive_props, unit, .max = 1, .help = "if=ide: place on it"),
+	PROP("boot", PROP_BOOL, struct drive_props, boot, .help = "on: firmware tries its disk first"),
 	PROP("media", PROP_ENUM, struct drive_props, media, .names = medias, .def = "disk",
 	     .help = "cdrom: the guest cannot write"),
 	PROP("snapshot", PROP_ENUM, struct drive_props, off, .names = only_off),
@@ -124,12 +127,12 @@ static int drive_check(struct drive *d)
 {
 	const struct drive_props *p = &d->p;
 
-	if (p->interface != IF_NONE && p->interface != IF_VIRTIO)
+	if (p->interface > IF_IDE)
 		return log_err(
-			"-drive file=%s: if=%s is not there yet; use if=none,id=ID and -device virtio-blk-pci,drive=ID",
+			"-drive file=%s: if=%s is not there; takes none, virtio or ide",
 			p->file, ifs[p->interface]);
-	if (!*p->file)
-		return log_err("-drive: file= is empty");
+	if (!*p->file && p->media != MEDIA_CDROM)
+		return log_err("-drive: file= is missing");
 	d->bd.format = format_find(p->format ?: "raw");
 	if (!d->bd.format)
 		return log_err("-drive file=%s: format=%s: takes raw, qcow2 or others that -drive help has", p->file,
@@ -137,27 +140,10 @@ static int drive_check(struct drive *d)
 	d->bd.file = p->file;
 	d->bd.fd = -1;
 	d->bd.readonly = p->readonly || p->read_only || p->media == MEDIA_CDROM;
+	d->bd.boot = p->boot;
 	d->bd.direct = p->cache == CACHE_NONE || p->cache == CACHE_DIRECTSYNC;
 	d->bd.writeback = p->cache != CACHE_WRITETHROUGH && p->cache != CACHE_DIRECTSYNC;
 	d->bd.discard = p->discard == DISCARD_UNMAP || p->discard == DISCARD_ON;
-	return 0;
-}
-
-/* QEMU's names for those without: interface and number. */
-static int drive_name(struct drive *d, const char *id, bool numbered)
-{
-	uint32_t n = numbered ? d->p.index : 0;
-	char name[32];
-
-	do {
-		snprintf(name, sizeof(name), "%s%u", ifs[d->p.interface], n);
-	} while (!numbered && drive_find(name) && ++n);
-	d->id = strdup(id ? id : name);
-	if (!d->id)
-		return log_err("-drive: out of memory");
-	if (drive_find(d->id))
-		return log_err("-drive: id %s given twice", d->id);
-	d->bd.id = d->id;
 	return 0;
 }
 
@@ -169,6 +155,58 @@ static bool has_key(const struct keyvals *kvs, const char *key)
 		if (!strcmp(kvs->kv[i].key, key))
 			return true;
 	return false;
+}
+
+static bool ide_taken(uint32_t index)
+{
+	unsigned int i;
+
+	for (i = 0; i < nr_drives; i++)
+		if (drives[i]->p.interface == IF_IDE && drives[i]->p.index == index)
+			return true;
+	return false;
+}
+
+/* index=, or bus= and unit=, or the first place that is free. Return: 0 or -1 after one logged line */
+static int ide_place(struct drive *d, const struct keyvals *kvs)
+{
+	struct drive_props *p = &d->p;
+
+	if (p->interface != IF_IDE)
+		return 0;
+	if (has_key(kvs, "bus") || has_key(kvs, "unit"))
+		p->index = 2 * p->bus + p->unit;
+	else if (!has_key(kvs, "index"))
+		while (ide_taken(p->index))
+			p->index++;
+	if (p->index > 3)
+		return log_err("-drive file=%s: if=ide: index takes 0 to 3", p->file);
+	if (ide_taken(p->index))
+		return log_err("-drive file=%s: another drive is at index=%u, which is bus=%u,unit=%u", p->file, p->index,
+			       p->index / 2, p->index % 2);
+	return 0;
+}
+
+/* QEMU's names for those without: interface and number. */
+static int drive_name(struct drive *d, const char *id, bool numbered)
+{
+	uint32_t n = numbered ? d->p.index : 0;
+	char name[32];
+
+	do {
+		if (d->p.interface == IF_IDE)
+			snprintf(name, sizeof(name), "ide%u-%s%u", d->p.index / 2,
+				 d->p.media == MEDIA_CDROM ? "cd" : "hd", d->p.index % 2);
+		else
+			snprintf(name, sizeof(name), "%s%u", ifs[d->p.interface], n);
+	} while (!numbered && d->p.interface != IF_IDE && drive_find(name) && ++n);
+	d->id = strdup(id ? id : name);
+	if (!d->id)
+		return log_err("-drive: out of memory");
+	if (drive_find(d->id))
+		return log_err("-drive: id %s given twice", d->id);
+	d->bd.id = d->id;
+	return 0;
 }
 
 int blockdev_add(const char *arg)
@@ -196,7 +234,7 @@ int blockdev_add(const char *arg)
 	d->bd.fd = -1;
 	numbered = has_key(&kvs, "index");
 	if (props_apply(drive_props, &d->p, "-drive", &kvs) || drive_check(d) ||
-	    drive_name(d, id, numbered)) {
+	    ide_place(d, &kvs) || drive_name(d, id, numbered)) {
 		drive_free(d);
 		goto out;
 	}
@@ -213,11 +251,19 @@ void blockdev_help(void)
 	props_help(drive_props);
 }
 
-const char *blockdev_virtio(unsigned int n)
+bool blockdev_device(unsigned int n, char *arg, size_t size)
 {
-	if (n >= nr_drives)
-		return NULL;
-	return drives[n]->p.interface == IF_VIRTIO ? drives[n]->id : "";
+	const struct drive *d = n < nr_drives ? drives[n] : NULL;
+
+	if (!d)
+		return false;
+	*arg = 0;
+	if (d->p.interface == IF_VIRTIO)
+		snprintf(arg, size, "virtio-blk-pci,drive=%s", d->id);
+	else if (d->p.interface == IF_IDE)
+		snprintf(arg, size, "%s,drive=%s,bus=ide.%u,unit=%u", d->p.media == MEDIA_CDROM ? "ide-cd" : "ide-hd", d->id,
+			 d->p.index / 2, d->p.index % 2);
+	return true;
 }
 
 /* ---- opening ---- */
@@ -302,6 +348,8 @@ int blockdev_open_all(void)
 	unsigned int i;
 
 	for (i = 0; i < nr_drives; i++) {
+		if (!*drives[i]->bd.file)
+			continue;
 		if (!drives[i]->p.format)
 			log_warn("-drive %s: format= is missing: %s is taken as raw", drives[i]->id,
 				 drives[i]->bd.file);
@@ -332,11 +380,25 @@ void blockdev_close_all(void)
 
 /* ---- for devices and the monitor ---- */
 
-struct blockdev *blockdev_find(const char *id)
+struct blockdev *blockdev_find_tray(const char *id)
 {
 	struct drive *d = drive_find(id);
 
-	return d && d->bd.fd >= 0 ? &d->bd : NULL;
+	return d && (d->bd.fd >= 0 || !*d->bd.file) ? &d->bd : NULL;
+}
+
+struct blockdev *blockdev_find(const char *id)
+{
+	struct blockdev *bd = blockdev_find_tray(id);
+
+	return bd && bd->fd >= 0 ? bd : NULL;
+}
+
+bool blockdev_is_cdrom(const char *id)
+{
+	const struct drive *d = drive_find(id);
+
+	return d && d->p.media == MEDIA_CDROM;
 }
 
 void blockdev_unlock(const struct blockdev *bd)
@@ -444,7 +506,7 @@ void blockdev_change(const char *id, const char *file, bool force, FILE *out)
 	struct blockdev new, old;
 
 	if (!d || !d->bd.user || !d->bd.user->change) {
-		fprintf(out, "Error: no drive '%s' of a scsi-cd (info block lists them)\n", id);
+		fprintf(out, "Error: no drive '%s' with a medium that can be changed (info block lists them)\n", id);
 		return;
 	}
 	old = d->bd;

@@ -26,13 +26,14 @@ struct blockdev_user;
  * @direct: opened with O_DIRECT
  * @writeback: writes may rest in a volatile cache until the guest flushes it
  * @discard: the guest may deallocate
+ * @boot: boot=on: its device is the first that firmware tries, if no bootindex= says otherwise
  * @user: the device that uses it; NULL until then
  */
 struct blockdev {
 	const char *id, *file, *format;
 	int fd;
 	dev_t rdev;
-	bool readonly, direct, writeback, discard;
+	bool readonly, direct, writeback, discard, boot;
 	struct blockdev_user *user;
 };
 
@@ -53,6 +54,10 @@ struct blockdev_user {
 
 /** blockdev_find() - Return: an opened drive, or NULL */
 struct blockdev *blockdev_find(const char *id);
+/** blockdev_find_tray() - the same; also one of a CD-ROM without a medium */
+struct blockdev *blockdev_find_tray(const char *id);
+/** blockdev_is_cdrom() - Return: whether drive @id has media=cdrom */
+bool blockdev_is_cdrom(const char *id);
 /** blockdev_unlock() - somebody else is going to lock the file */
 void blockdev_unlock(const struct blockdev *bd);
 
@@ -81,8 +86,12 @@ bool blockdev_is_raw(const struct blockdev *bd);
 int blockdev_add(const char *arg);
 /** blockdev_help() - what -drive takes, to stdout */
 void blockdev_help(void);
-/** blockdev_virtio() - Return: id of drive number @n if it has if=virtio, else ""; NULL past the last */
-const char *blockdev_virtio(unsigned int n);
+/**
+ * blockdev_device() - the -device that drive number @n brings with it, by if=virtio or if=ide
+ * @arg: gets what -device takes; "" for none
+ * Return: whether there is such a drive
+ */
+bool blockdev_device(unsigned int n, char *arg, size_t size);
 /** blockdev_open_all() - open and lock. Return: 0 or -1 after logging */
 int blockdev_open_all(void);
 /** blockdev_watch() - notice from now on when a block device changes its size */

@@ -161,6 +161,53 @@ static int opt_drive(struct vm_config *cfg, const char *arg)
 	return blockdev_add(arg);
 }
 
+/* A file with a place on the IDE channels */
+static int file_drive(const char *file, unsigned int index, const char *media)
+{
+	char *arg = NULL;
+	size_t size;
+	FILE *out = open_memstream(&arg, &size);
+	int ret;
+
+	if (!out)
+		return log_err("out of memory");
+	fprintf(out, "if=ide,index=%u,media=%s", index, media);
+	keyvals_put(out, *file ? ",format=raw,file=" : "", file);
+	ret = fclose(out) ? log_err("out of memory") : blockdev_add(arg);
+	free(arg);
+	return ret;
+}
+
+static int opt_hda(struct vm_config *cfg, const char *arg)
+{
+	(void)cfg;
+	return file_drive(arg, 0, "disk");
+}
+
+static int opt_hdb(struct vm_config *cfg, const char *arg)
+{
+	(void)cfg;
+	return file_drive(arg, 1, "disk");
+}
+
+static int opt_hdc(struct vm_config *cfg, const char *arg)
+{
+	(void)cfg;
+	return file_drive(arg, 2, "disk");
+}
+
+static int opt_hdd(struct vm_config *cfg, const char *arg)
+{
+	(void)cfg;
+	return file_drive(arg, 3, "disk");
+}
+
+static int opt_cdrom(struct vm_config *cfg, const char *arg)
+{
+	(void)cfg;
+	return file_drive(arg, 2, "cdrom");
+}
+
 static int opt_chardev(struct vm_config *cfg, const char *arg)
 {
 	(void)cfg;
@@ -186,6 +233,38 @@ static int opt_monitor(struct vm_config *cfg, const char *arg)
 	cmdline.monitor = true;
 	cfg->monitor = strcmp(arg, "none") ? arg : NULL;
 	return 0;
+}
+
+static const char *const only_readline[] = { "readline", NULL };
+
+struct mon_props {
+	char *chardev;
+	int mode;
+};
+
+static const struct prop mon_props[] = {
+	PROP("chardev", PROP_STR, struct mon_props, chardev, .required = true),
+	PROP("mode", PROP_ENUM, struct mon_props, mode, .names = only_readline),
+	{ .type = PROP_END },
+};
+
+static int opt_mon(struct vm_config *cfg, const char *arg)
+{
+	struct mon_props p;
+	struct keyvals kvs;
+	char spec[96];
+	int ret;
+
+	if (keyvals_parse(&kvs, "-mon", "chardev", arg))
+		return -1;
+	ret = props_apply(mon_props, &p, "-mon", &kvs);
+	keyvals_free(&kvs);
+	if (ret)
+		return -1;
+	snprintf(spec, sizeof(spec), "chardev:%s", p.chardev);
+	props_free(mon_props, &p);
+	arg = cmdline_keep(spec);
+	return arg ? opt_monitor(cfg, arg) : -1;
 }
 
 static int opt_display(struct vm_config *cfg, const char *arg)
@@ -277,7 +356,9 @@ static const struct option {
 	{ "accel", "kvm", "what runs the guest", opt_accel },
 	{ "append", "STRING", "command line of the kernel", opt_append },
 	{ "bios", "FILE", "firmware (default: SeaBIOS, if there is no -kernel)", opt_bios },
-	{ "boot", "[strict=on|off][,menu=off]", "no effect: only -kernel can be booted", opt_boot },
+	{ "boot", "[order=]LETTERS[,once=LETTERS][,menu=on|off][,strict=on|off]",
+	  "what firmware tries in which order: c disks, d CD-ROMs, n networks", opt_boot },
+	{ "cdrom", "FILE", "a CD-ROM in an IDE drive, the first of the second channel", opt_cdrom },
 	{ "chardev", "TYPE,id=ID[,KEY=VALUE...]", "a character device (-chardev help)",
 	  opt_chardev },
 	{ "cpu", "MODEL[,FEATURE=on|off...]", "CPU model (-cpu help)", opt_cpu },
@@ -289,6 +370,10 @@ static const struct option {
 	  opt_drive },
 	{ "enable-kvm", NULL, "as -accel kvm", opt_nothing },
 	{ "h", NULL, "this list", opt_help },
+	{ "hda", "FILE", "an IDE disk, the first of the first channel", opt_hda },
+	{ "hdb", "FILE", "the second of it", opt_hdb },
+	{ "hdc", "FILE", "the first of the second channel", opt_hdc },
+	{ "hdd", "FILE", "the second of it", opt_hdd },
 	{ "help", NULL, "this list", opt_help },
 	{ "initrd", "FILE", "initial RAM disk of the kernel", opt_initrd },
 	{ "kernel", "FILE", "bzImage, or an ELF with a PVH entry", opt_kernel },
@@ -298,6 +383,7 @@ static const struct option {
 	{ "mem-path", "PATH", "guest RAM in a file, or in a folder, hugetlbfs for instance",
 	  opt_mem_path },
 	{ "mem-prealloc", NULL, "allocate guest RAM before the start", opt_mem_prealloc },
+	{ "mon", "chardev=ID[,mode=readline]", "human monitor on a -chardev", opt_mon },
 	{ "monitor", "CHARDEV", "human monitor: words as for -serial", opt_monitor },
 	{ "name", "[guest=]NAME[,process=NAME]", "name of the guest", opt_name },
 	{ "net", "nic|tap|user|none[,vlan=N][,KEY=VALUE...]", "a NIC, or what it leads to (older form of -netdev)", opt_net },
@@ -381,18 +467,15 @@ static void defaults(struct vm_config *cfg)
 	cfg->nr_serial = 1;
 }
 
-/* -drive if=virtio: the disk comes with it, after those that were asked for. */
-static int virtio_drives(struct vm_config *cfg)
+/* -drive if=virtio and if=ide: the disk comes with it, after those that were asked for. */
+static int drive_devices(struct vm_config *cfg)
 {
-	char arg[128];
-	const char *id;
+	char arg[160];
 	unsigned int n;
 
-	for (n = 0; (id = blockdev_virtio(n)); n++) {
-		snprintf(arg, sizeof(arg), "virtio-blk-pci,drive=%s", id);
-		if (*id && opt_device(cfg, arg))
+	for (n = 0; blockdev_device(n, arg, sizeof(arg)); n++)
+		if (*arg && opt_device(cfg, arg))
 			return -1;
-	}
 	return 0;
 }
 
@@ -410,7 +493,7 @@ static enum cmdline_verdict finish(struct vm_config *cfg)
 {
 	defaults(cfg);
 	cmdline_net_finish();
-	if (virtio_drives(cfg) || check_devices(cfg) || check_chardevs(cfg) || cmdline_machine_finish(cfg))
+	if (drive_devices(cfg) || check_devices(cfg) || check_chardevs(cfg) || cmdline_machine_finish(cfg))
 		return CMDLINE_BAD;
 	return CMDLINE_RUN;
 }

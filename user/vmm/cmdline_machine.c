@@ -278,15 +278,32 @@ int opt_append(struct vm_config *cfg, const char *arg)
 }
 
 struct boot_props {
-	bool strict;
-	int menu;
+	char *order, *once;
+	bool strict, menu;
 };
 
 static const struct prop boot_props[] = {
+	PROP("order", PROP_STR, struct boot_props, order),
+	PROP("once", PROP_STR, struct boot_props, once),
 	PROP("strict", PROP_BOOL, struct boot_props, strict),
-	PROP("menu", PROP_ENUM, struct boot_props, menu, .names = only_off),
+	PROP("menu", PROP_BOOL, struct boot_props, menu),
 	{ .type = PROP_END },
 };
+
+/* Return: @order kept, or @was if that is NULL; NULL with *@err after one logged line */
+static const char *boot_letters(const char *key, const char *order, const char *was, int *err)
+{
+	size_t n = order ? strlen(order) : 0;
+
+	if (!order)
+		return was;
+	if (!n || n > 3 || strspn(order, "acdn") != n || (n > 1 && strchr(order + 1, *order)) || (n > 2 && order[1] == order[2]))
+		*err = log_err("-boot %s=%s: takes up to 3 letters of a (floppy), c (disks), d (CD-ROMs) and n (networks)", key,
+			       order);
+	else
+		was = cmdline_keep(order);
+	return was;
+}
 
 int opt_boot(struct vm_config *cfg, const char *arg)
 {
@@ -294,12 +311,18 @@ int opt_boot(struct vm_config *cfg, const char *arg)
 	struct keyvals kvs;
 	int ret;
 
-	(void)cfg;
-	/* no firmware that would choose among disks; -kernel is what boots */
 	if (keyvals_parse(&kvs, "-boot", "order", arg))
 		return -1;
 	ret = props_apply(boot_props, &p, "-boot", &kvs);
 	keyvals_free(&kvs);
+	if (ret)
+		return -1;
+	cfg->boot_order = boot_letters("order", p.order, cfg->boot_order, &ret);
+	if (!ret)
+		cfg->boot_once = boot_letters("once", p.once, cfg->boot_once, &ret);
+	cfg->boot_menu = p.menu;
+	cfg->boot_strict = p.strict;
+	props_free(boot_props, &p);
 	return ret;
 }
 

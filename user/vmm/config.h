@@ -28,6 +28,8 @@ struct vm_config {
 	uint32_t cores, threads;	/* of a socket, of a core */
 	const char *cpu_model;		/* -cpu, as given */
 	const char *kernel, *initrd, *append;
+	const char *boot_order, *boot_once;	/* -boot: letters, for firmware; NULL: as it likes */
+	bool boot_menu, boot_strict;
 	const char *bios;		/* -bios, a file; NULL: the kernel is entered directly */
 	bool no_reboot;			/* -no-reboot */
 	bool start_paused;		/* -S */

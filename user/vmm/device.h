@@ -33,7 +33,7 @@ struct device_type {
 	int (*create)(const struct device_type *type, struct vm *vm, const char *id, void *props);
 };
 
-extern const struct device_type virtio_net_pci_type;
+extern const struct device_type virtio_net_pci_type, ide_hd_type, ide_cd_type, ide_drive_type;
 extern const struct device_type *const virtio_user_types[];	/* NULL-terminated */
 
 /**

@@ -8,6 +8,7 @@
 
 #include "../lib/log.h"
 #include "boot.h"
+#include "boot_order.h"
 #include "fw_cfg.h"
 #include "serial.h"
 
@@ -148,6 +149,20 @@ static int tell_acpi(struct vm *vm)
 	return ret;
 }
 
+/* --- what to boot --- */
+
+static int tell_order(struct vm *vm)
+{
+	char *order = boot_order_text(vm->cfg->boot_strict);
+	int ret = fw_cfg_int(vm, FW_CFG_BOOT_MENU, vm->cfg->boot_menu, 2);
+
+	/* with its zero */
+	if (!ret && order)
+		ret = fw_cfg_file(vm, "bootorder", order, strlen(order) + 1);
+	free(order);
+	return ret;
+}
+
 /* --- all of it --- */
 
 /* There is no screen: what firmware and boot loaders have to say, they say to the first serial port. */
@@ -157,5 +172,5 @@ int firmware_begin(struct vm *vm)
 	       fw_cfg_int(vm, FW_CFG_NB_CPUS, vm->nr_vcpus, 2) ?:
 	       fw_cfg_int(vm, FW_CFG_MAX_CPUS, cpu_apic_id(vm->cfg, vm->nr_vcpus - 1) + 1, 2) ?:
 	       fw_cfg_int(vm, FW_CFG_IRQ0_OVERRIDE, 1, 1) ?:
-	       tell_memory(vm) ?: tell_acpi(vm) ?: rom_shadow(vm);
+	       tell_memory(vm) ?: tell_acpi(vm) ?: tell_order(vm) ?: rom_shadow(vm);
 }

@@ -174,5 +174,7 @@ void pc_gpe(struct vm *vm, unsigned int n);
 void pc_destroy(struct vm *vm);
 int rtc_create(struct vm *vm);
 int i8042_create(struct vm *vm);
+/** ide_create() - the controller, if a -device needs it, before others have its slot. Return: 0 or -1, logged */
+int ide_create(struct vm *vm);
 
 #endif

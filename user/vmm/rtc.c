@@ -395,6 +395,19 @@ static void memory_bytes(struct rtc *r)
 	r->cmos[0x5f] = (uint8_t)(r->vm->cfg->cpus - 1);
 }
 
+/* -boot order= for SeaBIOS: its first three kinds of devices, a digit each */
+static void order_bytes(struct rtc *r, const char *letters)
+{
+	static const char kinds[] = "acdn";
+	uint8_t n[3] = { 0 };
+	unsigned int i;
+
+	for (i = 0; letters && letters[i] && i < 3; i++)
+		n[i] = (uint8_t)(strchr(kinds, letters[i]) - kinds + 1);
+	r->cmos[0x3d] = (uint8_t)(n[1] << 4 | n[0]);
+	r->cmos[0x38] = (uint8_t)(n[2] << 4);
+}
+
 /* The battery keeps time and memory; interrupts and flags go. */
 static void rtc_reset(void *dev)
 {
@@ -403,6 +416,7 @@ static void rtc_reset(void *dev)
 	r->cmos[REG_B] &= (uint8_t)~(B_PIE | B_AIE | B_UIE);
 	r->cmos[REG_C] = 0;
 	r->index = 0;
+	order_bytes(r, r->vm->cfg->boot_order);
 	update_irq(r);
 }
 
@@ -437,6 +451,7 @@ int rtc_create(struct vm *vm)
 	r->cmos[REG_D] = D_VALID;
 	r->seen_ns = host_ns();
 	memory_bytes(r);
+	order_bytes(r, vm->cfg->boot_once ?: vm->cfg->boot_order);
 	vm_hook(vm, &r->hook);
 	if (bus_add(&vm->pio, &r->range))
 		return log_err("ports 0x70 and 0x71 are taken");

@@ -14,6 +14,7 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include "blockdev.h"
+#include "boot_order.h"
 #include "device.h"
 #include "virtio_blk.h"
 #include "../lib/log.h"
@@ -268,7 +269,8 @@ static int virtio_blk_create(const struct device_type *type, struct vm *vm, cons
 		goto out;
 	}
 	blk->bd->user = &blk->user;
-	return 0;
+	return boot_order_add(blk->name, p->bootindex == BOOT_NONE && blk->bd->boot ? 0 : p->bootindex, &blk->vd.pci, "scsi",
+			      "/disk@0,0");
 out:
 	free(blk);
 	return -1;
@@ -303,7 +305,7 @@ static const struct prop blk_props[] = {
 	BLK_U32("vectors", pci.vectors, .def = "4294967295",
 		.help = "MSI-X vectors, 0: interrupts by INTx; the default means one for each queue and one more"),
 	PROP("serial", PROP_STR, struct blk_props, serial, .help = "20 characters at most"),
-	BLK_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
+	BOOT_PROP(struct blk_props, bootindex),
 	BLK_SIZE("logical_block_size", logical_block_size, .min = BLK_SECTOR, .max = 2 << 20,
 		 .help = "without it the drive's"),
 	BLK_SIZE("physical_block_size", physical_block_size, .min = BLK_SECTOR, .max = 2 << 20,

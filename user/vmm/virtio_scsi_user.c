@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <linux/virtio_ids.h>
 #include "blockdev.h"
+#include "boot_order.h"
 #include "config.h"
 #include "virtio_scsi.h"
 #include "virtio_user.h"
@@ -357,6 +358,23 @@ static int scsi_args(struct virtio_user *d, struct vm *vm)
 	return 1;
 }
 
+static int scsi_plugged(struct virtio_user *d)
+{
+	struct scsi_user *s = (void *)d;
+	char path[40];
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < s->nr && !err; i++) {
+		const struct unit *u = &s->unit[i];
+
+		snprintf(path, sizeof(path), "/channel@0/disk@%x,%x", u->id, u->lun);
+		err = boot_order_add(d->name, u->p->bootindex == BOOT_NONE && u->bd->boot ? 0 : u->p->bootindex, &d->vd.pci, "scsi",
+				     path);
+	}
+	return err;
+}
+
 static void scsi_release(struct virtio_user *d)
 {
 	struct scsi_user *s = (void *)d;
@@ -382,7 +400,7 @@ static void scsi_release(struct virtio_user *d)
 static const struct prop peer_props[] = {
 	SCSI_PROPS(SCSI_MAX_QUEUES),
 	USER_BOOL("t10_pi", t10_pi, "off", "protection information travels with the data, if the process can"),
-	USER_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
+	USER_U32("bootindex", bootindex, .help = "no effect"),
 	USER_PEER
 };
 
@@ -399,7 +417,7 @@ const struct user_kind virtio_scsi_kind = {
 	.size = sizeof(struct scsi_user),
 	.id = VIRTIO_ID_SCSI, .class = 0x010000, .queues = SCSI_FIXED_QUEUES, .need = SCSI_FIXED_QUEUES, .requests = true,
 	.config_len = sizeof(struct virtio_scsi_config), .fill = scsi_fill, .refusal = scsi_refusal, .features = scsi_own,
-	.program = "shunt-scsi", .args = scsi_args, .release = scsi_release,
+	.program = "shunt-scsi", .args = scsi_args, .plugged = scsi_plugged, .release = scsi_release,
 };
 
 static const char *const only_0[] = { "0", NULL };
@@ -414,7 +432,7 @@ static const struct prop unit_props[] = {
 	     .help = "0 to 16383; the default means 0, or with scsi-id= the first that is free"),
 	PROP("serial", PROP_STR, struct unit_props, serial, .help = "serial number, up to 36 characters"),
 	PROP("product", PROP_STR, struct unit_props, product, .help = "up to 16 characters"),
-	PROP("bootindex", PROP_U32, struct unit_props, bootindex, .help = "no effect: only -kernel can be booted"),
+	BOOT_PROP(struct unit_props, bootindex),
 	{ 0 }
 };
 

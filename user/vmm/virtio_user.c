@@ -17,6 +17,7 @@
 #include <linux/virtio_ids.h>
 #include <linux/virtio_input.h>
 #include <linux/virtio_vsock.h>
+#include "boot_order.h"
 #include "chardev.h"
 #include "config.h"
 #include "device.h"
@@ -296,8 +297,9 @@ int virtio_user_create(const struct device_type *type, struct vm *vm, const char
 		log_err("-device %s: the process wants %u queues; %u are possible", d->name, queues, USER_MAX_QUEUES);
 		goto out_close;
 	}
+	/* from now on the bus has it */
 	if (!user_plug(d, vm, queues))
-		return 0;
+		return kind->plugged ? kind->plugged(d) : 0;
 out_close:
 	vhost_user_close(&d->vu);
 out:
@@ -322,6 +324,11 @@ static void blk_amend(struct virtio_user *d)
 		c->seg_max = d->p->queue_size - SEG_EXTRA;
 }
 
+static int blk_plugged(struct virtio_user *d)
+{
+	return boot_order_add(d->name, d->p->bootindex, &d->vd.pci, "scsi", "/disk@0,0");
+}
+
 static void fs_fill(struct virtio_user *d)
 {
 	struct virtio_fs_config *c = (void *)d->config;
@@ -342,7 +349,7 @@ static const struct prop blk_props[] = {
 		 .help = "request queues; without it one for each CPU, if the process has them"),
 	USER_SIZE("queue-size", "128"),
 	USER_BOOL("config-wce", config_wce, "on", "the guest may change the cache mode"),
-	USER_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
+	BOOT_PROP(struct user_props, bootindex),
 	USER_PEER
 };
 
@@ -350,7 +357,7 @@ static const struct prop fs_props[] = {
 	PROP("tag", PROP_STR, struct user_props, tag, .required = true, .help = "the name to mount it by"),
 	USER_U32("num-request-queues", num_queues, .def = "1", .min = 1, .max = USER_MAX_QUEUES - 1, .help = NULL),
 	USER_SIZE("queue-size", "128"),
-	USER_U32("bootindex", bootindex, .help = "no effect: only -kernel can be booted"),
+	USER_U32("bootindex", bootindex, .help = "no effect: firmware cannot boot from it"),
 	USER_PEER
 };
 
@@ -370,7 +377,7 @@ static const struct user_kind blk_kind = {
 	.id = VIRTIO_ID_BLOCK, .class = 0x010000, .requests = true,
 	.config_len = offsetof(struct virtio_blk_config, max_secure_erase_sectors),
 	.keep = offsetof(struct virtio_blk_config, wce), .keep_len = 1,
-	.features = blk_features, .amend = blk_amend,
+	.features = blk_features, .plugged = blk_plugged, .amend = blk_amend,
 };
 
 static const struct user_kind fs_kind = {

@@ -42,6 +42,7 @@ struct virtio_user;
  * @choice: what the driver writes at @keep, the beginning, is told with all of the configuration, and chooses what the rest is
  * @keep: @keep_len: what the driver writes there is told to the next process, too
  * @features: of the device's own, those that may be offered. NULL: all
+ * @plugged: it has its place on the bus. May be NULL. Return: 0, or -1 after one logged line
  * @amend: where @config is to say something else than the process does. May be NULL
  */
 struct user_kind {
@@ -60,6 +61,7 @@ struct user_kind {
 	void (*fill)(struct virtio_user *d);
 	const char *(*refusal)(const void *config, unsigned int off, uint64_t val, unsigned int len);
 	uint64_t (*features)(const struct user_props *p);
+	int (*plugged)(struct virtio_user *d);
 	void (*amend)(struct virtio_user *d);
 };
 

@@ -282,7 +282,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, struct loop *loop)
 		return -1;
 	vm->life->clock_ctrl = ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_KVMCLOCK_CTRL) > 0;
 	if (kvm_pages(vm) || irq_create(vm) || ram_create(vm) ||
-	    rom_create(vm) || vcpus_create(vm) || pci_bus_create(vm) || pc_create(vm) ||
+	    rom_create(vm) || vcpus_create(vm) || pci_bus_create(vm) || ide_create(vm) || pc_create(vm) ||
 	    (cfg->bios && fw_cfg_create(vm)))
 		return -1;
 	return 0;
