@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What El Torito boots from a CD-ROM, without emulation of a disk: reads block 30 of the drive it came from, and says by QEMU's
- * isa-debug-exit at port 0xf4 whether "SHUNTCD!" is there: 0x2a; 0x13: it is not.
+ * isa-debug-exit at port 0xf4 whether "SHUNTCD!" is there: 0x2a; 0x13: it is not. With RESET defined it resets the machine
+ * where all is well.
  */
 	.code16
 	.globl _start
@@ -22,6 +23,12 @@ _start:
 	mov $8, %cx
 	repe cmpsb
 	jne failed
+	.ifdef RESET
+	mov $0xcf9, %dx
+	mov $6, %al
+	out %al, %dx
+	hlt
+	.endif
 	mov $0x2a, %al
 	out %al, $0xf4
 failed:

@@ -122,8 +122,10 @@ bad "vlan=0 has a NIC already" "${k[@]}" -net nic -net user -device virtio-net-p
 bad "vlan=1 has a network already" "${k[@]}" -net user,vlan=1 -net tap,vlan=1
 bad "model=e1000: takes virtio" "${k[@]}" -net nic,model=e1000 -net user
 bad "takes nothing else" "${k[@]}" -net none,vlan=1
-bad "-boot" "${k[@]}" -boot order=c
-bad "-boot" "${k[@]}" -boot menu=on
+bad "order=cc: takes up to 3 letters" "${k[@]}" -boot cc
+bad "once=x: takes up to 3 letters" "${k[@]}" -boot order=cd,once=x
+bad "mode=control: takes readline" "${k[@]}" -mon chardev=m,mode=control
+bad "chardev= is missing" "${k[@]}" -mon mode=readline
 bad "no property 'nosuch'" "${k[@]}" -name x,nosuch=1
 
 # --- devices
@@ -183,9 +185,9 @@ bad "no property 'nosuch'" "${k[@]}" -netdev tap,id=n0,nosuch=1
 
 # --- disks
 bad "file= is missing" "${k[@]}" -drive if=none,id=d
-bad "file= is empty" "${k[@]}" -drive file=,if=none
-bad "if=ide is not there yet" "${k[@]}" -drive file=x
-bad "if=scsi is not there yet" "${k[@]}" -drive file=x,if=scsi
+bad "file= is missing" "${k[@]}" -drive file=,if=none
+bad "index takes 0 to 3" "${k[@]}" -drive file=x,if=ide,index=4
+bad "if=scsi is not there; takes none, virtio or ide" "${k[@]}" -drive file=x,if=scsi
 bad "if=nosuch: takes none, virtio" "${k[@]}" -drive file=x,if=nosuch
 bad "format=nbd: takes raw, qcow2" "${k[@]}" -drive file=x,if=none,format=nbd
 bad "cache=x: takes writeback" "${k[@]}" -drive file=x,if=none,cache=x

@@ -46,4 +46,15 @@ disk scsi bootagain
 run -drive file=scsi,if=none,id=s,format=raw -device virtio-scsi-pci,id=h -device scsi-hd,drive=s,bus=h.0
 ended "boots from a virtio-scsi disk, resets the machine, and boots again"
 is "$(grep -c "^Relocating init" debug)" 2 "firmware began twice"
+# The first disk has nothing to boot; firmware tries one disk, and is told which.
+truncate -s 1M other
+disk blk bootdisk
+dd if=pattern of=blk bs=512 seek=8 conv=notrunc status=none
+two=(-drive file=other,if=none,id=o,format=raw -device virtio-blk-pci,drive=o -drive file=blk,if=none,id=b,format=raw)
+run "${two[@]}" -device virtio-blk-pci,drive=b,bootindex=3 -boot strict=on
+ended "bootindex=: the second disk boots"
+run "${two[@]}" -device virtio-blk-pci,drive=b,bootindex=3 -device virtio-rng-pci -drive file=scsi,if=none,id=s,format=raw \
+	-device virtio-scsi-pci -device scsi-hd,drive=s,bootindex=3
+is "$got $(wc -l <err)" "1 1" "one index twice is refused"
+like "$(cat err)" "scsi-pci: bootindex=3: another device has it" "and says so"
 done_testing

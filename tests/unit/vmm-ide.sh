@@ -13,8 +13,8 @@ run() { # arguments...
 	got=$?
 }
 
-code() { # FILE SOURCE ADDRESS
-	as --32 "$top/tests/unit/$2.S" -o boot.o && ld -m elf_i386 -Ttext "$3" --oformat binary -o "$1" boot.o
+code() { # FILE SOURCE ADDRESS OPTIONS...
+	as --32 "${@:4}" "$top/tests/unit/$2.S" -o boot.o && ld -m elf_i386 -Ttext "$3" --oformat binary -o "$1" boot.o
 }
 
 ended() { # TEXT
@@ -48,6 +48,13 @@ code boot bootcd 0x7c00
 iso cd boot
 run -cdrom cd
 ended "boots from -cdrom"
+
+# Once from the CD-ROM, which resets the machine, then from the disk, that has been here before.
+code boot bootcd 0x7c00 --defsym RESET=1
+iso cd boot
+run -hda disk -cdrom cd -boot order=c,once=d
+ended "-boot order=c,once=d: from the CD-ROM, and after a reset from the disk"
+like "$(tr '\r\n' '  ' <serial)" "from DVD/CD.*from Hard Disk" "in this order"
 
 # The disk is virtio's; the CD-ROM drive is empty, and gets its medium later.
 code boot bootdisk 0x7c00
