@@ -4,7 +4,7 @@
  * not come is an error, as is any status but OK: whoever serves the disk may be killed meanwhile.
  *
  * depth=n, blocks=n of 4 KiB, seconds=n: writes and reads at least so long, then reads all of it once more;
- * packed, event, indirect: switch these on
+ * packed, event, indirect: switch these on; legacy: by that interface
  * again: a device that needs a reset gets one, once, and all is written anew
  */
 #include "rt/virtio.h"
@@ -204,7 +204,7 @@ static bool start(void)
 	msix_set(&v.msix, 0, VEC_CONFIG);
 	msix_set(&v.msix, 1, VEC_QUEUE);
 	msix_fmask(&v.msix, false);
-	mmio_w16(v.common + VC_MSIX, 0);
+	virtio_config_vector(&v, 0);
 	if (!vq_setup(&q, &v, 0, 128, 1))
 		return false;
 	virtio_driver_ok(&v);
@@ -247,7 +247,7 @@ int main(void)
 		slot[i].data = alloc_pages(1);
 	if (!report(start(), "it starts"))
 		return 0;
-	rt_printf("# %u sectors\n", (u32)mmio_r32(v.dev));
+	rt_printf("# %u sectors\n", virtio_config(&v, 0, 4));
 	rt_printf("# ready\n");
 	end = rdtsc() + cmdline_num("seconds", 1) * 1000 * tsc_per_ms();
 	do {

@@ -3,7 +3,7 @@
  * virtio-net with its data queues in a vhost back end: negotiation, sending, receiving, EVENT_IDX,
  * indirect descriptors, mergeable buffers, interrupts and their suppression.
  *
- * event, indirect, mrg, packed, in_order, intx: switch these on; qsize=n, rxbuf=bytes
+ * legacy: by that interface; event, indirect, mrg, packed, in_order, intx: switch these on; qsize=n, rxbuf=bytes
  */
 #include "rt/net.h"
 
@@ -97,7 +97,8 @@ int main(void)
 	unsigned int i;
 
 	net_find(&n);
-	negotiation();
+	if (!n.v.port)
+		negotiation();
 	want |= cmdline_has("event") ? VF_EVENT_IDX : 0;
 	want |= cmdline_has("indirect") ? VF_INDIRECT : 0;
 	want |= cmdline_has("mrg") ? NF_MRG_RXBUF : 0;

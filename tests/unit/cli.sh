@@ -284,7 +284,11 @@ if [ -w /dev/kvm ]; then
 	disk "vhostfd=x: takes the number" ,vhost=on,vhostfd=x
 	disk "vhostfd=999: Bad file descriptor" ,vhost=on,vhostfd=999
 	disk "vhostfd=0 is not a vhost-blk device" ,vhost=on,vhostfd=0
-	disk "disable-legacy=off" ,vhost=on,disable-legacy=off
+	disk "one of the interfaces has to be there" ,disable-legacy=on,disable-modern=on
+	disk "packed=on: not with disable-modern=on" ,disable-modern=on,packed=on
+	disk "in_order=on: not with disable-modern=on" ,disable-modern=on,in_order=on
+	disk "iommu_platform=on: takes disable-legacy=on" ,disable-legacy=off,iommu_platform=on
+	disk "iommu_platform=on: takes disable-legacy=on" ,disable-modern=on,iommu_platform=on
 	bad "drive=e: no such -drive" "${k[@]}" -device vhost-blk-pci,drive=e
 	if [ ! -e /dev/vhost-blk ]; then
 		disk "insmod vhost_blk.ko" ,vhostforce=on
@@ -307,7 +311,7 @@ if [ -w /dev/kvm ]; then
 	scsi "vhostfd=x: takes the number" naa.1,vhostfd=x
 	scsi "vhostfd=999: Bad file descriptor" naa.1,vhostfd=999
 	scsi "vhostfd is not a vhost-scsi device" naa.1,vhostfd=0
-	scsi "disable-legacy=off" naa.1,disable-legacy=off
+	scsi "one of the interfaces has to be there" naa.1,disable-legacy=on,disable-modern=on
 	if [ ! -e /dev/vhost-scsi ]; then
 		scsi "insmod vhost_scsi.ko" naa.1
 	else

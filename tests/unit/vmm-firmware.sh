@@ -42,10 +42,20 @@ like "$debug" "table\(50434146\)=.*ACPI: parse DSDT at 0x[0-9a-f]+ \(len [1-9]" 
 is "$(grep -ci "error\|overrun" debug)" 0 "and nothing wrong in them"
 check "memory ends where it should" grep -q "0000000000100000 - 0000000003f.*= 1 RAM" debug
 
+disk blk bootdisk
+dd if=pattern of=blk bs=512 seek=8 conv=notrunc status=none
+run -smp 2 -drive file=blk,if=none,id=d,format=raw -device virtio-blk-pci,drive=d,disable-modern=on
+ended "and from one that has the legacy interface only"
+check "what it wrote is there, too" cmp pattern <(dd if=blk bs=512 skip=16 count=8 status=none)
+like "$(tr '\n' ' ' <debug)" "id=1af4:1001 .*using legacy \(0\.9\.5\) virtio mode" "as the firmware saw"
+
 disk scsi bootagain
 run -drive file=scsi,if=none,id=s,format=raw -device virtio-scsi-pci,id=h -device scsi-hd,drive=s,bus=h.0
 ended "boots from a virtio-scsi disk, resets the machine, and boots again"
 is "$(grep -c "^Relocating init" debug)" 2 "firmware began twice"
+disk scsi bootagain
+run -drive file=scsi,if=none,id=s,format=raw -device virtio-scsi-pci,id=h,disable-modern=on -device scsi-hd,drive=s,bus=h.0
+ended "and so from a legacy one"
 # The first disk has nothing to boot; firmware tries one disk, and is told which.
 truncate -s 1M other
 disk blk bootdisk

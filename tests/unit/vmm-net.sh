@@ -36,6 +36,8 @@ verdict "-net nic -net user: the gateway answers"
 is "$(cat err)" "" "-net nic -net user: nothing is said"
 start virtio_arp "" -M pc-0.13 -enable-kvm -nodefconfig -device virtio-net-pci,vlan=3,id=net0,bus=pci.0,addr=0x3 -net user,vlan=3,name=h0
 verdict "vlan=3: the gateway answers"
+start virtio_arp "legacy" -netdev user,id=n "${nic[@]},disable-modern=on"
+verdict "user: the gateway answers a driver from before virtio 1.0"
 run "${base[@]}" -kernel "$top/build/payload/exit.elf" -netdev user,id=n,net=nowhere "${nic[@]}"
 is "$got $(cat out err)" "1 shunt-net: --net=nowhere: it takes a network, like 10.0.2.0/24, of 8 to 29 bits" \
 	"what is no network is refused by the process, with its line only"
@@ -73,6 +75,12 @@ if [ "$(id -u)" = 0 ] && ip tuntap add "vn$$" mode tap vnet_hdr 2> /dev/null; th
 	start virtio_net "packed mrg" -netdev "tap,id=n,ifname=$tap,script=no,downscript=no,vhost=off" \
 		-device virtio-net-pci,netdev=n,packed=on
 	verdict "a tap: frames both ways, packed rings, mergeable buffers"
+	for how in "legacy event rounds=50" "legacy intx mrg rxbuf=512 rounds=50"; do
+		# the process before ends a moment after its VMM
+		for ((i = 0; i < 100; i++)); do ! grep -qs 1 "/sys/class/net/$tap/carrier" || sleep 0.1; done
+		start virtio_net "$how" -netdev "tap,id=n,ifname=$tap,script=no,downscript=no,vhost=off" "${nic[@]}"
+		verdict "a tap: $how"
+	done
 else
 	skip "a tap" "none can be made"
 fi

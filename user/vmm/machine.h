@@ -69,6 +69,7 @@ int firmware_begin(struct vm *vm);
  * struct vcpu - one virtual CPU and the thread that runs it
  * @run: shared with KVM; written by the thread, immediate_exit by who pauses it under life->mutex
  * @counted: the thread is among life->unparked
+ * @held: see vm_hold(); NULL: it is not
  * @dead: met a triple fault or an error; does not run until the next reset
  * @init: state at power-on, which a reset brings back
  */
@@ -80,6 +81,7 @@ struct vcpu {
 	size_t run_size;
 	pthread_t thread;
 	bool started, counted, dead;
+	const bool *held;
 	struct vcpu_state *init;
 };
 

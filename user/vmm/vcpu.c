@@ -177,6 +177,27 @@ static void handle_exit(struct vcpu *v)
 	}
 }
 
+static __thread struct vcpu *self;
+
+void vm_hold(const bool *flag)
+{
+	if (self)
+		self->held = flag;
+}
+
+/* A pause ends the wait, and it goes on after that. */
+static void held_wait(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+
+	vm_lock(vm);
+	while (*v->held && !vm_pausing(vm))
+		pthread_cond_wait(&vm->unheld, &vm->lock);
+	if (!*v->held)
+		v->held = NULL;
+	vm_unlock(vm);
+}
+
 /*
  * Until the VM pauses. A pause is obeyed only when KVM_RUN said EINTR: then the instruction that
  * caused the last exit is complete, and registers may be read or replaced.
@@ -184,6 +205,8 @@ static void handle_exit(struct vcpu *v)
 static void vcpu_run(struct vcpu *v)
 {
 	for (;;) {
+		if (v->held)
+			held_wait(v);
 		if (ioctl(v->fd, KVM_RUN, 0) < 0) {
 			if (errno == EINTR || errno == EAGAIN) {
 				if (vm_pausing(v->vm))
@@ -205,6 +228,7 @@ static void *vcpu_thread(void *arg)
 {
 	struct vcpu *v = arg;
 
+	self = v;
 	while (vcpu_wait(v))
 		vcpu_run(v);
 	return NULL;

@@ -178,7 +178,8 @@ static struct virtio_job *job_new(struct virtio_dev *vd, enum job_kind kind, uns
 	job->vm = vd->pci.vm;
 	job->kind = kind;
 	job->n = n;
-	job->features = vd->driver_features;
+	/* Vhost has another use for this bit, and what it says is a promise to the driver alone. */
+	job->features = vd->driver_features & ~(1ull << VIRTIO_F_ANY_LAYOUT);
 	job->nr = vd->nr_queues;
 	for (i = 0; i < job->nr; i++)
 		job->ring[i] = vd->queue[i].ring;
@@ -284,6 +285,7 @@ static void step(struct virtio_dev *vd)
 			vd->want_reset = false;
 			vd->want_start = false;
 			virtio_registers_reset(vd);
+			vm_unhold(vd->pci.vm);
 			return;
 		} else if (vd->want_start) {
 			backend_ready(vd);
@@ -328,6 +330,7 @@ void virtio_backend_quiesce(struct virtio_dev *vd)
 
 	vd->want_start = false;
 	vd->want_reset = false;
+	vm_unhold(vd->pci.vm);
 	if (job) {
 		/* The helper takes no lock of ours; job_done() comes later and finds nobody. */
 		while (sem_wait(&job->worked) && errno == EINTR)

@@ -219,9 +219,8 @@ static int blk_open(struct virtio_blk *blk, struct vm *vm, const struct blk_prop
 		return -1;
 	if (!blk_config_fill(blk, p, &info)) {
 		blk->vd.features = blk_features(blk, p, &info);
-		if (blk->vd.features & 1ull << VIRTIO_F_VERSION_1)
+		if (!virtio_pci_features_check(blk->name, &p->pci, blk->vd.features))
 			return 0;
-		log_err("-device %s: the back end does not know VIRTIO_F_VERSION_1", blk->name);
 	}
 	blk_close(blk);
 	return -1;
@@ -236,6 +235,7 @@ static int virtio_blk_create(const struct device_type *type, struct vm *vm, cons
 		.device_id = VIRTIO_ID_BLOCK,
 		.class_code = 0x010000,
 		.addr = p->pci.addr,
+		.props = &p->pci,
 		.queue_max = sizes,
 	};
 	unsigned int n;

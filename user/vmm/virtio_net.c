@@ -52,6 +52,7 @@ struct net_props {
  * @nk: @vu: the one that serves it
  * @config: what the driver reads
  * @told: the same at reset, as a process is told
+ * @plugged: its address at reset; @mac: what a legacy driver has made of it
  * @next: of all there are
  */
 struct virtio_net {
@@ -61,6 +62,7 @@ struct virtio_net {
 	struct vhost_user vu;
 	struct netdev *nd;
 	struct virtio_net_config config, told;
+	uint8_t plugged[6], mac[6];
 	char name[64];
 };
 
@@ -135,8 +137,35 @@ static void net_config_read(struct virtio_dev *vd, unsigned int off, unsigned in
 		return;
 	if (!in_kernel(net) && (mac || status))
 		vhost_user_config_now(&net->vu, &now, NET_COMMANDED);
-	memcpy(net->config.mac, mac ? now.mac : net->told.mac, sizeof(now.mac));
+	memcpy(net->config.mac, mac ? now.mac : net->mac, sizeof(now.mac));
 	net->config.status = status ? now.status : net->told.status;
+}
+
+static void net_features_ok(struct virtio_dev *vd, uint64_t features)
+{
+	struct virtio_net *net = to_net(vd);
+
+	(void)features;
+	memcpy(net->mac, net->plugged, sizeof(net->mac));
+	memcpy(net->told.mac, net->plugged, sizeof(net->mac));
+}
+
+/*
+ * A legacy driver without the command sets its address here: 5.1.4.3. A process that serves it already hears of it when it
+ * is started anew; it needs it for a filter that there is not without commands.
+ */
+static void net_config_write(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len)
+{
+	struct virtio_net *net = to_net(vd);
+	unsigned int i;
+
+	if (!vd->legacy || virtio_negotiated(vd, VIRTIO_NET_F_CTRL_MAC_ADDR))
+		return;
+	for (i = 0; i < len && off + i < sizeof(net->mac); i++)
+		net->mac[off + i] = (uint8_t)(val >> 8 * i);
+	/* The helper reads it when it starts the process. */
+	if (!virtio_backend_busy(vd))
+		memcpy(net->told.mac, net->mac, sizeof(net->mac));
 }
 
 static void net_destroy(struct virtio_dev *vd)
@@ -154,6 +183,8 @@ static void net_destroy(struct virtio_dev *vd)
 
 static const struct virtio_ops net_ops = {
 	.check = net_check,
+	.features_ok = net_features_ok,
+	.config_write = net_config_write,
 	.config_read = net_config_read,
 	.destroy = net_destroy,
 };
@@ -336,8 +367,8 @@ static void config_init(struct virtio_net *net, const struct net_props *p)
 static int net_setup(struct virtio_net *net, const struct net_props *p)
 {
 	net->vd.features = net_features(net, p);
-	if (!(net->vd.features & BIT64(VIRTIO_F_VERSION_1)))
-		return log_err("-device %s: the back end does not know VIRTIO_F_VERSION_1", net->name);
+	if (virtio_pci_features_check(net->name, &p->pci, net->vd.features))
+		return -1;
 	if (p->mq && net->nd->queues > 1) {
 		if (!(net->vd.features & BIT64(VIRTIO_NET_F_MQ)))
 			return log_err("-device %s: mq=on: several pairs need ctrl_vq=on, and a process that serves the control queue",
@@ -345,6 +376,8 @@ static int net_setup(struct virtio_net *net, const struct net_props *p)
 		net->config.max_virtqueue_pairs = (uint16_t)net->nd->queues;
 	}
 	net->told = net->config;
+	memcpy(net->mac, net->config.mac, sizeof(net->mac));
+	memcpy(net->plugged, net->config.mac, sizeof(net->plugged));
 	return 0;
 }
 
@@ -358,6 +391,7 @@ static int net_plug(struct virtio_net *net, struct vm *vm, const struct net_prop
 		.device_id = VIRTIO_ID_NET,
 		.class_code = 0x020000,
 		.addr = p->pci.addr,
+		.props = &p->pci,
 		.vectors = p->pci.vectors,
 		.nr_queues = data + ctrl,
 		.queue_max = sizes,

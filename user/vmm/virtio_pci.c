@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A modern virtio device as a PCI function: capabilities, doorbells, and the window to the registers in
- * configuration space. The registers themselves are in virtio_regs.c. See virtio_pci.h for threads.
+ * A virtio device as a PCI function: which interfaces it has, capabilities, doorbells, and the window to the registers in
+ * configuration space. The registers themselves are in virtio_regs.c and virtio_legacy.c. See virtio_pci.h for threads.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 #include "virtio_pci.h"
@@ -18,6 +19,7 @@
 
 #define to_virtio(_pci)	((struct virtio_dev *)((char *)(_pci) - offsetof(struct virtio_dev, pci)))
 
+#define BAR_LEGACY	0
 #define BAR_MSIX	1
 #define BAR_MODERN	4
 
@@ -25,10 +27,13 @@
 
 int virtio_pci_props_check(const char *name, const struct virtio_pci_props *p)
 {
-	if (p->disable_legacy == PROP_OFF)
-		return log_err("-device %s: disable-legacy=off: there is no legacy interface", name);
-	if (p->disable_modern)
-		return log_err("-device %s: disable-modern=on: there is no other interface", name);
+	if (p->disable_modern && p->disable_legacy == PROP_ON)
+		return log_err("-device %s: disable-modern=on and disable-legacy=on: one of the interfaces has to be there", name);
+	if (p->disable_modern && (p->packed || p->in_order))
+		return log_err("-device %s: %s=on: not with disable-modern=on, it takes the modern interface", name,
+			       p->packed ? "packed" : "in_order");
+	if (p->iommu_platform && (p->disable_modern || p->disable_legacy == PROP_OFF))
+		return log_err("-device %s: iommu_platform=on: takes disable-legacy=on, a legacy driver has no such addresses", name);
 	if (p->vectors != VIRTIO_VECTORS_AUTO && p->vectors > MSIX_MAX)
 		return log_err("-device %s: vectors=%u: takes a number from 0 to %d", name, p->vectors,
 			       MSIX_MAX);
@@ -51,10 +56,47 @@ uint64_t virtio_pci_features(const struct virtio_pci_props *p, uint64_t has)
 	uint64_t features = 0;
 	unsigned int i;
 
+	/* The legacy interface has 32 of them. */
+	if (p->disable_modern)
+		has &= UINT32_MAX;
 	for (i = 0; i < sizeof(ring) / sizeof(ring[0]); i++)
 		features |= ring[i].on ? 1ull << ring[i].bit : 0;
 	/* There is no IOMMU: what the guest's DMA layer hands out is guest physical. */
 	return (features & has) | (p->iommu_platform ? 1ull << VIRTIO_F_ACCESS_PLATFORM : 0);
+}
+
+int virtio_pci_features_check(const char *name, const struct virtio_pci_props *p, uint64_t features)
+{
+	if (p->disable_modern || features & 1ull << VIRTIO_F_VERSION_1)
+		return 0;
+	return log_err("-device %s: the back end does not know VIRTIO_F_VERSION_1, see disable-modern", name);
+}
+
+/* ---- which interfaces there are ---- */
+
+/* The PCI device ID with which drivers from before virtio 1.0 know a device; 0: there was none */
+static uint16_t transitional_id(uint16_t device_id)
+{
+	static const uint16_t ids[] = {
+		[VIRTIO_ID_NET] = 0x1000, [VIRTIO_ID_BLOCK] = 0x1001, [VIRTIO_ID_BALLOON] = 0x1002,
+		[VIRTIO_ID_CONSOLE] = 0x1003, [VIRTIO_ID_SCSI] = 0x1004, [VIRTIO_ID_RNG] = 0x1005, [VIRTIO_ID_9P] = 0x1009,
+	};
+
+	return device_id < sizeof(ids) / sizeof(ids[0]) ? ids[device_id] : 0;
+}
+
+/* Return: 0, or -1 after one logged line */
+static int interfaces(const char *name, const struct virtio_pci_init *init, bool *legacy, bool *modern)
+{
+	const struct virtio_pci_props *p = init->props;
+
+	*modern = !p || !p->disable_modern;
+	*legacy = p && (p->disable_legacy == PROP_OFF || !*modern ||
+			(p->disable_legacy == PROP_AUTO && !p->iommu_platform && transitional_id(init->device_id)));
+	if (!*legacy || transitional_id(init->device_id))
+		return 0;
+	return log_err("-device %s: %s: there never was a legacy interface to such a device", name,
+		       *modern ? "disable-legacy=off" : "disable-modern=on");
 }
 
 /* ---- doorbells ---- */
@@ -75,11 +117,45 @@ static void notify_wire(struct virtio_dev *vd, struct virtio_queue *q, uint64_t 
 		q->notify_wired = false;
 }
 
+/* All queues have one port there, and are told apart by what is written. */
+static int legacy_ioeventfd(struct virtio_queue *q, bool assign)
+{
+	return vm_ioeventfd(q->vd->pci.vm, q->ring.kick, q->vd->legacy_addr + VIRTIO_PCI_QUEUE_NOTIFY, 2, true, true, q->n,
+			    assign);
+}
+
+void virtio_legacy_wire(struct virtio_queue *q, bool on)
+{
+	struct virtio_dev *vd = q->vd;
+	int err;
+
+	if (q->legacy_wired == on || (on && (!vd->ioeventfd || vd->legacy_addr == PCI_UNMAPPED)))
+		return;
+	err = legacy_ioeventfd(q, on);
+	q->legacy_wired = on && !err;
+	if (err && !vd->ioeventfd_logged)
+		log_warn("%s: queue %u: ioeventfd: %s", vd->name, q->n, strerror(-err));
+	vd->ioeventfd_logged |= err;
+}
+
+static void legacy_moved(struct virtio_dev *vd, uint64_t addr)
+{
+	unsigned int n;
+
+	for (n = 0; n < vd->nr_queues; n++)
+		virtio_legacy_wire(&vd->queue[n], false);
+	vd->legacy_addr = addr;
+	for (n = 0; n < vd->nr_queues && vd->legacy && virtio_backend_busy(vd); n++)
+		virtio_legacy_wire(&vd->queue[n], vd->queue[n].ring.enabled);
+}
+
 static void virtio_bar_moved(struct pci_dev *d, unsigned int bar, uint64_t addr)
 {
 	struct virtio_dev *vd = to_virtio(d);
 	unsigned int n;
 
+	if (bar == BAR_LEGACY)
+		legacy_moved(vd, addr);
 	if (bar != BAR_MODERN || !vd->ioeventfd)
 		return;
 	for (n = 0; n < vd->nr_queues; n++) {
@@ -114,7 +190,7 @@ static bool window_hit(struct virtio_dev *vd, unsigned int off, unsigned int len
 {
 	unsigned int data = vd->pci_cfg_cap + PCI_CFG_DATA;
 
-	return off < data + 4 && data < off + len;
+	return vd->pci_cfg_cap && off < data + 4 && data < off + len;
 }
 
 static bool virtio_cfg_read(struct pci_dev *d, unsigned int off, unsigned int len, uint32_t *val)
@@ -264,22 +340,49 @@ static void caps_create(struct virtio_dev *vd)
 	vd->pci_cfg_cap = off;
 }
 
+static void modern_create(struct virtio_dev *vd, const struct virtio_pci_init *init)
+{
+	pci_set_ids(&vd->pci, 0x1af4, 0x1040 + init->device_id, 0x1af4, 0x1100, init->class_code << 8 | 1);
+	pci_bar_init(&vd->pci, BAR_MODERN, false, VIRTIO_BAR_BYTES, &virtio_bar_ops, vd);
+}
+
+static void legacy_create(struct virtio_dev *vd, const struct virtio_pci_init *init)
+{
+	unsigned int config = vd->config_len < VIRTIO_LEGACY_CONFIG ? vd->config_len : VIRTIO_LEGACY_CONFIG, size = 32;
+
+	while (size < VIRTIO_LEGACY_HEADER + config)
+		size *= 2;
+	pci_set_ids(&vd->pci, 0x1af4, transitional_id(init->device_id), 0x1af4, init->device_id, init->class_code << 8);
+	pci_bar_init(&vd->pci, BAR_LEGACY, true, size, &virtio_legacy_ops, vd);
+	vd->legacy_features = vd->features;
+	/* Of virtio 1 a part, which these drivers have to be told */
+	if (vd->vhost->features & (1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_F_ANY_LAYOUT))
+		vd->legacy_features |= 1u << VIRTIO_F_ANY_LAYOUT;
+}
+
 int virtio_pci_create(struct vm *vm, struct virtio_dev *vd, const struct virtio_pci_init *init)
 {
 	struct pci_dev *d = &vd->pci;
+	bool legacy, modern;
 	unsigned int n;
 
+	if (interfaces(vd->name, init, &legacy, &modern))
+		return -1;
 	d->name = vd->name;
 	d->ops = &virtio_pci_ops;
 	vd->config_vector = MSIX_NO_VECTOR;
 	vd->notify_addr = PCI_UNMAPPED;
+	vd->legacy_addr = PCI_UNMAPPED;
 	if (queues_create(vd, init))
 		goto out_queues;
-	pci_set_ids(d, 0x1af4, 0x1040 + init->device_id, 0x1af4, 0x1100, init->class_code << 8 | 1);
-	pci_bar_init(d, BAR_MODERN, false, VIRTIO_BAR_BYTES, &virtio_bar_ops, vd);
+	if (modern)
+		modern_create(vd, init);
+	if (legacy)
+		legacy_create(vd, init);
 	if (msix_create(vm, d, init->vectors, BAR_MSIX))
 		goto out_queues;
-	caps_create(vd);
+	if (modern)
+		caps_create(vd);
 	if (pci_add(vm, d, init->addr))
 		goto out_msix;
 	for (n = 0; n < vd->nr_queues; n++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Registers of a modern virtio-pci device: common configuration, notification, ISR, device
- * configuration, in one BAR. See virtio_pci.h for threads.
+ * configuration, in one BAR; and what the legacy interface (virtio_legacy.c) has the same. See virtio_pci.h for threads.
  *
  * The driver may write anything anywhere at any time. Every register is found by offset and width in one
  * table; what a value is worth is decided where it is used: queue addresses by the back end, which
@@ -41,7 +41,7 @@ struct common_cfg {
 
 _Static_assert(sizeof(struct common_cfg) == VIRTIO_COMMON_BYTES, "no register is left out");
 
-static struct virtio_queue *selected(struct virtio_dev *vd)
+struct virtio_queue *virtio_selected(struct virtio_dev *vd)
 {
 	return vd->queue_select < vd->nr_queues ? &vd->queue[vd->queue_select] : NULL;
 }
@@ -93,6 +93,17 @@ static uint16_t vector_valid(const struct virtio_dev *vd, uint16_t v)
 	return v < msix_vectors(vd->pci.msix) ? v : MSIX_NO_VECTOR;
 }
 
+void virtio_config_vector_write(struct virtio_dev *vd, uint16_t vector)
+{
+	vd->config_vector = vector_valid(vd, vector);
+}
+
+void virtio_queue_vector_write(struct virtio_queue *q, uint16_t vector)
+{
+	q->vector = vector_valid(q->vd, vector);
+	msix_bind(&q->src, q->vector);
+}
+
 /* ---- common configuration ---- */
 
 void virtio_queue_reset(struct virtio_queue *q)
@@ -100,6 +111,7 @@ void virtio_queue_reset(struct virtio_queue *q)
 	uint64_t val;
 
 	q->want = VIRTIO_QUEUE_AS_IS;
+	virtio_legacy_wire(q, false);
 	q->vector = MSIX_NO_VECTOR;
 	msix_bind(&q->src, MSIX_NO_VECTOR);
 	msix_drain(&q->src);
@@ -123,6 +135,7 @@ void virtio_registers_reset(struct virtio_dev *vd)
 	vd->isr = 0;
 	pci_intx(&vd->pci, 0);
 	vd->driver_features = 0;
+	vd->legacy = false;
 	vd->device_select = 0;
 	vd->driver_select = 0;
 	vd->queue_select = 0;
@@ -133,11 +146,32 @@ void virtio_registers_reset(struct virtio_dev *vd)
 
 static bool features_fit(struct virtio_dev *vd)
 {
-	if (vd->driver_features & ~vd->features)
+	if (vd->legacy || vd->driver_features & ~vd->features)
 		return false;
 	if (!(vd->driver_features & 1ull << VIRTIO_F_VERSION_1))
 		return false;
 	return !vd->ops->check || vd->ops->check(vd, vd->driver_features);
+}
+
+void virtio_reset_write(struct virtio_dev *vd)
+{
+	if (virtio_backend_busy(vd)) {
+		vd->want_reset = true;
+		virtio_backend_kick(vd);
+	} else {
+		virtio_registers_reset(vd);
+	}
+}
+
+void virtio_started(struct virtio_dev *vd)
+{
+	/* Broken before it began: now the driver may be told. */
+	if (vd->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
+		config_interrupt(vd);
+		return;
+	}
+	vd->want_start = true;
+	virtio_backend_kick(vd);
 }
 
 static void status_write(struct virtio_dev *vd, uint8_t val)
@@ -145,12 +179,7 @@ static void status_write(struct virtio_dev *vd, uint8_t val)
 	uint8_t set = val & ~vd->status;
 
 	if (!val) {
-		if (virtio_backend_busy(vd)) {
-			vd->want_reset = true;
-			virtio_backend_kick(vd);
-		} else {
-			virtio_registers_reset(vd);
-		}
+		virtio_reset_write(vd);
 		return;
 	}
 	/* Bits are only ever added: virtio 1.2, 2.1.1 */
@@ -163,25 +192,19 @@ static void status_write(struct virtio_dev *vd, uint8_t val)
 	}
 	if (set & VIRTIO_CONFIG_S_DRIVER_OK && vd->status & VIRTIO_CONFIG_S_FEATURES_OK) {
 		vd->status |= VIRTIO_CONFIG_S_DRIVER_OK;
-		/* Broken before it began: now the driver may be told. */
-		if (vd->status & VIRTIO_CONFIG_S_NEEDS_RESET) {
-			config_interrupt(vd);
-			return;
-		}
-		vd->want_start = true;
-		virtio_backend_kick(vd);
+		virtio_started(vd);
 	}
 }
 
 bool virtio_negotiated(const struct virtio_dev *vd, unsigned int bit)
 {
-	return vd->status & VIRTIO_CONFIG_S_FEATURES_OK && vd->driver_features & 1ull << bit;
+	return (vd->legacy || vd->status & VIRTIO_CONFIG_S_FEATURES_OK) && vd->driver_features & 1ull << bit;
 }
 
 /* Whether the driver may still, or again, set the selected queue up. */
 static struct virtio_queue *selected_open(struct virtio_dev *vd)
 {
-	struct virtio_queue *q = selected(vd);
+	struct virtio_queue *q = virtio_selected(vd);
 	bool open = !(vd->status & VIRTIO_CONFIG_S_DRIVER_OK) || virtio_negotiated(vd, VIRTIO_F_RING_RESET);
 
 	return q && !q->ring.enabled && open ? q : NULL;
@@ -222,11 +245,10 @@ static void addr_half(uint64_t *addr, unsigned int hi, uint32_t val)
 
 static void queue_write(struct virtio_dev *vd, unsigned int off, uint32_t val)
 {
-	struct virtio_queue *q = selected(vd);
+	struct virtio_queue *q = virtio_selected(vd);
 
 	if (off == VIRTIO_PCI_COMMON_Q_MSIX && q) {
-		q->vector = vector_valid(vd, val);
-		msix_bind(&q->src, q->vector);
+		virtio_queue_vector_write(q, val);
 		return;
 	}
 	if (off == VIRTIO_PCI_COMMON_Q_RESET && q) {
@@ -270,11 +292,11 @@ static void common_write(struct virtio_dev *vd, unsigned int off, uint32_t val)
 		vd->driver_select = val;
 		break;
 	case VIRTIO_PCI_COMMON_GF:
-		if (vd->driver_select < 2 && !(vd->status & VIRTIO_CONFIG_S_FEATURES_OK))
+		if (vd->driver_select < 2 && !vd->legacy && !(vd->status & VIRTIO_CONFIG_S_FEATURES_OK))
 			addr_half(&vd->driver_features, vd->driver_select, val);
 		break;
 	case VIRTIO_PCI_COMMON_MSIX:
-		vd->config_vector = vector_valid(vd, val);
+		virtio_config_vector_write(vd, val);
 		break;
 	case VIRTIO_PCI_COMMON_STATUS:
 		status_write(vd, val);
@@ -292,7 +314,7 @@ static void common_write(struct virtio_dev *vd, unsigned int off, uint32_t val)
 static void common_snapshot(struct virtio_dev *vd, struct common_cfg *common)
 {
 	struct virtio_pci_common_cfg *c = &common->cfg;
-	struct virtio_queue *q = selected(vd);
+	struct virtio_queue *q = virtio_selected(vd);
 
 	memset(common, 0, sizeof(*common));
 	c->device_feature_select = vd->device_select;
@@ -364,18 +386,16 @@ static void common_write_bytes(struct virtio_dev *vd, unsigned int off, uint64_t
 
 /* ---- the other structures ---- */
 
-static uint64_t isr_read(struct virtio_dev *vd, unsigned int off)
+uint8_t virtio_isr_read(struct virtio_dev *vd)
 {
 	uint8_t isr = vd->isr;
 
-	if (off)
-		return 0;
 	vd->isr = 0;
 	pci_intx(&vd->pci, 0);
 	return isr;
 }
 
-static uint64_t config_read(struct virtio_dev *vd, unsigned int off, unsigned int len)
+uint64_t virtio_config_read(struct virtio_dev *vd, unsigned int off, unsigned int len)
 {
 	uint64_t val = 0;
 
@@ -389,17 +409,16 @@ static uint64_t config_read(struct virtio_dev *vd, unsigned int off, unsigned in
 	return val;
 }
 
-static void config_write(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len)
+void virtio_config_write(struct virtio_dev *vd, unsigned int off, uint64_t val, unsigned int len)
 {
 	if (vd->ops->config_write && !vd->want_reset && off < vd->config_len)
 		vd->ops->config_write(vd, off, val, len);
 }
 
-/* A notification that KVM did not take: the configuration window, or no ioeventfd. */
-static void notify_write(struct virtio_dev *vd, unsigned int off)
+/* The configuration window, or no ioeventfd */
+void virtio_notify(struct virtio_dev *vd, unsigned int n)
 {
 	uint64_t one = 1;
-	unsigned int n = off / VIRTIO_NOTIFY_STRIDE;
 
 	/* EAGAIN: the count is full, so the back end has been told often enough. */
 	if (n < vd->nr_queues && write(vd->queue[n].ring.kick, &one, sizeof(one)) < 0 && errno != EAGAIN)
@@ -415,9 +434,9 @@ static uint64_t bar_read(void *dev, uint64_t off, unsigned int len)
 	case VIRTIO_PART_COMMON:
 		return common_read(vd, in, len);
 	case VIRTIO_PART_ISR:
-		return isr_read(vd, in);
+		return in ? 0 : virtio_isr_read(vd);
 	case VIRTIO_PART_DEVICE:
-		return config_read(vd, in, len);
+		return virtio_config_read(vd, in, len);
 	default:
 		return 0;
 	}
@@ -433,10 +452,10 @@ static void bar_write(void *dev, uint64_t off, uint64_t val, unsigned int len)
 		common_write_bytes(vd, in, val, len);
 		break;
 	case VIRTIO_PART_DEVICE:
-		config_write(vd, in, val, len);
+		virtio_config_write(vd, in, val, len);
 		break;
 	case VIRTIO_PART_NOTIFY:
-		notify_write(vd, in);
+		virtio_notify(vd, in / VIRTIO_NOTIFY_STRIDE);
 		break;
 	}
 }

@@ -231,9 +231,8 @@ static int scsi_open(struct virtio_scsi *scsi, struct vm *vm, const struct scsi_
 		goto out;
 	scsi_config_fill(&scsi->config, p);
 	scsi->vd.features = scsi_features(scsi, p);
-	if (scsi->vd.features & BIT64(VIRTIO_F_VERSION_1))
+	if (!virtio_pci_features_check(scsi->name, &p->pci, scsi->vd.features))
 		return 0;
-	log_err("%s: the vhost module does not know VIRTIO_F_VERSION_1", opt);
 out:
 	close(fd);
 	return -1;
@@ -248,6 +247,7 @@ static int vhost_scsi_create(const struct device_type *type, struct vm *vm, cons
 		.device_id = VIRTIO_ID_SCSI,
 		.class_code = 0x010000,
 		.addr = p->pci.addr,
+		.props = &p->pci,
 		.queue_max = sizes,
 	};
 	unsigned int n;

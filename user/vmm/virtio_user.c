@@ -200,9 +200,7 @@ static int features_set(struct virtio_user *d)
 	if (d->kind->features)
 		own &= d->kind->features(d->p);
 	d->vd.features = virtio_pci_features(&d->p->pci, has) | (has & own);
-	if (d->vd.features & BIT64(VIRTIO_F_VERSION_1))
-		return 0;
-	return log_err("-device %s: the process does not know VIRTIO_F_VERSION_1", d->name);
+	return virtio_pci_features_check(d->name, &d->p->pci, d->vd.features);
 }
 
 /* The process has been asked what it is. Return: 0, or -1 after one logged line */
@@ -233,6 +231,7 @@ static int user_plug(struct virtio_user *d, struct vm *vm, unsigned int queues)
 		.device_id = kind->id ? kind->id : (uint16_t)p->virtio_id,
 		.class_code = kind->class,
 		.addr = p->pci.addr,
+		.props = &p->pci,
 		.nr_queues = queues,
 		.queue_max = sizes,
 		.vectors = p->pci.vectors,

@@ -87,6 +87,12 @@ void vm_pause(struct vm *vm)
 	pthread_mutex_lock(&life->mutex);
 	life->running = false;
 	pause_begin(vm);
+	pthread_mutex_unlock(&life->mutex);
+	/* Who is in vm_hold() looks again. */
+	vm_lock(vm);
+	vm_unhold(vm);
+	vm_unlock(vm);
+	pthread_mutex_lock(&life->mutex);
 	while (life->unparked)
 		pthread_cond_wait(&life->cond, &life->mutex);
 	pthread_mutex_unlock(&life->mutex);
@@ -267,6 +273,7 @@ int vm_create(struct vm *vm, const struct vm_config *cfg, struct loop *loop)
 	vm->vm_fd = -1;
 	vm->ram_fd = -1;
 	pthread_mutex_init(&vm->lock, NULL);
+	pthread_cond_init(&vm->unheld, NULL);
 	vm->life = calloc(1, sizeof(*vm->life));
 	if (!vm->life)
 		return log_err("out of memory");

@@ -67,6 +67,7 @@ struct vm {
 	const struct vm_config *cfg;
 	int kvm_fd, vm_fd;
 	pthread_mutex_t lock;		/* device lock */
+	pthread_cond_t unheld;		/* see vm_hold() */
 	struct bus pio, mmio;
 
 	int ram_fd;
@@ -121,6 +122,16 @@ void vm_hook(struct vm *vm, struct vm_hook *hook);
 
 /** vm_powerdown() - press the power button; device lock held */
 void vm_powerdown(struct vm *vm);
+
+/**
+ * vm_hold() - the access to the bus that this is called from takes until *@flag is false; device lock held
+ *
+ * The vCPU executes nothing before that; the lock is not held meanwhile, and a pause need not wait for it. On other
+ * threads it has no effect.
+ */
+void vm_hold(const bool *flag);
+/** vm_unhold() - such a flag has become false; device lock held */
+static inline void vm_unhold(struct vm *vm) { pthread_cond_broadcast(&vm->unheld); }
 
 /* ---- memory (memory.c) ---- */
 

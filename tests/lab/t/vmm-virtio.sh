@@ -219,7 +219,7 @@ refused "no such -netdev" "an unknown netdev" -device virtio-net-pci,netdev=n7
 refused "rx_queue_size=384: takes a power of two" "a crooked queue" -device virtio-net-pci,netdev=n0,rx_queue_size=384
 refused "in use by virtio-net-pci.a" "a netdev twice" -device virtio-net-pci,netdev=n0,id=a -device virtio-net-pci,netdev=n0,id=b
 refused "slot 0.0 is taken" "the bridge's slot" -device virtio-net-pci,netdev=n0,addr=0
-refused "disable-legacy=off" "the legacy interface" -device virtio-net-pci,netdev=n0,disable-legacy=off
+refused "one of the interfaces" "no interface" -device virtio-net-pci,netdev=n0,disable-legacy=on,disable-modern=on
 refused "host_mtu=40" "an MTU that is none" -device virtio-net-pci,netdev=n0,host_mtu=40
 
 peer_down

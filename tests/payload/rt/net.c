@@ -7,12 +7,18 @@ static void nothing(struct regs *r)
 	(void)r;
 }
 
-static u64 isr_reg;
+static struct virtio *isr_of;
 
 static void on_intx(struct regs *r)
 {
 	(void)r;
-	mmio_r8(isr_reg);
+	virtio_isr(isr_of);
+}
+
+/* In front of each frame: without VERSION_1 and MRG_RXBUF there is no count of buffers. */
+static u32 hdr_len(const struct net *n)
+{
+	return sizeof(struct net_hdr) - (n->v.port && !(n->v.features & NF_MRG_RXBUF) ? 2 : 0);
 }
 
 void net_find(struct net *n)
@@ -22,7 +28,9 @@ void net_find(struct net *n)
 	memset(n, 0, sizeof(*n));
 	if (!virtio_find(&n->v, VIRTIO_NET, 0))
 		rt_die("no virtio-net with its capabilities");
-	n->want_qsize = cmdline_num("qsize", 64);
+	n->want_qsize = n->v.port ? legacy_size(&n->v, 0) : cmdline_num("qsize", 64);
+	if (!n->want_qsize)
+		rt_die("the size of queue 0");
 	n->rx_size = cmdline_num("rxbuf", 2048);
 	n->use_msix = n->v.has_msix && !cmdline_has("intx");
 	n->whole = alloc_pages(17);
@@ -49,7 +57,7 @@ void net_mac(struct net *n, u8 *mac)
 	unsigned int i;
 
 	for (i = 0; i < 6; i++)
-		mac[i] = mmio_r8(n->v.dev + i);
+		mac[i] = virtio_config(&n->v, i, 1);
 }
 
 /* Pairs behind the first one, and the control queue, polled: behind all pairs with MQ or RSS, behind the first without. */
@@ -59,7 +67,7 @@ static bool start_more(struct net *n)
 
 	n->pairs = 1;
 	if (n->v.features & (NF_MQ | NF_RSS)) {
-		n->pairs = mmio_r16(n->v.dev + 8);
+		n->pairs = virtio_config(&n->v, 8, 2);
 		if (n->pairs > NET_MAX_PAIRS)
 			return false;
 		nr = 2 * n->pairs;
@@ -109,11 +117,11 @@ bool net_start(struct net *n, u64 want)
 		msix_fmask(&v->msix, false);
 	}
 	if (!n->use_msix) {
-		isr_reg = v->isr;
+		isr_of = v;
 		ioapic_route(pci_intx_pin(v->devfn), VEC_NET_INTX, true,
 			     !cmdline_has("vmm=qemu"), false);
 	}
-	mmio_w16(v->common + VC_MSIX, n->use_msix ? 0 : NO_VECTOR);
+	virtio_config_vector(v, n->use_msix ? 0 : NO_VECTOR);
 	if (!vq_setup(&n->rx, v, 0, n->want_qsize, n->use_msix ? 1 : NO_VECTOR) ||
 	    !vq_setup(&n->tx, v, 1, n->want_qsize, n->use_msix ? 2 : NO_VECTOR) || !start_more(n))
 		return false;
@@ -137,8 +145,8 @@ bool net_send(struct net *n, u8 op, u32 seq, u32 arg, u32 len, bool kick)
 	u32 slot = n->tx_sent % n->tx.size, i;
 	u8 *buf = n->txbuf[slot];
 	struct net_hdr *h = (void *)buf;
-	struct frame *f = (void *)(buf + sizeof(*h));
-	struct vbuf b[2] = { { h, sizeof(*h) }, { f, len } };
+	struct frame *f = (void *)(buf + hdr_len(n));
+	struct vbuf b[2] = { { h, hdr_len(n) }, { f, len } };
 
 	/* A slot's buffer is free only when all before it are; the device uses them in order. */
 	net_reap(n);
@@ -190,10 +198,10 @@ struct frame *net_recv(struct net *n, u8 op, u32 *len)
 		if (!got) {
 			struct net_hdr *h = (void *)buf;
 
-			skip = sizeof(*h);
+			skip = hdr_len(n);
 			total = 0;
 			bufs = n->v.features & NF_MRG_RXBUF ? h->num_buffers : 1;
-			if (used < sizeof(*h) || !bufs || bufs > n->rx.size)
+			if (used < skip || !bufs || bufs > n->rx.size)
 				rt_die("received %u bytes in %u buffers", used, bufs);
 			if (bufs > n->rx_max_bufs)
 				n->rx_max_bufs = bufs;
@@ -314,10 +322,10 @@ struct arp {
 void net_arp_ask(struct net *n, u8 *buf, const u8 *mac, u8 gateway)
 {
 	struct net_hdr *h = (void *)buf;
-	struct arp *a = (void *)(buf + sizeof(*h));
-	struct vbuf b[2] = { { h, sizeof(*h) }, { a, 60 } };
+	struct arp *a = (void *)(buf + hdr_len(n));
+	struct vbuf b[2] = { { h, hdr_len(n) }, { a, 60 } };
 
-	memset(buf, 0, sizeof(*h) + 60);
+	memset(buf, 0, hdr_len(n) + 60);
 	memset(a->dst, 0xff, 6);
 	memcpy(a->src, mac, 6);
 	a->type = __builtin_bswap16(0x0806);
@@ -344,8 +352,8 @@ bool net_arp_answered(struct net *n, const u8 *mac, u8 gateway)
 
 	net_reap(n);
 	while ((b.p = vq_pop(&n->rx, &len))) {
-		a = (void *)((u8 *)b.p + sizeof(struct net_hdr));
-		if (len >= sizeof(struct net_hdr) + sizeof(*a) && a->type == __builtin_bswap16(0x0806) &&
+		a = (void *)((u8 *)b.p + hdr_len(n));
+		if (len >= hdr_len(n) + sizeof(*a) && a->type == __builtin_bswap16(0x0806) &&
 		    a->op == __builtin_bswap16(2) && a->from_ip[3] == gateway && !memcmp(a->dst, mac, 6))
 			good = true;
 		vq_add(&n->rx, &b, 0, 1, b.p);

@@ -2,6 +2,13 @@
 /* A virtio 1.x PCI driver: the device, and split rings. See virtio.h. */
 #include "virtio.h"
 
+int virtio_find_transitional(u16 type, unsigned int nth)
+{
+	static const u16 ids[] = { 0, 0x1000, 0x1001, 0x1003, 0x1005, 0x1002, 0, 0, 0x1004, 0x1009 };
+
+	return type < sizeof(ids) / sizeof(ids[0]) && ids[type] ? pci_find(VIRTIO_VENDOR, ids[type], nth) : -1;
+}
+
 bool virtio_find(struct virtio *v, u16 type, unsigned int nth)
 {
 	int devfn = pci_find(VIRTIO_VENDOR, 0x1040 + type, nth);
@@ -9,10 +16,8 @@ bool virtio_find(struct virtio *v, u16 type, unsigned int nth)
 	u8 cap = 0;
 
 	memset(v, 0, sizeof(*v));
-	if (devfn < 0 && nth == 0 && type == VIRTIO_NET)
-		devfn = pci_find(VIRTIO_VENDOR, 0x1000, 0);	/* transitional */
-	if (devfn < 0 && nth == 0 && type == VIRTIO_RNG)
-		devfn = pci_find(VIRTIO_VENDOR, 0x1005, 0);
+	if (devfn < 0)
+		devfn = virtio_find_transitional(type, nth);
 	if (devfn < 0)
 		return false;
 	v->devfn = devfn;
@@ -45,17 +50,45 @@ bool virtio_find(struct virtio *v, u16 type, unsigned int nth)
 		}
 	}
 	v->has_msix = msix_find(&v->msix, devfn);
+	if (cmdline_has("legacy"))
+		return legacy_find(v);
 	return v->common && v->notify && v->isr;
 }
 
 u8 virtio_status(struct virtio *v)
 {
-	return mmio_r8(v->common + VC_STATUS);
+	return v->port ? inb(v->port + VL_STATUS) : mmio_r8(v->common + VC_STATUS);
 }
 
 void virtio_set_status(struct virtio *v, u8 bits)
 {
-	mmio_w8(v->common + VC_STATUS, virtio_status(v) | bits);
+	bits |= virtio_status(v);
+	if (v->port)
+		outb(v->port + VL_STATUS, bits);
+	else
+		mmio_w8(v->common + VC_STATUS, bits);
+}
+
+u8 virtio_isr(struct virtio *v)
+{
+	return v->port ? inb(v->port + VL_ISR) : mmio_r8(v->isr);
+}
+
+u32 virtio_config(struct virtio *v, u32 off, u32 len)
+{
+	u16 at = v->port + VL_MSIX + (v->has_msix && msix_enabled(&v->msix) ? 4 : 0) + off;
+
+	if (v->port)
+		return len == 1 ? inb(at) : len == 2 ? inw(at) : inl(at);
+	return len == 1 ? mmio_r8(v->dev + off) : len == 2 ? mmio_r16(v->dev + off) : mmio_r32(v->dev + off);
+}
+
+void virtio_config_vector(struct virtio *v, u16 vector)
+{
+	if (!v->port)
+		mmio_w16(v->common + VC_MSIX, vector);
+	else if (v->has_msix && msix_enabled(&v->msix))
+		outw(v->port + VL_MSIX, vector);
 }
 
 u32 virtio_reset(struct virtio *v)
@@ -63,6 +96,10 @@ u32 virtio_reset(struct virtio *v)
 	u64 end = rdtsc() + 5000 * tsc_per_ms();
 	u32 reads = 0;
 
+	if (v->port) {
+		legacy_reset(v);
+		return 0;
+	}
 	mmio_w8(v->common + VC_STATUS, 0);
 	while (virtio_status(v)) {
 		reads++;
@@ -77,6 +114,8 @@ u64 virtio_offered(struct virtio *v)
 {
 	u64 f;
 
+	if (v->port)
+		return inl(v->port + VL_DF);
 	mmio_w32(v->common + VC_DFSELECT, 0);
 	f = mmio_r32(v->common + VC_DF);
 	mmio_w32(v->common + VC_DFSELECT, 1);
@@ -89,6 +128,8 @@ bool virtio_negotiate(struct virtio *v, u64 want)
 	virtio_set_status(v, VS_ACK);
 	virtio_set_status(v, VS_DRIVER);
 	v->offered = virtio_offered(v);
+	if (v->port)
+		return legacy_negotiate(v, want);
 	v->features = v->offered & (want | VF_VERSION_1);
 	mmio_w32(v->common + VC_GFSELECT, 0);
 	mmio_w32(v->common + VC_GF, v->features);
@@ -98,21 +139,31 @@ bool virtio_negotiate(struct virtio *v, u64 want)
 	return virtio_status(v) & VS_FEATURES_OK;
 }
 
+/* Selects it, too; 0: it cannot be had */
+static u16 choose_size(struct virtio *v, u16 index, u16 max_size)
+{
+	u16 size;
+
+	if (v->port)
+		return legacy_size(v, index);
+	mmio_w16(v->common + VC_QSEL, index);
+	size = mmio_r16(v->common + VC_QSIZE);
+	if (!size || mmio_r16(v->common + VC_QENABLE))
+		return 0;
+	if (size > max_size)
+		size = max_size;
+	mmio_w16(v->common + VC_QSIZE, size);
+	return mmio_r16(v->common + VC_QSIZE) == size ? size : 0;
+}
+
 bool vq_setup(struct vq *q, struct virtio *v, u16 index, u16 max_size, u16 msix)
 {
 	bool reuse = q->desc && q->size >= max_size;
 	u8 *mem = (u8 *)q->desc;
-	u16 size;
+	u16 size = choose_size(v, index, max_size);
 	u32 i;
 
-	mmio_w16(v->common + VC_QSEL, index);
-	size = mmio_r16(v->common + VC_QSIZE);
-	if (!size || mmio_r16(v->common + VC_QENABLE))
-		return false;
-	if (size > max_size)
-		size = max_size;
-	mmio_w16(v->common + VC_QSIZE, size);
-	if (mmio_r16(v->common + VC_QSIZE) != size)
+	if (!size)
 		return false;
 
 	/* 16 bytes a descriptor, 2 an avail entry, 8 a used entry; each part on its own page */
@@ -146,6 +197,8 @@ bool vq_setup(struct vq *q, struct virtio *v, u16 index, u16 max_size, u16 msix)
 	for (i = 0; i < size; i++)
 		q->next[i] = i + 1 < size ? i + 1 : 0;
 
+	if (v->port)
+		return legacy_place(q, mem, msix);
 	mmio_w16(v->common + VC_QMSIX, msix);
 	if (mmio_r16(v->common + VC_QMSIX) != msix)
 		return false;
@@ -228,7 +281,10 @@ void vq_publish(struct vq *q)
 
 void vq_notify(struct vq *q)
 {
-	mmio_w16(q->bell, q->index);
+	if (q->v->port)
+		outw(q->v->port + VL_NOTIFY, q->index);
+	else
+		mmio_w16(q->bell, q->index);
 	q->kicks++;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A virtio 1.x PCI driver with split and packed rings, written from the specification and from nothing in this
+ * A virtio PCI driver with split and packed rings, for the interface of virtio 1.x, or with "legacy" on the payload's command
+ * line for the one from before that, in I/O ports; written from the specification and from nothing in this
  * repository: it has to disagree when the rest misreads.
  */
 #ifndef PAYLOAD_VIRTIO_H
@@ -19,6 +20,7 @@
 #define VS_NEEDS_RESET	0x40
 #define VS_FAILED	0x80
 
+#define VF_ANY_LAYOUT	(1ull << 27)
 #define VF_INDIRECT	(1ull << 28)
 #define VF_EVENT_IDX	(1ull << 29)
 #define VF_VERSION_1	(1ull << 32)
@@ -47,6 +49,18 @@
 #define VC_QRESET	0x3a
 #define NO_VECTOR	0xffff
 
+/* Ports of the legacy interface; the vectors are there while MSI-X is on, and the configuration behind them */
+#define VL_DF		0
+#define VL_GF		4
+#define VL_QPFN		8
+#define VL_QSIZE	12
+#define VL_QSEL		14
+#define VL_NOTIFY	16
+#define VL_STATUS	18
+#define VL_ISR		19
+#define VL_MSIX		20
+#define VL_QMSIX	22
+
 #define VQ_MAX		256
 #define VD_NEXT		1
 #define VD_WRITE	2
@@ -70,6 +84,7 @@ struct pdesc {
 
 struct virtio {
 	u8 devfn;
+	u16 port;			/* of the legacy interface, if that is used; else 0 */
 	u64 common, notify, isr, dev;
 	u32 notify_mult, notify_len, dev_len;
 	u8 cap_pci_cfg;
@@ -111,10 +126,15 @@ struct vbuf {
 	u32 len;
 };
 
+/* Device and function, or -1: of one that drivers from before virtio 1.0 know, too */
+int virtio_find_transitional(u16 type, unsigned int nth);
 bool virtio_find(struct virtio *v, u16 type, unsigned int nth);
-/* Write 0, wait until it reads 0; how many reads did not. */
+/* Write 0, wait until (legacy: nobody waits) it reads 0; how many reads did not. */
 u32 virtio_reset(struct virtio *v);
 u8 virtio_status(struct virtio *v);
+u8 virtio_isr(struct virtio *v);
+u32 virtio_config(struct virtio *v, u32 off, u32 len);
+void virtio_config_vector(struct virtio *v, u16 vector);
 void virtio_set_status(struct virtio *v, u8 bits);
 u64 virtio_offered(struct virtio *v);
 /* Reset, ACK, DRIVER, features, FEATURES_OK. */
@@ -135,6 +155,13 @@ bool vq_used(struct vq *q);
 void vq_irq(struct vq *q, bool on);
 /* Reset this queue alone; how many reads said that it was not done yet. VF_RING_RESET */
 u32 vq_reset(struct vq *q);
+
+/* ---- virtio_legacy.c, for virtio.c ---- */
+bool legacy_find(struct virtio *v);
+void legacy_reset(struct virtio *v);
+bool legacy_negotiate(struct virtio *v, u64 want);
+u16 legacy_size(struct virtio *v, u16 index);
+bool legacy_place(struct vq *q, u8 *mem, u16 msix);
 
 /* ---- virtio_packed.c, for virtio.c ---- */
 void packed_setup(struct vq *q);
