@@ -6,7 +6,7 @@
 say() { echo "GUEST $*"; }
 
 root=$(sed -n 's|^/dev/\(vd[a-z]*\) / .*|\1|p' /proc/mounts)
-say kernel="$(uname -r)" root="$root"
+say kernel="$(uname -r)" root="$root" legacy="$(grep -c virtio-pci-legacy /proc/ioports)"
 dd if=/dev/urandom of=/large bs=64k count=64 2>/dev/null
 sum=$(sha256sum </large)
 sync

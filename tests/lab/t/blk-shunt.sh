@@ -43,7 +43,7 @@ sum=$(sha256sum < ro | cut -c 1-16)
 	-drive file=root,if=none,id=root,format=raw \
 	-device virtio-blk-pci,drive=root,vhostfd=9,vhost=on,serial=root,num-queues=64,queue-size=1024 \
 	-drive file=ext4/file,if=none,id=file,format=raw,cache=none,discard=unmap \
-	-device virtio-blk-pci,drive=file,vhost=on,id=vfile,serial=file \
+	-device virtio-blk-pci,drive=file,vhost=on,id=vfile,serial=file,disable-modern=on \
 	-drive "file=${loops[1]},if=none,id=block,format=raw,discard=on" \
 	-device vhost-blk-pci,drive=block,serial=block-with-20-letter,packed=on,num-queues=2,queue-size=128 \
 	-drive file=ro,if=none,id=ro,format=raw,readonly=on \

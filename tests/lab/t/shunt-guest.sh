@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# shunt without root and without a module: a stock guest whose root disk and NIC have a process each.
+# shunt without root and without a module: a stock guest whose root disk and NIC have a process each, and whose drivers
+# use the legacy interface.
 # check on: 6.1
 set -u
 . "$SHUNT_TOP/tests/lab/tap.sh"
@@ -34,7 +35,7 @@ web=$!
 : > serial
 setpriv --reuid=nobody --regid=nogroup --groups="$(stat -c %g /dev/kvm)" --no-new-privs \
 	"$SHUNT_TOP/build/bin/shunt" -m 512 -kernel vmlinuz -initrd initramfs \
-	-append "console=ttyS0 quiet panic=-1" -drive file=d.img,if=virtio,format=raw \
+	-append "console=ttyS0 quiet panic=-1 legacy=1" -drive file=d.img,if=virtio,format=raw \
 	-netdev user,id=n,hostfwd=tcp:127.0.0.1:2323-:23 -device virtio-net-pci,netdev=n -nographic \
 	> serial 2> err < /dev/null &
 vmm=$!
@@ -43,6 +44,7 @@ is "$(pgrep -P $vmm -l | cut -d' ' -f2 | sort | tr '\n' ' ')" "shunt-blk shunt-n
 is "$(cat "/proc/$vmm/comm") $(sed -n 's/^Uid:\t\([0-9]*\).*/\1/p' "/proc/$vmm/status" \
 	"/proc/$(pgrep -P $vmm | head -n 1)/status" | sort -u)" "shunt $(id -u nobody)" "none of them root's"
 check "it gets on the network" heard "listens=1" 120
+is "$(said legacy)" 2 "both by the legacy interface"
 is "$(said root)" vda "its root is on the virtio disk"
 is "$(said intact)" 1 "where it finds what it wrote"
 is "$(said address)" 10.0.2.15 "an address by DHCP"
