@@ -284,6 +284,7 @@ if [ -w /dev/kvm ]; then
 	disk "vhostfd=x: takes the number" ,vhost=on,vhostfd=x
 	disk "vhostfd=999: Bad file descriptor" ,vhost=on,vhostfd=999
 	disk "vhostfd=0 is not a vhost-blk device" ,vhost=on,vhostfd=0
+	bad "rss=on: not with disable-modern=on" "${k[@]}" -netdev user,id=n -device virtio-net-pci,netdev=n,rss=on,disable-modern=on
 	disk "one of the interfaces has to be there" ,disable-legacy=on,disable-modern=on
 	disk "packed=on: not with disable-modern=on" ,disable-modern=on,packed=on
 	disk "in_order=on: not with disable-modern=on" ,disable-modern=on,in_order=on

@@ -271,6 +271,8 @@ static int props_check(struct virtio_net *net, const struct net_props *p)
 
 	if (virtio_pci_props_check(name, &p->pci))
 		return -1;
+	if (p->rss && p->pci.disable_modern)
+		return log_err("-device %s: rss=on: not with disable-modern=on, it takes the modern interface", name);
 	if (size_check(name, "rx_queue_size", p->rx_queue_size) ||
 	    size_check(name, "tx_queue_size", p->tx_queue_size))
 		return -1;
