@@ -452,6 +452,32 @@ static void test_media(void **state)
 	assert_int_equal(packet(test, 0, false), 0x50);
 }
 
+/* The medium goes when a read of it has been asked for and no helper has begun: what gets its descriptor is not read. */
+static void test_change_meanwhile(void **state)
+{
+	static const uint8_t read[12] = { 0x28, 0, 0, 0, 0, 9, 0, 0, 1 }, test[12] = { 0 };
+	unsigned int i, n = 0;
+	int fd[32];
+
+	(void)state;
+	packet(test, 0, false);
+	assert_int_equal(packet(test, 0, false), 0x50);
+	out(0x177, 0xa0, 1);
+	assert_int_equal(ready(1) & ST_DRQ, ST_DRQ);
+	words_out(1, read, 12);
+	assert_int_equal(in(0x376, 1) & ST_BSY, ST_BSY);
+	change(NULL, true, NULL);
+	while (n < 32)
+		fd[n++] = open(disk_path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(ready(1), 0x51);
+	for (i = 0; i < n; i++)
+		close(fd[i]);
+	assert_int_equal(sense(), 0x031100);
+	change(cd_path, false, NULL);
+	assert_int_equal(packet(test, 0, false), 0x51);
+	assert_int_equal(packet(test, 0, false), 0x50);
+}
+
 /* A driver that has lost its mind; both channels, the bus master, tables that are noise. */
 static void test_random(void **state)
 {
@@ -524,7 +550,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_identify), cmocka_unit_test(test_pio), cmocka_unit_test(test_dma),
 		cmocka_unit_test(test_bad_tables), cmocka_unit_test(test_reset_meanwhile), cmocka_unit_test(test_cdrom),
-		cmocka_unit_test(test_media), cmocka_unit_test(test_random),
+		cmocka_unit_test(test_media), cmocka_unit_test(test_change_meanwhile), cmocka_unit_test(test_random),
 	};
 	int fd, ret;
 

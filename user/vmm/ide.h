@@ -81,6 +81,7 @@ enum ide_way { IDE_IDLE, IDE_PIO_IN, IDE_PIO_OUT, IDE_DMA_IN, IDE_DMA_OUT };
 /**
  * struct ide_xfer - what a command moves
  * @d: whose; valid unless @way is IDE_IDLE
+ * @fd: the medium as the command found it; -1: gone since, which is an error to what is left
  * @off: @left: of the file, what @buf has not held yet; @left is 0 where the data is made here
  * @len: @pos: bytes in @buf, and those that have been to or from the guest
  * @block: bytes that the guest is asked for, or told of, at a time; @end: where in @buf this block ends
@@ -90,6 +91,7 @@ enum ide_way { IDE_IDLE, IDE_PIO_IN, IDE_PIO_OUT, IDE_DMA_IN, IDE_DMA_OUT };
 struct ide_xfer {
 	enum ide_way way;
 	struct ide_drive *d;
+	int fd;
 	uint64_t off, left;
 	uint32_t len, pos, block, end;
 	void (*offer)(struct ide_drive *d, uint32_t bytes);

@@ -139,7 +139,7 @@ static void io_want(struct ide_channel *ch, enum ide_op op)
 {
 	const struct ide_xfer *x = &ch->x;
 
-	ch->next = (struct ide_job){ .op = op, .fd = x->d->fd, .off = x->off, .len = x->len, .sync = !x->d->wcache };
+	ch->next = (struct ide_job){ .op = op, .fd = x->fd, .off = x->off, .len = x->len, .sync = !x->d->wcache };
 	ch->wanted = true;
 	x->d->status = ST_BSY | (x->d->status & (ST_DRDY | ST_DSC));
 	loop_bh_schedule(ide_vm(ch)->loop, &ch->bell->bh);
@@ -177,6 +177,9 @@ void ide_close(struct ide_channel *ch, int fd)
 {
 	if (fd < 0)
 		return;
+	/* its number may be another file's soon */
+	if (ch->x.fd == fd)
+		ch->x.fd = ch->next.fd = -1;
 	if (ch->io->running && ch->io->job.fd == fd)
 		ch->io->close = true;
 	else
@@ -322,6 +325,7 @@ void ide_xfer(struct ide_channel *ch)
 {
 	struct ide_xfer *x = &ch->x;
 
+	x->fd = x->d->fd;
 	x->prd = x->prd_left = 0;
 	x->prd_end = false;
 	x->d->status = ST_BSY;
@@ -350,6 +354,7 @@ void ide_xfer(struct ide_channel *ch)
 
 void ide_flush(struct ide_channel *ch)
 {
+	ch->x.fd = ch->x.d->fd;
 	io_want(ch, IDE_FLUSH);
 }
 
