@@ -114,7 +114,11 @@ bad "-uuid" "${k[@]}" -uuid 123
 bad "base=never" "${k[@]}" -rtc base=never
 bad "clock=vm: takes host" "${k[@]}" -rtc clock=vm
 bad "takes none" "${k[@]}" -display gtk
-bad "takes none" "${k[@]}" -vga std
+for piece in "-usb|USB" "-device usb-tablet,id=input0|USB" "-vnc 127.0.0.1:0|a screen" "-vga cirrus|a screen" \
+	"-device AC97,id=sound0,bus=pci.0,addr=0x4|sound"; do
+	# shellcheck disable=SC2086	# words
+	bad "${piece#*|} is not there yet" "${k[@]}" ${piece%|*}
+done
 bad "bridge: no such type" "${k[@]}" -net bridge
 bad "vlan=16: takes 0 to 15" "${k[@]}" -net user,vlan=16
 bad "vlan=3: no -net has this number" "${k[@]}" -net user,vlan=2 -net nic,vlan=3

@@ -444,7 +444,7 @@ static void tables_fix(struct acpi_tables *t, uint64_t base)
 uint64_t acpi_build(struct vm *vm)
 {
 	uint16_t *ebda = vm_ram(vm, 0x40e, sizeof(*ebda));
-	void *area = vm_ram(vm, BOOT_ACPI, BOOT_HIGH - BOOT_ACPI);
+	void *area = vm_ram(vm, BOOT_ACPI, BOOT_SMBIOS - BOOT_ACPI);
 	struct acpi_tables t;
 
 	if (!area || !ebda) {
@@ -452,7 +452,7 @@ uint64_t acpi_build(struct vm *vm)
 		return 0;
 	}
 	*ebda = BOOT_EBDA >> 4;
-	if (acpi_tables(vm, &t, area, BOOT_HIGH - BOOT_ACPI))
+	if (acpi_tables(vm, &t, area, BOOT_SMBIOS - BOOT_ACPI))
 		return 0;
 	tables_fix(&t, BOOT_ACPI);
 	return BOOT_ACPI;

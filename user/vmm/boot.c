@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Loading a kernel: what all formats share, and the choice between them. */
 #include "boot.h"
+#include "smbios.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -174,7 +175,7 @@ int boot_load(struct vm *vm, struct boot_regs *regs)
 		goto out;
 	}
 	rsdp = acpi_build(vm);
-	if (!rsdp)
+	if (!rsdp || smbios_build(vm))
 		goto out;
 	if (boot_is_linux(head, len))
 		ret = boot_linux(vm, &f, rsdp, regs);

@@ -17,7 +17,8 @@
 #define BOOT_CMDLINE_MAX 0x10000
 #define BOOT_LOW_END	0x30000		/* end of the above */
 #define BOOT_EBDA	0x9fc00
-#define BOOT_ACPI	0xe0000		/* RSDP and tables up to 1 MiB */
+#define BOOT_ACPI	0xe0000		/* RSDP and tables, up to there: */
+#define BOOT_SMBIOS	0xf0000		/* entry point and tables up to 1 MiB */
 #define BOOT_HIGH	0x100000
 
 /**

@@ -57,6 +57,29 @@ static bool wants_help(const char *s)
 	return s && (!strcmp(s, "help") || !strcmp(s, "?"));
 }
 
+/* ---- what people type and is not there ---- */
+
+/* By how an option, or a device's name, begins */
+static const struct absent {
+	const char *name, *what;
+} absent_options[] = {
+	{ "usb", "USB" }, { "vnc", "a screen" }, { "spice", "a screen" }, { "sdl", "a screen" }, { "curses", "a screen" },
+	{ "soundhw", "sound" }, { "audio", "sound" }, { "fda", "a floppy drive" }, { "fdb", "a floppy drive" }, { 0 },
+}, absent_devices[] = {
+	{ "usb-", "USB" }, { "AC97", "sound" }, { "ES1370", "sound" }, { "intel-hda", "sound" }, { "hda-", "sound" },
+	{ "VGA", "a screen" }, { "cirrus-vga", "a screen" }, { "qxl", "a screen" }, { "e1000", "a NIC other than virtio-net-pci" },
+	{ "rtl8139", "a NIC other than virtio-net-pci" }, { 0 },
+};
+
+/* Return: -1 after one logged line, which says what is not there, or else @other */
+static int no_such(const char *opt, const char *name, const struct absent *a, const char *other)
+{
+	for (; a->name; a++)
+		if (!strncmp(name, a->name, strlen(a->name)))
+			return log_err("%s%s: %s is not there yet", opt, name, a->what);
+	return log_err("%s%s: %s", opt, name, other);
+}
+
 /* ---- -device ---- */
 
 static int device_help(const char *arg)
@@ -130,7 +153,7 @@ int opt_device(struct vm_config *cfg, const char *arg)
 	if (!name)
 		ret = log_err("-device: driver= is missing");
 	else if (!type)
-		ret = log_err("-device %s: no such device (-device help lists all)", name);
+		ret = no_such("-device ", name, absent_devices, "no such device (-device help lists all)");
 	else if (type == &virtio_net_pci_type && cmdline_net_join(&kvs, "-device virtio-net-pci"))
 		ret = -1;
 	else
@@ -279,7 +302,7 @@ static int opt_display(struct vm_config *cfg, const char *arg)
 static int opt_vga(struct vm_config *cfg, const char *arg)
 {
 	(void)cfg;
-	return strcmp(arg, "none") ? log_err("-vga %s: takes none", arg) : 0;
+	return strcmp(arg, "none") ? log_err("-vga %s: takes none: a screen is not there yet", arg) : 0;
 }
 
 static int opt_nographic(struct vm_config *cfg, const char *arg)
@@ -515,7 +538,7 @@ static enum cmdline_verdict parse_pass(struct vm_config *cfg, int argc, char **a
 		for (o = 0; o < NR_OPTIONS && strcmp(options[o].name, name); o++)
 			;
 		if (o == NR_OPTIONS) {
-			log_err("%s: no such option (-help lists all)", argv[i]);
+			no_such("-", name, absent_options, "no such option (-help lists all)");
 			return CMDLINE_BAD;
 		}
 		arg = NULL;

@@ -11,6 +11,7 @@
 #include "boot_order.h"
 #include "fw_cfg.h"
 #include "serial.h"
+#include "smbios.h"
 
 /* --- memory --- */
 
@@ -172,5 +173,5 @@ int firmware_begin(struct vm *vm)
 	       fw_cfg_int(vm, FW_CFG_NB_CPUS, vm->nr_vcpus, 2) ?:
 	       fw_cfg_int(vm, FW_CFG_MAX_CPUS, cpu_apic_id(vm->cfg, vm->nr_vcpus - 1) + 1, 2) ?:
 	       fw_cfg_int(vm, FW_CFG_IRQ0_OVERRIDE, 1, 1) ?:
-	       tell_memory(vm) ?: tell_acpi(vm) ?: tell_order(vm) ?: rom_shadow(vm);
+	       tell_memory(vm) ?: tell_acpi(vm) ?: smbios_tell(vm) ?: tell_order(vm) ?: rom_shadow(vm);
 }
