@@ -346,7 +346,7 @@ static void test_interfaces(void **state)
 		bool ports, caps;
 	} cases[] = {
 		{ VIRTIO_ID_NET, &legacy, 0x10001af4, true, false },
-		{ VIRTIO_ID_SCSI, &automatic, 0x10041af4, true, true },
+		{ VIRTIO_ID_SCSI, &automatic, 0x10481af4, false, true },
 		{ VIRTIO_ID_RNG, &off, 0x10051af4, true, true },
 		{ VIRTIO_ID_BALLOON, &modern, 0x10451af4, false, true },
 		{ VIRTIO_ID_CONSOLE, &iommu, 0x10431af4, false, true },

@@ -56,12 +56,12 @@ for how in "packed indirect,packed=on" "event depth=16,ioeventfd=off,serial=s,qu
 	verdict "$how: a guest is content"
 done
 
-for how in "legacy event indirect,disable-modern=on" "legacy depth=16,ioeventfd=off,num-queues=2"; do
+for how in "legacy event indirect,disable-modern=on" "legacy depth=16,disable-legacy=off,ioeventfd=off,num-queues=2"; do
 	start "blocks=64 ${how%%,*}" -drive file=disk,if=none,id=d,format=raw -device "virtio-blk-pci,drive=d,${how#*,}"
 	verdict "$how: a guest is content"
 done
 base[-1]=$top/build/payload/virtio_legacy.elf
-start legacy -drive file=disk,if=none,id=d,format=raw -device virtio-blk-pci,drive=d,num-queues=4
+start legacy -drive file=disk,if=none,id=d,format=raw -device virtio-blk-pci,drive=d,num-queues=4,disable-legacy=off
 verdict "the legacy interface, as old drivers use it, and as none should"
 is "$(grep -cv "Bad address: the device needs a reset" err)" 0 "nothing else was said"
 base[-1]=$top/build/payload/virtio_blk.elf

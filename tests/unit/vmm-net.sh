@@ -78,7 +78,7 @@ if [ "$(id -u)" = 0 ] && ip tuntap add "vn$$" mode tap vnet_hdr 2> /dev/null; th
 	for how in "legacy event rounds=50" "legacy intx mrg rxbuf=512 rounds=50"; do
 		# the process before ends a moment after its VMM
 		for ((i = 0; i < 100; i++)); do ! grep -qs 1 "/sys/class/net/$tap/carrier" || sleep 0.1; done
-		start virtio_net "$how" -netdev "tap,id=n,ifname=$tap,script=no,downscript=no,vhost=off" "${nic[@]}"
+		start virtio_net "$how" -netdev "tap,id=n,ifname=$tap,script=no,downscript=no,vhost=off" "${nic[@]},disable-legacy=off"
 		verdict "a tap: $how"
 	done
 else

@@ -91,8 +91,7 @@ static int interfaces(const char *name, const struct virtio_pci_init *init, bool
 	const struct virtio_pci_props *p = init->props;
 
 	*modern = !p || !p->disable_modern;
-	*legacy = p && (p->disable_legacy == PROP_OFF || !*modern ||
-			(p->disable_legacy == PROP_AUTO && !p->iommu_platform && transitional_id(init->device_id)));
+	*legacy = p && (p->disable_legacy == PROP_OFF || !*modern);
 	if (!*legacy || transitional_id(init->device_id))
 		return 0;
 	return log_err("-device %s: %s: there never was a legacy interface to such a device", name,

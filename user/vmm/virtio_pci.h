@@ -48,7 +48,7 @@ struct virtio_pci_props {
 	VIRTIO_PCI_BOOL(_s, _p, iommu_platform, "off", "the guest's DMA layer chooses the addresses"), \
 	VIRTIO_PCI_BOOL(_s, _p, ioeventfd, "on", "notifications stay in the kernel"), \
 	PROP("disable-legacy", PROP_ONOFFAUTO, _s, _p.disable_legacy, \
-	     .help = "off: drivers from before virtio 1.0 may use it, too; auto: off, if there are such"), \
+	     .help = "off: drivers from before virtio 1.0 may use it, too; auto: on, with disable-modern=on off"), \
 	VIRTIO_PCI_BOOL_NAMED(_s, _p.disable_modern, "disable-modern", "off", "only they may")
 
 /** virtio_pci_props_check() - Return: 0, or -1 after one logged line about device @name */

@@ -35,8 +35,8 @@ web=$!
 : > serial
 setpriv --reuid=nobody --regid=nogroup --groups="$(stat -c %g /dev/kvm)" --no-new-privs \
 	"$SHUNT_TOP/build/bin/shunt" -m 512 -kernel vmlinuz -initrd initramfs \
-	-append "console=ttyS0 quiet panic=-1 legacy=1" -drive file=d.img,if=virtio,format=raw \
-	-netdev user,id=n,hostfwd=tcp:127.0.0.1:2323-:23 -device virtio-net-pci,netdev=n -nographic \
+	-append "console=ttyS0 quiet panic=-1 legacy=1" -drive file=d.img,if=none,id=d,format=raw -device virtio-blk-pci,drive=d,disable-legacy=off \
+	-netdev user,id=n,hostfwd=tcp:127.0.0.1:2323-:23 -device virtio-net-pci,netdev=n,disable-legacy=off -nographic \
 	> serial 2> err < /dev/null &
 vmm=$!
 check "a stock guest boots" heard "kernel=" 180
