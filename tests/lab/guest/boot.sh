@@ -22,8 +22,8 @@ for _ in 1 2 3 4 5 6 7 8 9 10; do
 	[ -b /dev/sda ] && [ -b /dev/sr0 ] && break
 	sleep 0.5
 done
-dma() { sed 's/.*_\(U*DMA\)_/\1/' "/sys/class/ata_device/dev$1.0/dma_mode"; }
-say ide="$(dma 1),$(dma 2)" disk="$(md5sum < /dev/sda | cut -c 1-32)"
+mode() { sed "s/.*_\(U*DMA\)_/\1/" "/sys/class/ata_device/dev$1.0/xfer_mode"; }
+say ide="$(mode 1),$(mode 2)" disk="$(md5sum < /dev/sda | cut -c 1-32)"
 dd if=/dev/sda of=/dev/sda bs=64k count=16 skip=16 conv=notrunc 2> /dev/null && sync && say copied=1
 for _ in $(seq 40); do
 	dd if=/dev/sr0 of=/tmp/cd bs=2k 2> /dev/null && [ -s /tmp/cd ] && break

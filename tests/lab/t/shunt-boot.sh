@@ -65,8 +65,8 @@ pty=$(monitor "info chardev" | grep -o '/dev/pts/[0-9]*')
 cat "$pty" > serial &
 reader=$!
 monitor cont > /dev/null
-check "a kernel boots by firmware and GRUB" heard first=ok 200
-check "and again" heard disk= 200
+check "a kernel boots by firmware and GRUB" heard first=ok 250
+check "and again" heard disk= 250
 monitor "change drive-ide0-1-0 cd" > /dev/null
 check "it gets a CD-ROM, and reads it" heard done=1 60
 for ((i = 0; i < 100; i++)); do
