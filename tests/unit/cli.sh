@@ -128,7 +128,9 @@ bad "model=e1000: takes virtio" "${k[@]}" -net nic,model=e1000 -net user
 bad "takes nothing else" "${k[@]}" -net none,vlan=1
 bad "order=cc: takes up to 3 letters" "${k[@]}" -boot cc
 bad "once=x: takes up to 3 letters" "${k[@]}" -boot order=cd,once=x
-bad "mode=control: takes readline" "${k[@]}" -mon chardev=m,mode=control
+bad "mode=x: takes readline or control" "${k[@]}" -mon chardev=m,mode=x
+bad "no -chardev has this id" "${k[@]}" -mon chardev=m,mode=control
+bad "-name" "${k[@]}" -name "$(printf %300s x)"
 bad "chardev= is missing" "${k[@]}" -mon mode=readline
 bad "no property 'nosuch'" "${k[@]}" -name x,nosuch=1
 

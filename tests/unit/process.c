@@ -478,7 +478,7 @@ static void test_names(void **state)
 	assert_int_equal(write(fd, "info name\ninfo uuid\ninfo cpus\n", 30), 30);
 	expect_fd(fd, &m, "one,two");
 	expect_fd(fd, &m, "550e8400-e29b-41d4-a716-446655440000");
-	expect_fd(fd, &m, "1 CPUs");
+	expect_fd(fd, &m, "CPU #0: thread_id=");
 	read_comm(c.pid, comm, sizeof(comm));
 	assert_string_equal(comm, "guest7\n");
 	assert_int_equal(write(fd, "q\n", 2), 2);

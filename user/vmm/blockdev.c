@@ -394,6 +394,11 @@ struct blockdev *blockdev_find(const char *id)
 	return bd && bd->fd >= 0 ? bd : NULL;
 }
 
+const struct blockdev *blockdev_nth(unsigned int n)
+{
+	return n < nr_drives ? &drives[n]->bd : NULL;
+}
+
 bool blockdev_is_cdrom(const char *id)
 {
 	const struct drive *d = drive_find(id);

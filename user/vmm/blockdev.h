@@ -56,6 +56,8 @@ struct blockdev_user {
 struct blockdev *blockdev_find(const char *id);
 /** blockdev_find_tray() - the same; also one of a CD-ROM without a medium */
 struct blockdev *blockdev_find_tray(const char *id);
+/** blockdev_nth() - Return: drive number @n; NULL past the last */
+const struct blockdev *blockdev_nth(unsigned int n);
 /** blockdev_is_cdrom() - Return: whether drive @id has media=cdrom */
 bool blockdev_is_cdrom(const char *id);
 /** blockdev_unlock() - somebody else is going to lock the file */

@@ -276,6 +276,16 @@ fail:
 	return ret;
 }
 
+/* A socket that is closed with something unread tells its peer of an error, which may have been a line's end only. */
+static void forget_input(struct chardev *c)
+{
+	char some[READ_MAX];
+	unsigned int most = 64;
+
+	while (c->is_socket && most-- && recv(c->rd.fd, some, sizeof(some), MSG_DONTWAIT) > 0)
+		;
+}
+
 /* Close both descriptors; the kind is not told. */
 static void unwatch(struct chardev *c)
 {
@@ -283,8 +293,10 @@ static void unwatch(struct chardev *c)
 		loop_fd_del(c->loop, &c->rd);
 	if (c->wr_added)
 		loop_fd_del(c->loop, &c->wr);
-	if (c->rd.fd >= 0)
+	if (c->rd.fd >= 0) {
+		forget_input(c);
 		close(c->rd.fd);
+	}
 	if (c->wr.fd >= 0)
 		close(c->wr.fd);
 	c->rd_added = false;

@@ -258,7 +258,17 @@ static int opt_monitor(struct vm_config *cfg, const char *arg)
 	return 0;
 }
 
-static const char *const only_readline[] = { "readline", NULL };
+static int opt_qmp(struct vm_config *cfg, const char *arg)
+{
+	if (cfg->nr_qmp == VM_MAX_QMP)
+		return log_err("-qmp: more than %d", VM_MAX_QMP);
+	if (strcmp(arg, "none"))
+		cfg->qmp[cfg->nr_qmp++] = arg;
+	return 0;
+}
+
+enum { MON_READLINE, MON_CONTROL };
+static const char *const mon_modes[] = { "readline", "control", NULL };
 
 struct mon_props {
 	char *chardev;
@@ -267,7 +277,7 @@ struct mon_props {
 
 static const struct prop mon_props[] = {
 	PROP("chardev", PROP_STR, struct mon_props, chardev, .required = true),
-	PROP("mode", PROP_ENUM, struct mon_props, mode, .names = only_readline),
+	PROP("mode", PROP_ENUM, struct mon_props, mode, .names = mon_modes, .def = "readline"),
 	{ .type = PROP_END },
 };
 
@@ -287,7 +297,9 @@ static int opt_mon(struct vm_config *cfg, const char *arg)
 	snprintf(spec, sizeof(spec), "chardev:%s", p.chardev);
 	props_free(mon_props, &p);
 	arg = cmdline_keep(spec);
-	return arg ? opt_monitor(cfg, arg) : -1;
+	if (!arg)
+		return -1;
+	return p.mode == MON_CONTROL ? opt_qmp(cfg, arg) : opt_monitor(cfg, arg);
 }
 
 static int opt_display(struct vm_config *cfg, const char *arg)
@@ -406,7 +418,7 @@ static const struct option {
 	{ "mem-path", "PATH", "guest RAM in a file, or in a folder, hugetlbfs for instance",
 	  opt_mem_path },
 	{ "mem-prealloc", NULL, "allocate guest RAM before the start", opt_mem_prealloc },
-	{ "mon", "chardev=ID[,mode=readline]", "human monitor on a -chardev", opt_mon },
+	{ "mon", "chardev=ID[,mode=readline|control]", "human monitor, or QMP, on a -chardev", opt_mon },
 	{ "monitor", "CHARDEV", "human monitor: words as for -serial", opt_monitor },
 	{ "name", "[guest=]NAME[,process=NAME]", "name of the guest", opt_name },
 	{ "net", "nic|tap|user|none[,vlan=N][,KEY=VALUE...]", "a NIC, or what it leads to (older form of -netdev)", opt_net },
@@ -422,6 +434,7 @@ static const struct option {
 	{ "parallel", "none", "there is no parallel port", opt_parallel },
 	{ "pidfile", "FILE", "write the process's number there, remove it at the end",
 	  opt_pidfile },
+	{ "qmp", "CHARDEV", "QMP, a monitor for programs: words as for -serial", opt_qmp },
 	{ "rtc", "[base=utc|localtime|DATE]", "start of the real-time clock", opt_rtc },
 	{ "S", NULL, "do not run before the monitor's cont", opt_paused },
 	{ "serial", "CHARDEV",
@@ -467,6 +480,11 @@ static int check_chardevs(struct vm_config *cfg)
 	}
 	if (cfg->monitor && chardev_check_spec("-monitor", cfg->monitor))
 		return -1;
+	for (i = 0; i < cfg->nr_qmp; i++) {
+		if (chardev_check_spec("-qmp", cfg->qmp[i]))
+			return -1;
+		stdio |= !strcmp(cfg->qmp[i], "stdio");
+	}
 	stdio |= cfg->monitor && !strcmp(cfg->monitor, "stdio");
 	if (cfg->daemonize && stdio)
 		return log_err(

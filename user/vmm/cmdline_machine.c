@@ -412,6 +412,10 @@ int opt_name(struct vm_config *cfg, const char *arg)
 	keyvals_free(&kvs);
 	if (ret)
 		return -1;
+	if (p.guest && strlen(p.guest) > 255) {
+		props_free(name_props, &p);
+		return log_err("-name: takes up to 255 characters");
+	}
 	if (p.guest)
 		cfg->name = cmdline_keep(p.guest);
 	if (p.process)

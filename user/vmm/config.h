@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include "../lib/prop.h"
 
+#define VM_MAX_QMP 16
+
 /** struct device_spec - one -device, not yet created */
 struct device_spec {
 	const struct device_type *type;
@@ -43,6 +45,8 @@ struct vm_config {
 	const char *serial[4];		/* -serial specs, in order; "none" keeps a port out */
 	unsigned int nr_serial;
 	const char *monitor;		/* -monitor spec, NULL for none */
+	const char *qmp[VM_MAX_QMP];	/* -qmp specs */
+	unsigned int nr_qmp;
 };
 
 #endif

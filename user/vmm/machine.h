@@ -70,6 +70,7 @@ int firmware_begin(struct vm *vm);
  * @run: shared with KVM; written by the thread, immediate_exit by who pauses it under life->mutex
  * @counted: the thread is among life->unparked
  * @held: see vm_hold(); NULL: it is not
+ * @tid: of the thread; 0 until it runs
  * @dead: met a triple fault or an error; does not run until the next reset
  * @init: state at power-on, which a reset brings back
  */
@@ -80,6 +81,7 @@ struct vcpu {
 	struct kvm_run *run;
 	size_t run_size;
 	pthread_t thread;
+	int tid;
 	bool started, counted, dead;
 	const bool *held;
 	struct vcpu_state *init;
@@ -91,6 +93,8 @@ void vcpus_destroy(struct vm *vm);
 int vcpus_reset(struct vm *vm, const struct boot_regs *boot);
 /** vcpus_spawn() - one thread each, parked until vm_start(). Return: 0 or -1 */
 int vcpus_spawn(struct vm *vm);
+/** vcpu_tid() - any thread. Return: number of its thread; 0: it has none yet */
+static inline int vcpu_tid(const struct vcpu *v) { return __atomic_load_n(&v->tid, __ATOMIC_RELAXED); }
 /** vcpu_wait() - vCPU thread: park while the VM is paused. Return: false when the process ends */
 bool vcpu_wait(struct vcpu *v);
 bool vm_pausing(struct vm *vm);

@@ -28,6 +28,7 @@
 #include "device.h"
 #include "monitor.h"
 #include "netdev.h"
+#include "qmp.h"
 #include "vhost_kernel.h"
 #include "vhost_user.h"
 #include "vm.h"
@@ -159,6 +160,7 @@ static void on_signal(struct loop_fd *w, short revents)
 		return;
 	}
 	asked_to_end = true;
+	qmp_send_event(QMP_SHUTDOWN, json_pack("{s:b, s:s}", "guest", 0, "reason", "host-signal"));
 	loop_stop(the_loop);
 }
 
@@ -219,6 +221,13 @@ static int monitor_open(struct loop *l)
 {
 	const char *spec = cfg.monitor;
 	struct chardev *c;
+	unsigned int i;
+
+	for (i = 0; i < cfg.nr_qmp; i++) {
+		c = chardev_from_spec(&vm, "-qmp", cfg.qmp[i]);
+		if (!c || qmp_add(&vm, l, c))
+			return -1;
+	}
 
 	if (!spec)
 		return 0;
@@ -268,6 +277,7 @@ static int supervise(const sigset_t *set)
 	netdev_close_all();
 	blockdev_close_all();
 	monitor_free_all();
+	qmp_free_all();
 	chardev_close_all();
 	signals_unwatch(l);
 	loop_free(l);

@@ -229,6 +229,7 @@ static void *vcpu_thread(void *arg)
 	struct vcpu *v = arg;
 
 	self = v;
+	__atomic_store_n(&v->tid, gettid(), __ATOMIC_RELAXED);
 	while (vcpu_wait(v))
 		vcpu_run(v);
 	return NULL;
@@ -269,4 +270,10 @@ int vcpus_spawn(struct vm *vm)
 	if (err)
 		return log_err("cannot start a vCPU thread: %s", strerror(err));
 	return 0;
+}
+
+void vcpus_info(const struct vm *vm, FILE *out)
+{
+	for (unsigned int i = 0; i < vm->nr_vcpus; i++)
+		fprintf(out, "  CPU #%u: thread_id=%d\n", i, vcpu_tid(&vm->vcpu[i]));
 }

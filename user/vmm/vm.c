@@ -18,6 +18,7 @@
 #include "../lib/loop.h"
 #include "fw_cfg.h"
 #include "pci.h"
+#include "qmp.h"
 
 /**
  * struct vm_life - run state
@@ -126,6 +127,11 @@ bool vm_running(const struct vm *vm)
 	return vm->life->running;
 }
 
+bool vm_began(const struct vm *vm)
+{
+	return vm->life->spawned;
+}
+
 /* ---- requests ---- */
 
 void vm_request(struct vm *vm, enum vm_why why, int status)
@@ -147,9 +153,10 @@ void vm_request(struct vm *vm, enum vm_why why, int status)
 		loop_bh_schedule(vm->loop, &life->bh);
 }
 
-static void end_loop(struct vm *vm, int status)
+static void end_loop(struct vm *vm, int status, const char *reason)
 {
 	vm_pause(vm);
+	qmp_send_event(QMP_SHUTDOWN, json_pack("{s:b, s:s}", "guest", !strncmp(reason, "guest", 5), "reason", reason));
 	vm->life->exit_status = status;
 	loop_stop(vm->loop);
 }
@@ -160,14 +167,15 @@ static void serve_reset(struct vm *vm)
 	bool running = life->running;
 
 	if (vm->cfg->no_reboot) {
-		end_loop(vm, 0);
+		end_loop(vm, 0, life->status ? "host-qmp-system-reset" : "guest-reset");
 		return;
 	}
 	vm_pause(vm);
 	if (vm_reset(vm)) {
-		end_loop(vm, 1);
+		end_loop(vm, 1, "host-error");
 		return;
 	}
+	qmp_send_event(QMP_RESET, json_pack("{s:b}", "guest", !life->status));
 	pthread_mutex_lock(&life->mutex);
 	life->why = VM_RUN;
 	pthread_mutex_unlock(&life->mutex);
@@ -187,14 +195,16 @@ static void serve_request(struct loop_bh *bh)
 		serve_reset(vm);
 		break;
 	case VM_POWEROFF:
+		end_loop(vm, 0, "guest-shutdown");
+		break;
 	case VM_QUIT:
-		end_loop(vm, 0);
+		end_loop(vm, 0, "host-qmp-quit");
 		break;
 	case VM_DEBUG_EXIT:
-		end_loop(vm, life->status);
+		end_loop(vm, life->status, "guest-shutdown");
 		break;
 	case VM_ERROR:
-		end_loop(vm, 1);
+		end_loop(vm, 1, "host-error");
 		break;
 	}
 }

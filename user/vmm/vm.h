@@ -90,7 +90,7 @@ static inline void vm_unlock(struct vm *vm) { pthread_mutex_unlock(&vm->lock); }
 
 /**
  * vm_request() - ask the main thread to end, reset or stop the machine; any thread
- * @status: for VM_DEBUG_EXIT, the process's exit status
+ * @status: for VM_DEBUG_EXIT, the process's exit status; for VM_RESET, whether a person asked
  *
  * The first one wins, except that VM_QUIT, main thread only, wins over a reset.
  */
@@ -132,6 +132,9 @@ void vm_powerdown(struct vm *vm);
 void vm_hold(const bool *flag);
 /** vm_unhold() - such a flag has become false; device lock held */
 static inline void vm_unhold(struct vm *vm) { pthread_cond_broadcast(&vm->unheld); }
+
+/** vcpus_info() - a line for each CPU, for the monitor */
+void vcpus_info(const struct vm *vm, FILE *out);
 
 /* ---- memory (memory.c) ---- */
 
@@ -200,6 +203,8 @@ int vm_start(struct vm *vm);
 void vm_pause(struct vm *vm);
 /** vm_running() - Return: whether vm_start() came after the last vm_pause() */
 bool vm_running(const struct vm *vm);
+/** vm_began() - Return: whether vm_start() was ever called */
+bool vm_began(const struct vm *vm);
 /** vm_reset() - paused: reset devices and vCPUs, load the kernel again */
 int vm_reset(struct vm *vm);
 /** vm_destroy() - pauses first; safe after a failed vm_create() */
