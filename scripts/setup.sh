@@ -19,7 +19,7 @@ packages=(
 	qemu-system-x86 qemu-system-common qemu-utils busybox-static cpio iproute2 iputils-ping iperf3 procps psmisc
 	dmsetup seabios grub-pc-bin grub-common e2fsprogs xfsprogs fio hdparm sg3-utils
 	# unit tests, fuzzers, static checks
-	libcmocka-dev clang llvm libclang-rt-14-dev acpica-tools sparse git perl python3
+	libcmocka-dev clang llvm libclang-rt-14-dev acpica-tools sparse git perl python3 gdb
 	# the debug kernel
 	bc bison flex libelf-dev
 )

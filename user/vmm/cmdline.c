@@ -267,6 +267,29 @@ static int opt_qmp(struct vm_config *cfg, const char *arg)
 	return 0;
 }
 
+/* As QEMU has it, a socket listens and nothing waits for it. */
+static int opt_gdb(struct vm_config *cfg, const char *arg)
+{
+	char spec[256];
+	bool socket = !strncmp(arg, "tcp:", 4) || !strncmp(arg, "unix:", 5);
+
+	if (cfg->gdb)
+		return log_err("-gdb: given twice");
+	snprintf(spec, sizeof(spec), "%s%s", arg, socket && !strstr(arg, ",server") ? ",server=on,wait=off" : "");
+	if (!strcmp(arg, "none"))
+		return 0;
+	if (strlen(arg) > 200)
+		return log_err("-gdb: takes up to 200 characters");
+	cfg->gdb = cmdline_keep(spec);
+	return cfg->gdb ? 0 : -1;
+}
+
+static int opt_s(struct vm_config *cfg, const char *arg)
+{
+	(void)arg;
+	return opt_gdb(cfg, "tcp::1234");
+}
+
 enum { MON_READLINE, MON_CONTROL };
 static const char *const mon_modes[] = { "readline", "control", NULL };
 
@@ -404,6 +427,7 @@ static const struct option {
 	{ "drive", "file=FILE[,KEY=VALUE...]", "a file or block device for a disk (-drive help)",
 	  opt_drive },
 	{ "enable-kvm", NULL, "as -accel kvm", opt_nothing },
+	{ "gdb", "CHARDEV", "a debugger may come by it, GDB for one: tcp::1234 for instance", opt_gdb },
 	{ "h", NULL, "this list", opt_help },
 	{ "hda", "FILE", "an IDE disk, the first of the first channel", opt_hda },
 	{ "hdb", "FILE", "the second of it", opt_hdb },
@@ -437,6 +461,7 @@ static const struct option {
 	{ "qmp", "CHARDEV", "QMP, a monitor for programs: words as for -serial", opt_qmp },
 	{ "rtc", "[base=utc|localtime|DATE]", "start of the real-time clock", opt_rtc },
 	{ "S", NULL, "do not run before the monitor's cont", opt_paused },
+	{ "s", NULL, "as -gdb tcp::1234", opt_s },
 	{ "serial", "CHARDEV",
 	  "a serial port: stdio, mon:stdio, pty, null, none, file:P, unix:P, tcp:H:P, chardev:ID",
 	  opt_serial },
@@ -485,6 +510,9 @@ static int check_chardevs(struct vm_config *cfg)
 			return -1;
 		stdio |= !strcmp(cfg->qmp[i], "stdio");
 	}
+	if (cfg->gdb && chardev_check_spec("-gdb", cfg->gdb))
+		return -1;
+	stdio |= cfg->gdb && !strcmp(cfg->gdb, "stdio");
 	stdio |= cfg->monitor && !strcmp(cfg->monitor, "stdio");
 	if (cfg->daemonize && stdio)
 		return log_err(

@@ -47,6 +47,7 @@ struct vm_config {
 	const char *monitor;		/* -monitor spec, NULL for none */
 	const char *qmp[VM_MAX_QMP];	/* -qmp specs */
 	unsigned int nr_qmp;
+	const char *gdb;		/* -gdb spec; NULL: none */
 };
 
 #endif

@@ -72,6 +72,7 @@ int firmware_begin(struct vm *vm);
  * @held: see vm_hold(); NULL: it is not
  * @tid: of the thread; 0 until it runs
  * @dead: met a triple fault or an error; does not run until the next reset
+ * @frozen: does not run though the machine does; written while that is paused
  * @init: state at power-on, which a reset brings back
  */
 struct vcpu {
@@ -82,7 +83,7 @@ struct vcpu {
 	size_t run_size;
 	pthread_t thread;
 	int tid;
-	bool started, counted, dead;
+	bool started, counted, dead, frozen;
 	const bool *held;
 	struct vcpu_state *init;
 };
@@ -98,6 +99,8 @@ static inline int vcpu_tid(const struct vcpu *v) { return __atomic_load_n(&v->ti
 /** vcpu_wait() - vCPU thread: park while the VM is paused. Return: false when the process ends */
 bool vcpu_wait(struct vcpu *v);
 bool vm_pausing(struct vm *vm);
+/** vm_pause_soon() - any thread: no CPU goes on; the main thread is to vm_pause() */
+void vm_pause_soon(struct vm *vm);
 /** vcpu_kick_setup() - the signal that gets a vCPU out of KVM_RUN; and the sending side */
 int vcpu_kick_setup(void);
 void vcpu_kick(struct vcpu *v);

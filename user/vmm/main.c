@@ -26,6 +26,7 @@
 #include "chardev.h"
 #include "cmdline.h"
 #include "device.h"
+#include "gdb.h"
 #include "monitor.h"
 #include "netdev.h"
 #include "qmp.h"
@@ -238,13 +239,22 @@ static int monitor_open(struct loop *l)
 	return c ? monitor_add(&vm, l, c) : -1;
 }
 
+static int debugger_open(struct loop *l)
+{
+	struct chardev *c = cfg.gdb ? chardev_from_spec(&vm, "-gdb", cfg.gdb) : NULL;
+
+	if (!cfg.gdb)
+		return 0;
+	return c ? gdb_add(&vm, l, c) : -1;
+}
+
 /* Return: the process's exit status */
 static int run(struct loop *l)
 {
 	/* drives first: opening them changes nothing */
 	if (blockdev_open_all() || netdev_open_all() || chardev_open_all(&vm, l) || monitor_open(l))
 		return 1;
-	if (vm_create(&vm, &cfg, l) || devices_create() || vm_ready(&vm))
+	if (vm_create(&vm, &cfg, l) || devices_create() || vm_ready(&vm) || debugger_open(l))
 		return asked_to_end ? 0 : 1;
 	blockdev_watch(&vm);
 	/* a signal, or the monitor's quit */
@@ -274,6 +284,7 @@ static int supervise(const sigset_t *set)
 	vhost_kernel_ending();
 	vhost_user_ending();
 	vm_destroy(&vm);
+	gdb_free();
 	netdev_close_all();
 	blockdev_close_all();
 	monitor_free_all();

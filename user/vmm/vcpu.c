@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "../lib/log.h"
+#include "gdb.h"
 
 #define KICK_SIGNAL	SIGUSR1
 
@@ -99,6 +100,8 @@ static void exit_internal_error(struct vcpu *v)
 	struct kvm_run *run = v->run;
 	const char *what = "internal error";
 
+	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION && gdb_unknown_instruction(v))
+		return;
 	if (run->internal.suberror == KVM_INTERNAL_ERROR_EMULATION)
 		what = "KVM cannot emulate an instruction";
 	else if (run->internal.suberror == KVM_INTERNAL_ERROR_DELIVERY_EV)
@@ -153,6 +156,9 @@ static void handle_exit(struct vcpu *v)
 	case KVM_EXIT_INTR:
 	case KVM_EXIT_IRQ_WINDOW_OPEN:
 	case KVM_EXIT_HLT:
+		break;
+	case KVM_EXIT_DEBUG:
+		gdb_debug_exit(v);
 		break;
 	case KVM_EXIT_SHUTDOWN:
 		log_triple_fault(v);

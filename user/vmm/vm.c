@@ -62,6 +62,13 @@ static void pause_begin(struct vm *vm)
 		vcpu_kick(&vm->vcpu[i]);
 }
 
+void vm_pause_soon(struct vm *vm)
+{
+	pthread_mutex_lock(&vm->life->mutex);
+	pause_begin(vm);
+	pthread_mutex_unlock(&vm->life->mutex);
+}
+
 bool vcpu_wait(struct vcpu *v)
 {
 	struct vm_life *life = v->vm->life;
@@ -71,7 +78,7 @@ bool vcpu_wait(struct vcpu *v)
 	if (v->counted)
 		life->unparked--;
 	pthread_cond_broadcast(&life->cond);
-	while ((life->pausing || v->dead) && !life->ending)
+	while ((life->pausing || v->dead || v->frozen) && !life->ending)
 		pthread_cond_wait(&life->cond, &life->mutex);
 	life->unparked++;
 	v->counted = true;

@@ -222,6 +222,11 @@ refused "slot 0.0 is taken" "the bridge's slot" -device virtio-net-pci,netdev=n0
 refused "one of the interfaces" "no interface" -device virtio-net-pci,netdev=n0,disable-legacy=on,disable-modern=on
 refused "host_mtu=40" "an MTU that is none" -device virtio-net-pci,netdev=n0,host_mtu=40
 
+# A debugger where KVM has watchpoints; once more if the emulation below it fails.
+debugged() { WATCH=1 SHUNT=$shunt "$SHUNT_TOP/tests/unit/vmm-gdb.sh" > gdb.out 2>&1; }
+debugged || { sed 's/^/# /' gdb.out; debugged; }
+is "$? $(grep -c "^ok.*watchpoint" gdb.out)" "0 1" "GDB: breakpoints, a watchpoint, steps"
+
 peer_down
 ip link del vt0
 check "the modules unload" "$SHUNT_TOP/scripts/load.sh" none
