@@ -106,6 +106,24 @@ report(c("blockdev-change-medium", id="ide1-cd0", filename="cd") == {"return": {
 report(fault(c("eject", device="nobody")) == "DeviceNotFound", "an unknown device")
 report(c("balloon", value=16 << 20) == {"return": {}} and "actual" in c("query-balloon")["return"], "balloon, query-balloon")
 report("Attached to" in c("human-monitor-command", command_line="info block")["return"], "human-monitor-command")
+def human(line):
+    return c("human-monitor-command", command_line=line)["return"]
+report(c("pmemsave", val=0x100000, size=5000, filename="low") == {"return": {}} and c("memsave", val=0x100000, size=5000, filename="mapped") ==
+       {"return": {}}, "pmemsave, memsave")
+low = open("low", "rb").read()
+report(len(low) == 5000 and low == open("mapped", "rb").read() and any(low), "and what they wrote")
+words = [int(w, 16) for line in human("xp /4xw 0x100000").splitlines() for w in line.split()[1:]]
+report(words == [int.from_bytes(low[i:i + 4], "little") for i in range(0, 16, 4)], "xp shows the same")
+report(human("x /2dg 0x100000").split()[1:] == [str(int.from_bytes(low[i:i + 8], "little", signed=True)) for i in (0, 8)], "x, in decimal")
+report("Cannot access memory" in human("xp /1xg 0xffffffff00000000") and "Error: takes" in human("xp /9999999xw 0") and
+       "Error: takes" in human("x /4q 0") and "Error: takes" in human("xp"), "x and xp: where there is nothing, and bad formats")
+report("not all of it" in c("pmemsave", val=0xfff00000, size=1 << 40, filename="low")["error"]["desc"], "pmemsave of what is no memory")
+report(fault(c("memsave", val=0, size=1, filename="/nonexistent/x")) == "GenericError", "and to where there is no file")
+r = human("info registers")
+report(all(w in r for w in ("CPU#0", "CPU#1", "RIP=0000", "CR3=", "EFER=")), "info registers")
+r = human("info pci")
+report("8086:1237" in r and "8086:7010" in r and "1af4:10" in r and "I/O, 0x10 bytes" in r, "info pci")
+report(c("query-status")["return"]["running"], "and the machine runs on")
 v = c("object-add", qom_type="memory-backend-memfd", id="m1", size=1000)
 report(fault(v) == "GenericError" and "size" in v["error"]["desc"], "object-add: what the option says against it")
 

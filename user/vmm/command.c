@@ -16,9 +16,11 @@
 #include "cmdline.h"
 #include "config.h"
 #include "dimm.h"
+#include "inspect.h"
 #include "monitor.h"
 #include "netdev.h"
 #include "nic.h"
+#include "pci.h"
 #include "qmp.h"
 #include "query.h"
 #include "vm.h"
@@ -319,6 +321,64 @@ static void info_loop(struct vm *vm, const char *arg, FILE *out)
 	fprintf(out, "event loop: %s\n", loop_backend(vm->loop));
 }
 
+static void do_x(struct vm *vm, const char *arg, FILE *out)
+{
+	inspect_dump(vm, arg, false, out);
+}
+
+static void do_xp(struct vm *vm, const char *arg, FILE *out)
+{
+	inspect_dump(vm, arg, true, out);
+}
+
+static void do_save(struct vm *vm, const char *arg, FILE *out, bool physical)
+{
+	char word[2][32];
+	uint64_t addr, size;
+
+	if (!word_take(&arg, word[0], sizeof(word[0])) || parse_u64(word[0], &addr) || !word_take(&arg, word[1], sizeof(word[1])) ||
+	    parse_u64(word[1], &size) || !*arg)
+		fprintf(out, "Error: takes an address, a number of bytes and a file\n");
+	else
+		inspect_save(vm, addr, size, arg, physical, out);
+}
+
+static void do_memsave(struct vm *vm, const char *arg, FILE *out)
+{
+	do_save(vm, arg, out, false);
+}
+
+static void do_pmemsave(struct vm *vm, const char *arg, FILE *out)
+{
+	do_save(vm, arg, out, true);
+}
+
+static void do_nmi(struct vm *vm, const char *arg, FILE *out)
+{
+	(void)arg;
+	inspect_nmi(vm, out);
+}
+
+static void info_registers(struct vm *vm, const char *arg, FILE *out)
+{
+	(void)arg;
+	inspect_registers(vm, out);
+}
+
+static void info_kvm(struct vm *vm, const char *arg, FILE *out)
+{
+	(void)arg;
+	fprintf(out, "kvm support: %s\n", vm->vm_fd >= 0 ? "enabled" : "disabled");
+}
+
+static void info_pci(struct vm *vm, const char *arg, FILE *out)
+{
+	(void)arg;
+	vm_lock(vm);
+	pci_bus_info(vm, out);
+	vm_unlock(vm);
+}
+
 /* ---- the table ---- */
 
 static const struct member m_balloon[] = { { "value", "int", false }, { 0 } };
@@ -328,6 +388,7 @@ static const struct member m_medium[] = { { "device", "str", true }, { "id", "st
 					  { "force", "bool", true }, { 0 } };
 static const struct member m_object[] = { { "qom-type", "str", false }, { "id", "str", false }, { 0 } };
 static const struct member m_device[] = { { "driver", "str", false }, { "id", "str", true }, { 0 } };
+static const struct member m_memsave[] = { { "val", "int", false }, { "size", "int", false }, { "filename", "str", false }, { 0 } };
 static const struct member m_line[] = { { "command-line", "str", false }, { 0 } };
 
 const struct command commands[] = {
@@ -344,17 +405,23 @@ const struct command commands[] = {
 	{ "eject", "[-f] ID", "take the medium out", .text = do_eject, .qmp = "eject", .members = m_eject, .run = qmp_eject },
 	{ "help", "[COMMAND]", "this list, or a line of it", .text = do_help },
 	{ "info", "WHAT", "show something", .text = do_info },
+	{ "memsave", "ADDR SIZE FILE", "memory into a file, by the first CPU's addresses", .text = do_memsave,
+	  .qmp = "memsave", .members = m_memsave, .run = qmp_memsave },
+	{ "nmi", NULL, "a non-maskable interrupt for each CPU", .text = do_nmi, .qmp = "inject-nmi" },
 	{ "object_add", "TYPE,id=ID,...", "memory for a pc-dimm, as -object has it", .text = do_object_add,
 	  .qmp = "object-add", .members = m_object, .any = true, .run = qmp_object_add },
+	{ "pmemsave", "ADDR SIZE FILE", "the same, by physical addresses", .text = do_pmemsave,
+	  .qmp = "pmemsave", .members = m_memsave, .run = qmp_pmemsave },
 	{ "quit", NULL, "end the process", .text = do_quit, .qmp = "quit" },
 	{ "stop", NULL, "pause the machine", .text = do_stop, .qmp = "stop" },
 	{ "system_powerdown", NULL, "press the power button", .text = do_powerdown, .qmp = "system_powerdown" },
 	{ "system_reset", NULL, "reset the machine", .text = do_reset, .qmp = "system_reset" },
+	{ "x", "/FMT ADDR", "show memory, by the first CPU's addresses: /8xg, /20xb, /4dw, /16cb", .text = do_x },
+	{ "xp", "/FMT ADDR", "the same, by physical addresses", .text = do_xp },
 	{ .qmp = "human-monitor-command", .members = m_line, .returns = "str", .run = qmp_human },
 	{ .qmp = "qmp_capabilities", .run = qmp_capabilities },
 	{ .qmp = "query-commands", .returns = "[CommandInfo]", .run = query_commands },
 	{ .qmp = "query-qmp-schema", .returns = "[SchemaInfo]", .run = query_schema },
-	{ .qmp = "query-kvm", .returns = "KvmInfo", .run = query_kvm },
 	{ 0 },
 };
 
@@ -367,11 +434,14 @@ const struct command infos[] = {
 	  .qmp = "query-chardev", .returns = "[ChardevInfo]", .run = query_chardev },
 	{ "cpus", NULL, "CPUs, and their threads", .text = info_cpus,
 	  .qmp = "query-cpus-fast", .returns = "[CpuInfoFast]", .run = query_cpus },
+	{ "kvm", NULL, "whether KVM runs the guest", .text = info_kvm, .qmp = "query-kvm", .returns = "KvmInfo", .run = query_kvm },
 	{ "loop", NULL, "what the event loop waits with", .text = info_loop },
 	{ "memory", NULL, "what backs guest RAM, and in pages of which size", .text = info_memory },
 	{ "memory-devices", NULL, "memory besides that of -m", .text = info_memory_devices },
 	{ "name", NULL, "the guest's name", .text = info_name, .qmp = "query-name", .returns = "NameInfo", .run = query_name },
 	{ "network", NULL, "network back ends", .text = info_network },
+	{ "pci", NULL, "functions on the bus, and where they are", .text = info_pci },
+	{ "registers", NULL, "of each CPU", .text = info_registers },
 	{ "status", NULL, "whether the machine runs", .text = info_status,
 	  .qmp = "query-status", .returns = "StatusInfo", .run = query_status },
 	{ "uuid", NULL, "the guest's UUID", .text = info_uuid, .qmp = "query-uuid", .returns = "UuidInfo", .run = query_uuid },

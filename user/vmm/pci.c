@@ -397,6 +397,36 @@ static void dev_reset(struct pci_dev *d)
 		msix_reset(d->msix);
 }
 
+static void dev_info(const struct pci_dev *d, FILE *out)
+{
+	unsigned int n;
+
+	fprintf(out, "  Bus  0, device %3u, function %u: %s\n", d->devfn >> 3, d->devfn & 7u, d->name);
+	fprintf(out, "    class %02x%02x, PCI device %04x:%04x\n", d->cfg[PCI_CLASS_DEVICE + 1], d->cfg[PCI_CLASS_DEVICE],
+		get16(d->cfg + PCI_VENDOR_ID), get16(d->cfg + PCI_DEVICE_ID));
+	if (d->cfg[PCI_INTERRUPT_PIN])
+		fprintf(out, "      IRQ %u, pin %c\n", d->cfg[PCI_INTERRUPT_LINE], 'A' + d->cfg[PCI_INTERRUPT_PIN] - 1);
+	for (n = 0; n < 6; n++) {
+		if (!d->bar[n].size)
+			continue;
+		fprintf(out, "      BAR%u: %s, %#llx bytes, ", n, d->bar[n].pio ? "I/O" : "32-bit memory",
+			(unsigned long long)d->bar[n].size);
+		if (d->bar[n].mapped)
+			fprintf(out, "at %#llx\n", (unsigned long long)d->bar[n].range.base);
+		else
+			fprintf(out, "not mapped\n");
+	}
+}
+
+void pci_bus_info(struct vm *vm, FILE *out)
+{
+	unsigned int i;
+
+	for (i = 0; i < 256; i++)
+		if (vm->pci->dev[i])
+			dev_info(vm->pci->dev[i], out);
+}
+
 void pci_bus_reset(struct vm *vm)
 {
 	unsigned int i;

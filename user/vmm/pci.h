@@ -63,6 +63,8 @@ struct pci_dev {
 /** pci_bus_create() - host bridge at 00.0. Return: 0 or -1 after logging */
 int pci_bus_create(struct vm *vm);
 void pci_bus_reset(struct vm *vm);
+/** pci_bus_info() - what is on it, for the monitor */
+void pci_bus_info(struct vm *vm, FILE *out);
 void pci_bus_destroy(struct vm *vm);
 
 /**

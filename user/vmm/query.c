@@ -14,6 +14,7 @@
 #include "cmdline.h"
 #include "config.h"
 #include "dimm.h"
+#include "inspect.h"
 #include "machine.h"
 
 json_t *qmp_fail(struct qmp_error *e, const char *class, const char *fmt, ...)
@@ -169,6 +170,30 @@ json_t *qmp_human(struct vm *vm, json_t *args, struct qmp_error *e)
 	answer = json_string(text ? text : "");
 	free(text);
 	return answer ? answer : qmp_fail(e, "GenericError", "the answer is not UTF-8");
+}
+
+static json_t *memory_save(struct vm *vm, json_t *args, bool physical, struct qmp_error *e)
+{
+	json_int_t addr = json_integer_value(json_object_get(args, "val")), size = json_integer_value(json_object_get(args, "size"));
+	struct said s;
+
+	if (size < 0)
+		return qmp_fail(e, "GenericError", "Parameter 'size' expects a size of 0 or more");
+	if (said_begin(&s, e)) {
+		inspect_save(vm, (uint64_t)addr, (uint64_t)size, json_string_value(json_object_get(args, "filename")), physical, s.f);
+		said_end(&s, e);
+	}
+	return NULL;
+}
+
+json_t *qmp_memsave(struct vm *vm, json_t *args, struct qmp_error *e)
+{
+	return memory_save(vm, args, false, e);
+}
+
+json_t *qmp_pmemsave(struct vm *vm, json_t *args, struct qmp_error *e)
+{
+	return memory_save(vm, args, true, e);
 }
 
 /* The first one is the session's own. */

@@ -7,7 +7,7 @@
 
 typedef json_t *qmp_fn(struct vm *vm, json_t *args, struct qmp_error *e);
 
-qmp_fn qmp_balloon, qmp_block_resize, qmp_capabilities, qmp_change, qmp_device_add, qmp_eject, qmp_human, qmp_object_add;
+qmp_fn qmp_balloon, qmp_block_resize, qmp_capabilities, qmp_change, qmp_device_add, qmp_eject, qmp_human, qmp_memsave, qmp_object_add, qmp_pmemsave;
 qmp_fn query_balloon, query_block, query_chardev, query_commands, query_cpus, query_kvm, query_name, query_schema, query_status,
 	query_uuid, query_version;
 

@@ -4,6 +4,7 @@
 #include "machine.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -268,6 +269,9 @@ int vcpus_spawn(struct vm *vm)
 		if (err)
 			break;
 		v->started = true;
+		/* from now on all have a number, for who asks */
+		while (!vcpu_tid(v))
+			sched_yield();
 		snprintf(name, sizeof(name), "CPU %u/KVM", i);
 		pthread_setname_np(v->thread, name);
 	}
