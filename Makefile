@@ -187,6 +187,8 @@ build/fuzz/vhost_user_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
 build/fuzz/scsi_fuzz build/fuzz/vhost_user_scsi_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,\
 	$(session_src) $(addprefix user/vhost-user/,$(scsi_src) $(disk_src)))
 
+build/fuzz/bus_fuzz: $(patsubst %.c,build/fuzz/obj/%.o,$(filter-out user/vmm/main.c,$(vmm_src)))
+
 # Objects reached through pattern rules only are worth keeping.
 .SECONDARY: $(call obj,$(wildcard tests/*/*.c tests/*/*/*.c)) \
 	$(patsubst %.c,build/fuzz/obj/%.o,$(wildcard tests/fuzz/*.c))

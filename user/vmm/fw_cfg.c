@@ -195,7 +195,8 @@ static uint32_t dma_run(struct fw_cfg *f, uint32_t control, size_t len, uint64_t
 
 static void dma_begin(struct fw_cfg *f)
 {
-	struct dma *d = vm_ram(f->vm, f->addr, sizeof(*d)), copy;
+	uint8_t *d = vm_ram(f->vm, f->addr, sizeof(struct dma));	/* aligned or not */
+	struct dma copy;
 
 	f->addr = 0;
 	/* There is nobody to tell. */
@@ -203,7 +204,7 @@ static void dma_begin(struct fw_cfg *f)
 		return;
 	memcpy(&copy, d, sizeof(copy));
 	copy.control = htobe32(dma_run(f, be32toh(copy.control), be32toh(copy.len), be64toh(copy.addr)));
-	memcpy(&d->control, &copy.control, sizeof(copy.control));
+	memcpy(d + offsetof(struct dma, control), &copy.control, sizeof(copy.control));
 }
 
 static uint64_t dma_read(void *dev, uint64_t off, unsigned int len)
