@@ -9,7 +9,7 @@ need_kvm
 cd "$tmp" || exit 1
 truncate -s 1M disk cd
 python_tap 120 "$shunt" "$top/build/payload" <<'PY'
-import json, os, socket, subprocess, sys, time
+import atexit, json, os, socket, subprocess, sys, time
 
 shunt, payload = sys.argv[1:3]
 
@@ -22,6 +22,7 @@ class Machine:
                                               "-mon", "chardev=q%d,mode=control" % i)]
         self.p = subprocess.Popen([shunt, "-m", "32", "-nodefaults", "-display", "none", "-kernel", "%s/%s.elf" % (payload, guest),
                                    *qmp, *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open("err", "w"))
+        atexit.register(self.p.kill)
         for _ in range(200):
             if os.path.exists("qmp%d" % (nr - 1)):
                 break

@@ -225,7 +225,7 @@ refused "host_mtu=40" "an MTU that is none" -device virtio-net-pci,netdev=n0,hos
 # A debugger where KVM has watchpoints; once more if the emulation below it fails.
 debugged() { WATCH=1 SHUNT=$shunt "$SHUNT_TOP/tests/unit/vmm-gdb.sh" > gdb.out 2>&1; }
 debugged || { sed 's/^/# /' gdb.out; debugged; }
-is "$? $(grep -c "^ok.*watchpoint" gdb.out)" "0 1" "GDB: breakpoints, a watchpoint, steps"
+is "$? $(grep -c "^ok.*watchpoint" gdb.out)" "0 1" "GDB: breakpoints in registers, a watchpoint, steps"
 
 peer_down
 ip link del vt0
