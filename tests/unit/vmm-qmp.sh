@@ -176,6 +176,13 @@ for n in sorted(listed):
         v = c(n)
         report("return" in v and fits(v["return"], names[n]["ret-type"]), "%s: the answer is of its type" % n)
 
+# one that asks a lot before it reads
+slow = Client("qmp1")
+slow.send(b'{"execute":"query-qmp-schema"}\n' * 100)
+time.sleep(1)
+report(all(slow.answer() == {"return": schema} for _ in range(100)), "100 answers to who reads them late")
+slow.s.shutdown(socket.SHUT_RDWR)
+
 # ten programs; one that never reads, and one that goes in the middle of a command
 all_of_them = [c] + [Client("qmp%d" % i) for i in range(1, 10)]
 report(all("return" in x("query-name") for x in all_of_them), "ten programs at a time")

@@ -187,6 +187,11 @@ out:
 	vm_unlock(c->vm);
 }
 
+size_t chardev_pending(const struct chardev *c)
+{
+	return c->queue_len;
+}
+
 void chardev_kick(struct chardev *c)
 {
 	loop_bh_schedule(c->loop, &c->bh);

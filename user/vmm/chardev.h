@@ -77,6 +77,8 @@ int chardev_lend(const char *opt, const char *id);
 bool chardev_lent(const char *id, FILE *out);
 /** chardev_write() - any thread under the device lock; never blocks */
 void chardev_write(struct chardev *c, const void *buf, size_t len);
+/** chardev_pending() - bytes that wait for a slow reader; device lock. When they have gone, the client's room is asked for again */
+size_t chardev_pending(const struct chardev *c);
 /** chardev_kick() - the client has room again */
 void chardev_kick(struct chardev *c);
 

@@ -238,8 +238,8 @@ static size_t session_room(void *arg)
 {
 	const struct session *s = arg;
 
-	/* a byte at a time: what is behind an object stays with the character device */
-	return s->ready ? 0 : 1;
+	/* a byte at a time: what is behind an object stays with the character device; so does all, while answers are not read */
+	return s->ready || chardev_pending(s->chr) ? 0 : 1;
 }
 
 static void refuse(struct session *s, const char *why)
