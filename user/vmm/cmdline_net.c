@@ -187,7 +187,7 @@ int cmdline_net_nics(struct vm_config *cfg)
 
 void cmdline_net_finish(void)
 {
-	unsigned int n = 0;
+	unsigned int n;
 
 	for (n = 0; n < VLANS; n++)
 		if (*vlans[n].backend && !vlans[n].nic)

@@ -13,7 +13,7 @@
 #include "../lib/log.h"
 #include "../lib/loop.h"
 #include "chardev.h"
-#include "cmdline.h"
+#include "query.h"
 #include "vm.h"
 
 #define INPUT_MAX	(64 * 1024)
@@ -142,22 +142,6 @@ static bool args_check(const struct command *c, json_t *args, struct qmp_error *
 	return true;
 }
 
-static json_t *text_run(const struct command *c, struct vm *vm, struct qmp_error *e)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return qmp_fail(e, "GenericError", "out of memory");
-	c->text(vm, "", f);
-	fclose(f);
-	if (text && *text)
-		qmp_fail(e, "GenericError", "%.*s", (int)strcspn(text, "\n"), text);
-	free(text);
-	return NULL;
-}
-
 static json_t *run(struct session *s, const char *name, json_t *args, struct qmp_error *e)
 {
 	const struct command *c = qmp_command(name);
@@ -174,7 +158,7 @@ static json_t *run(struct session *s, const char *name, json_t *args, struct qmp
 	if (!args)
 		args = none = json_object();
 	if (args_check(c, args, e))
-		answer = c->run ? c->run(s->vm, args, e) : text_run(c, s->vm, e);
+		answer = c->run ? c->run(s->vm, args, e) : qmp_text(c, s->vm, e);
 	json_decref(none);
 	return answer;
 }

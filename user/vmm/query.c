@@ -58,6 +58,17 @@ static void said_end(struct said *s, struct qmp_error *e)
 	free(s->text);
 }
 
+json_t *qmp_text(const struct command *c, struct vm *vm, struct qmp_error *e)
+{
+	struct said s;
+
+	if (said_begin(&s, e)) {
+		c->text(vm, "", s.f);
+		said_end(&s, e);
+	}
+	return NULL;
+}
+
 static const char *drive_of(json_t *args, struct qmp_error *e)
 {
 	const char *id = json_string_value(json_object_get(args, "device"));
